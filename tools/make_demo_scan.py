@@ -30,7 +30,7 @@ nib.save(image, TARGET)
 
 # The same voxel must lie at the same place in the scanner before and after the cut.
 corner = np.array([10, 20, 5])
-before = nib.affines.apply_affine(source.affine, corner + [0, 0, FIRST])
+before = nib.affines.apply_affine(source.affine, np.add(corner, (0, 0, FIRST)))
 after = nib.affines.apply_affine(nib.load(TARGET).affine, corner)
 np.testing.assert_allclose(after, before, atol=1e-4)
 print(f"{TARGET}: {slab.shape}, {TARGET.stat().st_size / 1e6:.2f} MB")

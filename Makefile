@@ -1,0 +1,46 @@
+# `make demo` and `make test` set up what they need in $(VENV): Python 3.11 or newer with its venv
+# module is all that must be there (Debian, Ubuntu: apt install python3-venv make).
+
+PYTHON ?= python3
+VENV ?= .venv
+# Used only where $(VENV) has no torch yet. A fixed release, so that everyone starts from the same one;
+# for another build (CPU only, another CUDA) install torch into $(VENV) first, or say TORCH=...
+TORCH ?= torch==2.13.0
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: demo test lint clean
+
+demo: $(VENV)/.installed
+	@$(BIN)/iconet demo
+
+test: lint
+	@echo "==> Tests"
+	@$(BIN)/python -m pytest -q --cov --cov-report=term
+
+lint: $(VENV)/.installed-dev
+	@echo "==> Lint, format, types"
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+clean:
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .coverage
+
+$(VENV)/.pip:
+	@echo "==> Python environment in $(VENV)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "iconet needs Python 3.11 or newer: make PYTHON=/path/to/it")'
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.installed: pyproject.toml | $(VENV)/.pip
+	@$(PIP) show --quiet torch 2>/dev/null || { echo "==> $(TORCH) (large, once)"; $(PIP) install "$(TORCH)"; }
+	@echo "==> iconet and what it needs"
+	@$(PIP) install --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml $(VENV)/.installed
+	@echo "==> Test tools"
+	@$(PIP) install --editable '.[dev]'
+	@touch $@

@@ -1,0 +1,1 @@
+"""How an acquisition degrades an image: batched, seeded, on any device, in plain torch."""

@@ -1,0 +1,106 @@
+"""The random mix of acquisitions that training images go through."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from iconet.errors import InputError
+from iconet.physics.blur import blur_and_resample
+from iconet.physics.kspace import crop_kspace, low_resolution_size, resize_kspace
+from iconet.physics.noise import rician
+
+# From a light taper to a full Hann window: the range of scanners' own filters.
+_WINDOW = (0.1, 1.0)
+# Full width of the point spread in low-resolution voxels; an ideal k-space crop has 1.2.
+_FWHM = (0.8, 1.4)
+
+
+@dataclass(frozen=True)
+class DegradationMix:
+    """Turns clean magnitude images into low-resolution ones, each by a way chosen at random.
+
+    Calling it draws for every image one way of losing resolution and, for some, noise. The result
+    is a magnitude, taken once at the end, as a scanner's image is; a mix of `kspace` alone without
+    noise gives `crop_kspace(clean, factor).abs()`.
+
+    Attributes:
+        kspace: relative weight of the plain centre crop of k-space.
+        windowed: of a crop whose outer band is tapered, by a random share of it.
+        blurred: of a Gaussian blur, about a low-resolution voxel wide, sampled block-centred.
+        averaged: of the block mean (a rectangular voxel profile).
+        noise_probability: share of the images that receive Rician noise, 0 to 1.
+        noise_max: their noise level is uniform between 0 and this share of `scale`.
+
+    Raises:
+        InputError: for a negative weight, no positive weight, or noise out of range.
+    """
+
+    kspace: float = 0.6
+    windowed: float = 0.15
+    blurred: float = 0.15
+    averaged: float = 0.1
+    noise_probability: float = 0.5
+    noise_max: float = 0.03
+
+    def __post_init__(self) -> None:
+        """Refuses weights that are no mix."""
+        if not (min(self._weights) >= 0 and 0 < sum(self._weights) < float("inf")):
+            raise InputError(
+                f"degradation weights {self._weights} are no mix: none below 0, at least one above"
+            )
+        if not 0 <= self.noise_probability <= 1:
+            raise InputError(f"noise_probability {self.noise_probability} is not within 0 to 1")
+        if not 0 <= self.noise_max < float("inf"):
+            raise InputError(f"noise_max {self.noise_max} is not a share of the scale: 0 or more")
+
+    @property
+    def _weights(self) -> tuple[float, float, float, float]:
+        return self.kspace, self.windowed, self.blurred, self.averaged
+
+    def __call__(
+        self, clean: Tensor, factor: int, generator: torch.Generator, scale: Tensor
+    ) -> Tensor:
+        """Degrades a batch; the same generator state gives the same result.
+
+        Args:
+            clean: (B, 1, H, W), real, >= 0; `factor` divides H and W.
+            factor: how many times fewer voxels per axis.
+            generator: source of randomness; may live on another device than `clean`.
+            scale: (B, 1, 1, 1), the intensity that noise levels are relative to.
+
+        Returns:
+            (B, 1, H/factor, W/factor), >= 0.
+
+        Raises:
+            InputError: where `factor` does not divide both sizes.
+        """
+        batch = clean.shape[0]
+        size = low_resolution_size(clean, factor)
+        # As many numbers for every image whatever its way, so that images stay independent.
+        draws = torch.rand(4, batch, generator=generator, device=generator.device)
+        way = self._pick(draws[0])
+        strength, noisy, level = draws[1:].to(clean).reshape(3, batch, 1, 1, 1)
+        window = _WINDOW[0] + (_WINDOW[1] - _WINDOW[0]) * strength
+        fwhm = factor * (_FWHM[0] + (_FWHM[1] - _FWHM[0]) * strength)
+
+        low = clean.new_empty(*clean.shape[:-2], *size)
+        lower = (
+            lambda image, _: crop_kspace(image, factor),
+            lambda image, chosen: resize_kspace(image, size, window[chosen]),
+            lambda image, chosen: blur_and_resample(image, factor, fwhm[chosen]),
+            lambda image, _: torch.nn.functional.avg_pool2d(image, factor),
+        )
+        for index, operator in enumerate(lower):
+            chosen = (way == index).nonzero().flatten().to(clean.device)
+            if len(chosen):
+                low[chosen] = operator(clean[chosen], chosen)
+
+        sigma = scale * self.noise_max * level * (noisy < self.noise_probability)
+        return rician(low, sigma, generator)
+
+    def _pick(self, uniform: Tensor) -> Tensor:
+        """Index of the way, by inverting the cumulated weights at numbers in [0, 1)."""
+        edges = torch.tensor(self._weights, dtype=torch.float64).cumsum(0)
+        edges = (edges / edges[-1]).to(uniform.dtype)[:-1].to(uniform.device)
+        return torch.bucketize(uniform, edges, right=True)

@@ -1,0 +1,125 @@
+"""Changing the number of voxels in k-space without moving the anatomy.
+
+Every function works on the last two axes of a tensor of shape (..., H, W).
+"""
+
+import torch
+from torch import Tensor
+
+from iconet.errors import InputError
+
+_PLANE = (-2, -1)
+
+
+def fft2c(image: Tensor) -> Tensor:
+    """Centred orthonormal 2-D Fourier transform of an image, DC at voxel (H//2, W//2)."""
+    shifted = torch.fft.ifftshift(image, dim=_PLANE)
+    return torch.fft.fftshift(torch.fft.fft2(shifted, norm="ortho"), dim=_PLANE)
+
+
+def ifft2c(kspace: Tensor) -> Tensor:
+    """Inverse of `fft2c`: k-space (..., H, W) to a complex image of the same shape."""
+    shifted = torch.fft.ifftshift(kspace, dim=_PLANE)
+    return torch.fft.fftshift(torch.fft.ifft2(shifted, norm="ortho"), dim=_PLANE)
+
+
+def resize_kspace(
+    image: Tensor, size: tuple[int, int], window: float | Tensor | None = None
+) -> Tensor:
+    """Resamples an image over the same field of view by cropping or zero-padding its k-space.
+
+    With N voxels in and M voxels out along an axis, output voxel m is centred at
+    (m + 1/2) N/M - 1/2 in input voxels: on the middle of the block it covers, whatever the ratio.
+    A crop of the centred FFT alone keeps voxel 0 on voxel 0 instead; the Fourier shift theorem
+    makes the difference, a phase ramp of (N/M - 1)/2 input voxels.
+
+    Intensities keep their scale. The Nyquist sample of an even size belongs half to each end of
+    the band, so a real image stays real, and cropping is the adjoint of zero-filling (up to the
+    ratio of voxel counts). What lies strictly below the smaller Nyquist frequency is kept exactly.
+
+    Args:
+        image: real or complex, (..., H, W). Half precision is computed, and returned, in float32.
+        size: the new (H, W), each at least 1.
+        window: share of the kept band, per axis, over which a Tukey (cosine) taper falls to zero
+            at its edge, in [0, 1]: what scanners apply against Gibbs ringing. None and 0 keep the
+            band as it is, 1 is a Hann window. A tensor broadcastable to (..., 1, 1) sets it per
+            image.
+
+    Returns:
+        (..., *size), complex if and only if `image` is.
+
+    Raises:
+        InputError: for an empty size or a window outside [0, 1].
+    """
+    if len(size) != 2 or min(size) < 1:
+        raise InputError(f"an image cannot be resized to {tuple(size)} voxels: give two sizes >= 1")
+    if isinstance(window, float | int) and not 0 <= window <= 1:
+        raise InputError(f"k-space window {window} is not a share of the band: choose 0 to 1")
+    if image.is_complex():
+        # The kernel is real (a symmetric band), so both parts go through the real transform.
+        parts = torch.stack((image.real, image.imag))
+        return torch.complex(*resize_kspace(parts, size, window))
+    if image.dtype in (torch.float16, torch.bfloat16):
+        image = image.float()
+    image = _resize_last_axis(image.transpose(-2, -1), size[0], window).transpose(-2, -1)
+    return _resize_last_axis(image, size[1], window)
+
+
+def _resize_last_axis(image: Tensor, size: int, window: float | Tensor | None) -> Tensor:
+    old = image.shape[-1]
+    if size == old and window is None:
+        return image
+    spectrum = torch.fft.rfft(image)
+    band = min(old, size)
+    spectrum = spectrum[..., : band // 2 + 1]
+    real = spectrum.real.dtype
+    frequency = torch.arange(band // 2 + 1, device=image.device, dtype=real)
+
+    gain = torch.full_like(frequency, size / old)
+    if size > old and old % 2 == 0:
+        # One input sample becomes the two ends of the band. (In a crop two ends become one sample,
+        # and irfft, which reads only the real part there, takes their mean.)
+        gain[-1] /= 2
+    if window is not None:
+        gain = gain * _tukey(frequency / (band / 2), window)
+    ramp = frequency * (torch.pi * (1 / size - 1 / old))
+    return torch.fft.irfft(spectrum * torch.polar(gain, ramp.expand_as(gain)), n=size)
+
+
+def _tukey(radius: Tensor, share: float | Tensor) -> Tensor:
+    """Tukey taper at `radius` (0 the centre, 1 the edge of the band), flat up to 1 - share."""
+    share = torch.as_tensor(share, device=radius.device, dtype=radius.dtype)
+    into_taper = (radius - (1 - share)) / share.clamp_min(torch.finfo(radius.dtype).eps)
+    return (1 + torch.cos(torch.pi * into_taper.clamp(0, 1))) / 2
+
+
+def crop_kspace(image: Tensor, factor: int) -> Tensor:
+    """Low-resolution (..., H/factor, W/factor) from the centre of k-space, see `resize_kspace`.
+
+    No magnitude is taken: next to sharp edges a non-negative image may ring below zero.
+
+    Raises:
+        InputError: where `factor` does not divide both sizes.
+    """
+    return resize_kspace(image, low_resolution_size(image, factor))
+
+
+def zero_fill(image: Tensor, factor: int) -> Tensor:
+    """Centred zero-filling: (..., H, W) to (..., factor H, factor W), see `resize_kspace`."""
+    height, width = image.shape[-2:]
+    return resize_kspace(image, (height * factor, width * factor))
+
+
+def low_resolution_size(image: Tensor, factor: int) -> tuple[int, int]:
+    """Number of whole blocks of factor x factor voxels along (H, W).
+
+    Raises:
+        InputError: where `factor` does not divide both sizes.
+    """
+    height, width = image.shape[-2:]
+    if factor < 1 or height % factor or width % factor:
+        raise InputError(
+            f"{height} x {width} voxels do not split into blocks of {factor} x {factor}: "
+            "crop or pad the image first"
+        )
+    return height // factor, width // factor

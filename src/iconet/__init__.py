@@ -1,1 +1,40 @@
-"""iconet."""
+"""ICONet: super-resolution of medical images, guided by a reconstruction prior.
+
+The names below are loaded on first use, so that `import iconet` takes no time:
+
+    load(name_or_path)     a trained network
+    upscale(scan)          a bigger image from a path, a nibabel image or an array
+    ICONet(scale=2)        the architecture, untrained
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from iconet.errors import InputError
+    from iconet.network import ICONet
+    from iconet.upscaling import upscale
+    from iconet.zoo import load
+
+__all__ = ["ICONet", "InputError", "__version__", "load", "upscale"]
+
+_HOME = {
+    "ICONet": "iconet.network",
+    "InputError": "iconet.errors",
+    "load": "iconet.zoo",
+    "upscale": "iconet.upscaling",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("iconet")
+    if name in _HOME:
+        return getattr(import_module(_HOME[name]), name)
+    raise AttributeError(f"module 'iconet' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

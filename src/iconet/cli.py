@@ -1,0 +1,191 @@
+"""The command line: one thin function a command.
+
+Exit codes: 0 done; 2 the input or the call is wrong (one line on standard error, nothing written);
+130 interrupted; 1 anything else.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from iconet.errors import InputError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="Super-resolution of medical images. Research use, not for diagnosis.",
+)
+
+Model = Annotated[
+    str | None,
+    typer.Option(help="Trained model (see `iconet models`) or a .safetensors file. [default: mri-x2]"),
+]
+Overrides = Annotated[
+    list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Replace values of the recipe.")
+]
+Recipe = Annotated[Path, typer.Argument(metavar="RECIPE.yaml")]
+
+
+def main() -> None:
+    """Run the program and exit with its code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run the program and return its exit code."""
+    command = typer.main.get_command(app)
+    try:
+        code = command.main(arguments, prog_name="iconet", standalone_mode=False)
+    except InputError as error:
+        return complain(error)
+    except typer.TyperException as error:  # a wrong call, such as an unknown option
+        return complain(error.format_message() or "say what to do, see `iconet --help`")
+    except (KeyboardInterrupt, typer.Abort):
+        code = 130
+    except BrokenPipeError:  # the reader of our output, such as `head`, has gone
+        sys.stderr.close()
+        return 1
+    if code == 130:
+        print("iconet: interrupted", file=sys.stderr)
+    return code if isinstance(code, int) else 0
+
+
+def complain(reason: object) -> int:
+    """Say on one line of standard error what is wrong with the input or the call."""
+    print("iconet: error:", " ".join(str(reason).split()), file=sys.stderr)
+    return 2
+
+
+def say_version(wanted: bool) -> None:
+    """Print the version and stop."""
+    if wanted:
+        import iconet
+
+        print(f"iconet {iconet.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def iconet(
+    version: Annotated[
+        bool, typer.Option("--version", callback=say_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Super-resolution of medical images. Research use, not for diagnosis."""
+
+
+@app.command()
+def demo(
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder for the scans and the picture.")
+    ] = Path("iconet-demo"),
+) -> None:
+    """Upscale the bundled scan and compare it with interpolation and with the truth."""
+    import iconet.demo
+
+    iconet.demo.run(output)
+
+
+@app.command()
+def upscale(
+    inputs: Annotated[
+        list[Path],
+        typer.Argument(metavar="IN...", help="Scans: .nii, .nii.gz, .npy, .png, .tif", show_default=False),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", help="File for one scan, or folder.", show_default=False),
+    ],
+    model: Model = None,
+    scale: Annotated[
+        int | None, typer.Option(help="2 or 4; chooses the model when --model is not given.")
+    ] = None,
+    plane: Annotated[
+        str, typer.Option(help="Plane of the slices: auto, axial, coronal, sagittal, i, j or k.")
+    ] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ... or mps.")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, fp32 or bf16.")] = "auto",
+    tile: Annotated[
+        int | None, typer.Option(help="Side of the tiles of large slices, in input pixels.")
+    ] = None,
+) -> None:
+    """Make scans bigger in the plane of their slices."""
+    from iconet.upscaling.files import upscale_files
+
+    failed = upscale_files(
+        inputs,
+        output,
+        model=model,
+        scale=scale,
+        plane=plane,
+        device=device,
+        precision=precision,
+        tile=tile,
+        report=lambda line: print(line, file=sys.stderr),
+        complain=complain,
+    )
+    if failed:
+        raise typer.Exit(2)
+
+
+@app.command()
+def models() -> None:
+    """List the trained models and what each is for."""
+    from iconet import zoo
+
+    for entry in zoo.catalogue():
+        print(f"{entry.name}  {entry.scale}x  {entry.purpose} ({entry.licence})")
+
+
+@app.command()
+def degrade(
+    scan: Annotated[Path, typer.Argument(metavar="IN", show_default=False)],
+    output: Annotated[Path, typer.Option("--output", "-o", show_default=False)],
+    scale: Annotated[int, typer.Option(help="How many times fewer voxels along each side.")] = 2,
+    noise: Annotated[
+        float, typer.Option(metavar="PERCENT", help="Rician noise, in percent of the bright tissue.")
+    ] = 0.0,
+    seed: Annotated[int, typer.Option(help="Of the noise.")] = 0,
+) -> None:
+    """Make a low-resolution scan to try things on, by cropping k-space in the slices' plane."""
+    from iconet.upscaling.degrade import degrade_file
+
+    print(degrade_file(scan, output, scale=scale, noise=noise, seed=seed), file=sys.stderr)
+
+
+@app.command()
+def evaluate(
+    prediction: Annotated[Path, typer.Argument(show_default=False)],
+    reference: Annotated[Path, typer.Argument(show_default=False)],
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Compare a scan with the truth: PSNR, SSIM, NMSE, HaarPSI, with their conventions."""
+    from iconet.evaluation.compare import compare_files
+
+    result = compare_files(prediction, reference)
+    print(result.to_json() if json else result)
+
+
+@app.command()
+def train(
+    recipe: Recipe,
+    overrides: Overrides = None,
+    max_time: Annotated[
+        str | None, typer.Option(help="Stop after this long, such as 30m or 2h.")
+    ] = None,
+    resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint.")] = True,
+) -> None:
+    """Train a network by a recipe."""
+    from iconet import training
+
+    training.train(recipe, overrides or [], max_time=max_time, resume=resume)
+
+
+@app.command()
+def benchmark(recipe: Recipe, overrides: Overrides = None) -> None:
+    """Compare trained networks with interpolation on test subjects, by a recipe."""
+    from iconet.evaluation import benchmark
+
+    benchmark.run(recipe, overrides or [])

@@ -1,0 +1,117 @@
+"""Upscaling files: what `iconet upscale` does."""
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from iconet.errors import InputError
+from iconet.images.reading import read
+from iconet.images.scan import Scan
+from iconet.images.writing import check_output, write
+from iconet.upscaling.device import Compute, choose_compute
+from iconet.upscaling.progress import shown_progress
+from iconet.upscaling.upscale import open_model, slice_axis, upscale_scan
+
+if TYPE_CHECKING:
+    import torch
+
+
+def upscale_files(
+    inputs: Sequence[Path],
+    output: Path,
+    *,
+    model: str | None = None,
+    scale: int | None = None,
+    plane: str = "auto",
+    device: str = "auto",
+    precision: str = "auto",
+    tile: int | None = None,
+    report: Callable[[str], None],
+    complain: Callable[[InputError], object],
+) -> int:
+    """Upscale scans one after the other; a scan that cannot be used does not stop the others.
+
+    Args:
+        inputs: paths of scans.
+        output: a file for one scan, or a folder, made when missing, for files of the same names.
+        model, scale: see `open_model`.
+        plane, device, precision, tile: see `iconet.upscale`.
+        report: called with a line about each scan that was written.
+        complain: called with the error of each scan that could not be used.
+
+    Returns:
+        How many scans could not be used.
+
+    Raises:
+        InputError: what concerns all of them: the model, an option, the folder.
+    """
+    outputs = _outputs(inputs, output)
+    compute = choose_compute(device, precision)
+    for path, target in zip(inputs, outputs, strict=True):
+        check_output(target, [path])
+    network = open_model(model, scale=scale, device=str(compute.device))
+    failed = 0
+    for path, target in zip(inputs, outputs, strict=True):
+        try:
+            report(upscale_file(path, target, network, plane=plane, compute=compute, tile=tile))
+        except InputError as error:
+            complain(error)
+            failed += 1
+    return failed
+
+
+def upscale_file(
+    path: str | os.PathLike,
+    output: str | os.PathLike,
+    network: "torch.nn.Module",
+    *,
+    plane: str = "auto",
+    compute: Compute,
+    tile: int | None = None,
+) -> str:
+    """Read, upscale, write; returns a line that says what was done."""
+    start = time.monotonic()
+    check_output(output, [path])
+    scan = read(path)
+    with shown_progress(Path(path).name) as progress:
+        bigger = upscale_scan(
+            scan, network, plane=plane, compute=compute, tile=tile, progress=progress
+        )
+    write(bigger, output, like=scan)
+    constant = scan.array.min() == scan.array.max()
+    return (
+        f"{output}: {sizes(scan)} -> {sizes(bigger)}, {_plane(scan, plane)}, {compute}, "
+        f"{time.monotonic() - start:.1f} s"
+        + (" (the scan is constant: its value was repeated)" if constant else "")
+    )
+
+
+def sizes(scan: Scan) -> str:
+    """Shape and spacing, such as "256 x 256 x 150 voxels of 1 x 1 x 1.2 mm"."""
+    shape = " x ".join(map(str, scan.array.shape))
+    if scan.affine is None:
+        return f"{shape} pixels"
+    return f"{shape} voxels of {' x '.join(f'{mm:.4g}' for mm in scan.spacing)} mm"
+
+
+def _plane(scan: Scan, plane: str) -> str:
+    axis = slice_axis(scan, plane)
+    return "one slice" if axis is None else f"slices across {'ijk'[axis]}"
+
+
+def _outputs(inputs: Sequence[Path], output: Path) -> list[Path]:
+    if len(inputs) == 1 and not output.is_dir():
+        return [output]
+    names = [path.name for path in inputs]
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError(f"two inputs are called {name}: upscale them into different folders")
+    if output.suffix and not output.is_dir():
+        raise InputError(f"{output} is one file for {len(inputs)} scans: give a folder")
+    try:
+        output.mkdir(exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{output} cannot be made: {error.strerror}: choose another folder") from None
+    return [output / name for name in names]

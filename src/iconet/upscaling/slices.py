@@ -1,0 +1,169 @@
+"""A stack of 2-D slices through the network, in bounded memory."""
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from iconet.errors import InputError
+from iconet.upscaling.device import Compute
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+Progress = Callable[[int, int], None]
+"""Called with (slices done, slices in all)."""
+
+BATCH_PIXELS = {"cpu": 256 * 256, "mps": 8 * 256 * 256, "cuda": 16 * 256 * 256}
+"""Input pixels that go through the network together: more is no faster, only bigger."""
+
+TILE = 512
+"""Slices longer than this (in input pixels) are cut into tiles of this side."""
+
+SMALLEST = 16
+"""The network's smallest side; smaller slices are padded with their edge values."""
+
+
+def robust_scale(volume: NDArray) -> float:
+    """One intensity scale for a whole volume, by the rule of `iconet.network.robust_scale`.
+
+    The 99.5th percentile of the magnitudes above the mean magnitude; 1 where everything is zero.
+    """
+    magnitude = np.abs(volume)
+    bright = magnitude[magnitude > magnitude.mean(dtype=np.float64)]
+    if bright.size == 0:  # a constant: the largest magnitude is as good
+        bright = magnitude.reshape(-1)[:1]
+    return float(np.percentile(bright, 99.5, overwrite_input=True)) or 1.0
+
+
+def predict_stack(
+    model: "torch.nn.Module",
+    stack: NDArray,
+    *,
+    compute: Compute,
+    out: NDArray | None = None,
+    intensity: float | None = None,
+    batch: int | None = None,
+    tile: int | None = None,
+    progress: Progress | None = None,
+) -> NDArray[np.float32]:
+    """Run the network over a stack of slices.
+
+    Args:
+        model: an ICONet in eval mode, on `compute.device`.
+        stack: (N, H, W), real; H and W at least 2.
+        compute: device and precision.
+        out: (N, scale * H, scale * W) float32 to write into, any strides; made when not given.
+        intensity: the scale the network divides by, one for the stack so that slices stay
+            consistent with each other; by default `robust_scale(stack)`.
+        batch: slices (or tiles) that go through the network together; by default as many as
+            make `BATCH_PIXELS`.
+        tile: side of a tile's own area in input pixels; by default slices are cut only when a side
+            is longer than `TILE`.
+        progress: called after each batch.
+
+    Returns:
+        `out`, on the intensity scale of `stack`. Constant slices are repeated without the network.
+
+    Raises:
+        InputError: `batch` or `tile` is not positive.
+    """
+    import torch
+
+    for name, value in (("batch", batch), ("tile", tile)):
+        if value is not None and value < 1:
+            raise InputError(f"{name} must be at least 1, not {value}")
+    count, height, width = stack.shape
+    if out is None:
+        out = np.empty((count, height * model.scale, width * model.scale), np.float32)
+    if intensity is None:
+        intensity = robust_scale(stack)
+
+    waiting = []
+    for index in range(count):
+        first = stack[index, 0, 0]
+        if np.all(stack[index] == first):
+            out[index] = first
+        else:
+            waiting.append(index)
+    done = count - len(waiting)
+    if progress is not None:
+        progress(done, count)
+
+    side = tile or TILE
+    batch = batch or max(
+        1, BATCH_PIXELS[compute.device.type] // _window_area(height, width, tile, model.halo)
+    )
+    with torch.inference_mode(), compute.autocast():
+        for start in range(0, len(waiting), batch):
+            chosen = waiting[start : start + batch]
+            slices = torch.from_numpy(np.ascontiguousarray(stack[chosen], np.float32))[:, None]
+            for read, keep, write in _tiles(height, width, side, model):
+                bigger = _run(model, slices[(..., *read)], intensity, compute)
+                # One copy, straight into the caller's array, whatever its strides.
+                kept = bigger[(..., *keep)].numpy()
+                for position, index in enumerate(chosen):
+                    out[(index, *write)] = kept[position]
+            done += len(chosen)
+            if progress is not None:
+                progress(done, count)
+    return out
+
+
+def window_pixels(
+    height: int, width: int, *, halo: int, batch: int | None, tile: int | None, device: str
+) -> int:
+    """Input pixels that go through the network together at the most; see `predict_stack`."""
+    area = _window_area(height, width, tile, halo)
+    return area * (batch or max(1, BATCH_PIXELS[device] // area))
+
+
+def _window_area(height: int, width: int, tile: int | None, halo: int) -> int:
+    side = (tile or TILE) + 2 * halo
+    return min(height, side) * min(width, side)
+
+
+def _run(model: "torch.nn.Module", slices: "Tensor", intensity: float, compute: Compute) -> "Tensor":
+    """(B, 1, H, W) on the CPU -> (B, scale * H, scale * W) float32 on the CPU."""
+    import torch
+    import torch.nn.functional as F
+
+    height, width = slices.shape[-2:]
+    padding = (0, max(0, SMALLEST - width), 0, max(0, SMALLEST - height))
+    if any(padding):
+        slices = F.pad(slices, padding, mode="replicate")
+    slices = slices.to(compute.device).contiguous(memory_format=torch.channels_last)
+    scale = torch.full((len(slices), 1, 1, 1), intensity, device=compute.device)
+    image = model(slices, intensity=scale).image[:, 0].float().cpu()
+    return image[:, : height * model.scale, : width * model.scale]
+
+
+Window = tuple[tuple[slice, slice], tuple[slice, slice], tuple[slice, slice]]
+"""What a tile reads of the slice, keeps of its prediction, and writes of the output."""
+
+
+# Own tiles and not MONAI's sliding_window_inference: that one moves the last tile back until it fits,
+# so its origin is off the network's grid of `multiple` pixels, and it blends predictions made near a
+# tile's edge, where the context is missing, into the result. A halo as wide as the network sees, cut
+# off after the prediction, leaves no seam to blend.
+def _tiles(height: int, width: int, side: int, model: "torch.nn.Module") -> Iterator[Window]:
+    for rows in _spans(height, side, model):
+        for columns in _spans(width, side, model):
+            yield tuple(zip(rows, columns, strict=True))  # type: ignore[misc]
+
+
+def _spans(length: int, side: int, model: "torch.nn.Module") -> Iterator[tuple[slice, slice, slice]]:
+    """Cut one axis: (read, keep, write) of each tile, with origins on the network's grid."""
+    grid, scale = model.multiple, model.scale
+    side = -(-side // grid) * grid
+    halo = -(-model.halo // grid) * grid
+    for start in range(0, length, side):
+        stop = min(start + side, length)
+        left, right = max(0, start - halo), min(stop + halo, length)
+        yield (
+            slice(left, right),
+            slice((start - left) * scale, (stop - left) * scale),
+            slice(start * scale, stop * scale),
+        )

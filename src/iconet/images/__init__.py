@@ -1,0 +1,28 @@
+"""Formats in and out, and where their voxels are in the world."""
+
+from iconet.images.geometry import (
+    check_upscalable,
+    choose_slice_axis,
+    scaled_affine,
+    updated_header,
+)
+from iconet.images.memory import memory_needed, require_memory
+from iconet.images.reading import from_array, from_nibabel, read
+from iconet.images.scan import Scan
+from iconet.images.writing import check_output, to_nibabel, write
+
+__all__ = [
+    "Scan",
+    "check_output",
+    "check_upscalable",
+    "choose_slice_axis",
+    "from_array",
+    "from_nibabel",
+    "memory_needed",
+    "read",
+    "require_memory",
+    "scaled_affine",
+    "to_nibabel",
+    "updated_header",
+    "write",
+]

@@ -1,0 +1,185 @@
+"""Where voxels are in the world, before and after the grid changes.
+
+A factor f divides every voxel into f: the field of view stays, so the first new voxel is centred
+(1/f - 1)/2 old voxels from the first old one. (`nibabel.affines.rescale_affine` keeps the centre of
+the *voxel grid* by whole voxels and is half a voxel off.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from iconet.errors import InputError
+from iconet.images.scan import Scan
+
+if TYPE_CHECKING:
+    from nibabel.nifti1 import Nifti1Header
+
+# Unit vectors along the voxel axes span a volume of 1 when orthogonal and 0 when two coincide;
+# headers store float32, so anything below this is rounding.
+SMALLEST_VOLUME = 1e-5
+# A through-plane step this much larger than the in-plane ones marks slices acquired one by one.
+THICK = 1.5
+PLANES = {"sagittal": 0, "coronal": 1, "axial": 2}
+COMMENT = 6
+
+
+def scaled_affine(affine: np.ndarray, factors: Sequence[float]) -> np.ndarray:
+    """The affine of the same field of view on a grid with `factors` times as many voxels.
+
+    Args:
+        affine: (4, 4) from voxel indices to millimetres; any invertible one, sheared too.
+        factors: New over old number of voxels along the three voxel axes (below 1: coarser).
+
+    Returns:
+        (4, 4) float64.
+    """
+    return np.asarray(affine, dtype=np.float64) @ _new_to_old_voxels(factors)
+
+
+def _new_to_old_voxels(factors: Sequence[float]) -> np.ndarray:
+    steps = 1.0 / np.asarray(factors, dtype=np.float64)
+    transform = np.diag([*steps, 1.0])
+    transform[:3, 3] = (steps - 1.0) / 2.0
+    return transform
+
+
+def check_affine(affine: np.ndarray, name: str) -> None:
+    """Refuses an affine that maps voxels to nowhere, or several to one place.
+
+    Raises:
+        InputError: Not finite, a zero spacing, or singular. Shear is fine.
+    """
+    steps = np.asarray(affine, dtype=np.float64)[:3, :3]
+    if not np.isfinite(affine).all():
+        raise InputError(f"{name}: the affine holds NaN or Inf; repair its sform and qform")
+    lengths = np.linalg.norm(steps, axis=0)
+    if not lengths.all() or abs(np.linalg.det(steps / lengths)) < SMALLEST_VOLUME:
+        raise InputError(
+            f"{name}: the affine is singular (its voxels have no volume); repair the header's sform"
+            " and qform"
+        )
+
+
+def choose_slice_axis(
+    shape: Sequence[int],
+    spacing: Sequence[float],
+    plane: str = "auto",
+    *,
+    affine: np.ndarray | None = None,
+) -> int:
+    """The voxel axis across which the scan is cut into the slices that are upscaled.
+
+    Args:
+        shape: Voxels along each axis; the first three count.
+        spacing: Millimetres along each of these axes.
+        plane: `auto` takes an axis of one voxel, else the axis whose spacing is more than 1.5 times
+            both others', else the one with the fewest voxels (the last of equals). `axial`,
+            `coronal`, `sagittal` name the plane of the slices (oblique: the nearest); `i`, `j`, `k`
+            name the voxel axis across them.
+        affine: Needed for the three anatomical names.
+
+    Returns:
+        0, 1 or 2; 2, the missing third axis, for a 2-D image.
+
+    Raises:
+        InputError: An unknown plane, or an anatomical one without an affine.
+    """
+    if len(shape) == 2:
+        return 2
+    if plane in ("i", "j", "k"):
+        return "ijk".index(plane)
+    if plane in PLANES:
+        if affine is None:
+            raise InputError(
+                f"plane {plane}: an image without an affine has no anatomical planes; use i, j or k"
+            )
+        from nibabel.orientations import io_orientation
+
+        return int(np.flatnonzero(io_orientation(affine)[:, 0] == PLANES[plane])[0])
+    if plane != "auto":
+        raise InputError(
+            f"plane {plane}: unknown; choose auto, axial, coronal, sagittal, i, j or k"
+        )
+    sizes, steps = list(shape[:3]), list(spacing[:3])
+    fewest = max(range(3), key=lambda axis: (-sizes[axis], axis))
+    thickest = max(range(3), key=lambda axis: steps[axis])
+    others = [steps[axis] for axis in range(3) if axis != thickest]
+    thick = sizes[fewest] > 1 and steps[thickest] > THICK * max(others)
+    return thickest if thick else fewest
+
+
+def check_upscalable(scan: Scan, slice_axis: int) -> None:
+    """Refuses a scan whose slices are a line or a point.
+
+    Raises:
+        InputError: One voxel wide along an axis of the slice plane.
+    """
+    for axis, size in enumerate(scan.array.shape[:3]):
+        if axis != slice_axis and size < 2:
+            raise InputError(
+                f"{scan.name}: 1 voxel wide along {'ijk'[axis]}, which lies in the slice plane;"
+                " choose another --plane or give a whole slice"
+            )
+
+
+def updated_header(header: Nifti1Header, affine: np.ndarray, shape: Sequence[int]) -> Nifti1Header:
+    """The header of an image derived from another one, on another grid.
+
+    qform and sform may differ and keep their codes: what moved one grid to the other, in voxels,
+    moves both. The qform cannot hold shear; the sform holds it exactly. Units, repetition time,
+    description, intent, display window (cal_min, cal_max) and comments stay. Slice timing goes if
+    the number of slices changed. Extensions other than comments go: AFNI's, dcmstack's and the like
+    describe the old grid, and AFNI would believe them.
+
+    Args:
+        header: Of the original image.
+        affine: (4, 4) of the new one.
+        shape: Of the new one.
+
+    Returns:
+        A new header; data type and scaling are those of the original.
+
+    Raises:
+        InputError: A size that NIfTI-1 cannot hold (32767).
+    """
+    from nibabel.spatialimages import HeaderDataError
+
+    old_sizes = header.get_data_shape()
+    transform = np.linalg.inv(header.get_best_affine()) @ np.asarray(affine, dtype=np.float64)
+    sform, qform = header.get_sform() @ transform, _qform(header)
+
+    new = header.copy()
+    new.extensions[:] = [e for e in header.extensions if e.get_code() == COMMENT]
+    try:
+        new.set_data_shape(tuple(int(n) for n in shape))
+    except HeaderDataError as error:
+        raise InputError(
+            f"{tuple(shape)} voxels: too many for a NIfTI-1 header; write .npy"
+        ) from error
+    if qform is None:
+        new["pixdim"][1:4] = header["pixdim"][1:4] * np.linalg.norm(transform[:3, :3], axis=0)
+        new["qform_code"] = 0
+    else:
+        new.set_qform(qform @ transform, code=int(header["qform_code"]))
+    if header["sform_code"] > 0:
+        new.set_sform(sform, code=int(header["sform_code"]))
+
+    axis = header.get_dim_info()[2]
+    axis = 2 if axis is None else axis
+    if axis < len(shape) and old_sizes[axis : axis + 1] != (int(shape[axis]),):
+        for timing in ("slice_code", "slice_start", "slice_end", "slice_duration"):
+            new[timing] = 0
+    return new
+
+
+def _qform(header: Nifti1Header) -> np.ndarray | None:
+    """The qform, coded or not; None if its quaternion is not one."""
+    try:
+        qform = header.get_qform()
+    except ValueError:
+        return None
+    return qform if abs(np.linalg.det(qform[:3, :3])) > 0 else None

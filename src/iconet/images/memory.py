@@ -1,0 +1,36 @@
+"""Says that a scan does not fit before anything is allocated."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import psutil
+
+from iconet.errors import InputError
+
+
+def memory_needed(shape: Sequence[int], scale: int = 1) -> int:
+    """Bytes for a scan of this shape as float32 and, beside it, the image `scale` times larger.
+
+    Args:
+        shape: Voxels along each axis, as the header claims them.
+        scale: Enlargement of the two in-plane axes; 1 means that only the scan itself is held.
+    """
+    voxels = math.prod(int(size) for size in shape)
+    return 4 * voxels * (1 if scale == 1 else 1 + scale**2)
+
+
+def require_memory(name: str, shape: Sequence[int], scale: int = 1) -> None:
+    """Refuses a scan that does not fit into the memory available now.
+
+    Raises:
+        InputError: `memory_needed` exceeds what the system has available.
+    """
+    needed, available = memory_needed(shape, scale), psutil.virtual_memory().available
+    if needed > available:
+        size = " x ".join(str(n) for n in shape)
+        raise InputError(
+            f"{name}: {size} voxels need {needed / 1e9:.1f} GB of memory and"
+            f" {available / 1e9:.1f} GB are available; crop or split the scan, or use a machine with more memory"
+        )

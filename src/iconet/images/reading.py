@@ -1,0 +1,319 @@
+"""Reads a scan, or says in one line why it cannot be used.
+
+NIfTI voxels are streamed in chunks into one float32 array. That needs no second copy of the volume,
+scales in double precision, notices a truncated file, and stops decompressing where the header says
+that the voxels end.
+"""
+
+from __future__ import annotations
+
+import errno
+import gzip
+import io
+import math
+import struct
+import warnings
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+import numpy as np
+
+from iconet.errors import InputError
+from iconet.images.geometry import check_affine
+from iconet.images.memory import require_memory
+from iconet.images.scan import Scan
+
+if TYPE_CHECKING:
+    from nibabel.nifti1 import Nifti1Header
+    from nibabel.spatialimages import SpatialImage
+
+SUFFIXES = (".nii.gz", ".nii", ".npy", ".png", ".tiff", ".tif")
+CHUNK = 1 << 20  # voxels scaled at a time: their float64 copy stays below 10 MB
+LARGEST_EXTENSIONS = 1 << 26  # bytes between header and voxels; real ones stay below a few MB
+PADDING = 4096  # bytes after the voxels that are taken for block padding
+DEFLATE_RATIO = 1032  # zlib cannot do better, so a smaller .gz cannot hold what its header claims
+
+
+def suffix_of(path: Path) -> str:
+    """The supported ending of a file name, in lower case.
+
+    Raises:
+        InputError: None of the supported ones.
+    """
+    for suffix in SUFFIXES:
+        if path.name.lower().endswith(suffix):
+            return suffix
+    raise InputError(f"{path}: unknown kind of file; use one of {', '.join(SUFFIXES)}")
+
+
+def read(path: str | Path, *, scale: int = 1) -> Scan:
+    """Reads a scan whose values are finite, whose geometry is sound and which fits into memory.
+
+    Args:
+        path: A NIfTI-1/2 file (`.nii`, `.nii.gz`; 2-D, 3-D or 4-D), a NumPy array (`.npy`; axes as
+            in NIfTI) or an 8 or 16-bit greyscale picture (`.png`, `.tif`, `.tiff`).
+        scale: The enlargement that is to follow; memory for its result is demanded too.
+
+    Returns:
+        The scan; values of 64-bit types are rounded to float32.
+
+    Raises:
+        InputError: Whatever is wrong with the file, in one line that names it and the remedy.
+    """
+    from nibabel.spatialimages import HeaderDataError
+    from PIL.Image import DecompressionBombError
+
+    path = Path(path)
+    try:
+        if path.is_dir():
+            raise InputError(f"{path}: is a folder; name a file in it")
+        suffix = suffix_of(path)
+        if not path.exists():
+            raise InputError(f"{path}: no such file; check the path")
+        if not path.is_file():
+            raise InputError(f"{path}: not a regular file; copy the data into one first")
+        if path.stat().st_size == 0:
+            raise InputError(f"{path}: empty (0 bytes); copy or export it again")
+        if suffix in (".nii", ".nii.gz"):
+            return _read_nifti(path, scale, compressed=suffix == ".nii.gz")
+        return _read_npy(path, scale) if suffix == ".npy" else _read_picture(path, scale)
+    except InputError:
+        raise
+    except MemoryError as error:
+        raise InputError(
+            f"{path}: does not fit into memory; crop or split it, or use a larger machine"
+        ) from error
+    except PermissionError as error:
+        raise InputError(f"{path}: no permission to read it; change its mode or owner") from error
+    except (
+        OSError, EOFError, ValueError, ArithmeticError, SyntaxError, struct.error, zlib.error,
+        HeaderDataError, DecompressionBombError,
+    ) as error:  # fmt: skip
+        if getattr(error, "errno", None) == errno.ENAMETOOLONG:
+            raise InputError(f"{path}: the name is too long; check the path") from error
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(
+            f"{path}: cannot be read as {suffix} ({reason}); copy or export it again"
+        ) from error
+
+
+def from_array(array: np.ndarray, *, path: Path | None = None, scale: int = 1) -> Scan:
+    """A scan without geometry from numbers in memory.
+
+    Args:
+        array: Integers or floating point; (i, j), (i, j, k) or (i, j, k, t).
+        path: The file it came from, for messages.
+        scale: As in `read`.
+
+    Raises:
+        InputError: A wrong number of axes, no voxels, complex or other types, NaN or Inf.
+    """
+    name = str(path) if path is not None else "the given array"
+    _check_layout(name, array.shape, array.dtype)
+    require_memory(name, array.shape, scale)
+    with np.errstate(over="ignore"):
+        values = np.array(array, dtype=np.float32)
+    _check_finite(name, _not_finite(values))
+    return Scan(values, path=path, dtype=array.dtype)
+
+
+def from_nibabel(image: SpatialImage, *, scale: int = 1) -> Scan:
+    """A scan from any spatial image of nibabel.
+
+    Args:
+        image: In memory or, as `nibabel.load` returns it, still on disk.
+        scale: As in `read`.
+
+    Raises:
+        InputError: As in `read`, which it calls for NIfTI files that are not in memory.
+    """
+    import nibabel
+
+    name = image.get_filename() or "the given image"
+    data: Any = image.dataobj
+    _check_layout(name, data.shape, data.dtype)
+    require_memory(name, data.shape, scale)
+    if image.affine is None:
+        raise InputError(f"{name}: has no affine; set one, or pass the array alone")
+    check_affine(image.affine, name)
+    kind = nibabel.Nifti2Image if isinstance(image, nibabel.Nifti2Image) else nibabel.Nifti1Image
+    header = kind(np.broadcast_to(np.uint8(0), data.shape), image.affine, image.header).header
+    with np.errstate(over="ignore"):
+        values = np.array(data, dtype=np.float32)
+    _check_finite(name, _not_finite(values))
+    return Scan(
+        values,
+        affine=np.asarray(header.get_best_affine(), dtype=np.float64),
+        header=header,
+        path=Path(name) if image.get_filename() else None,
+        dtype=np.dtype(data.dtype),
+        slope=float(getattr(data, "slope", 1.0)),
+        inter=float(getattr(data, "inter", 0.0)),
+    )
+
+
+def _read_nifti(path: Path, scale: int, *, compressed: bool) -> Scan:
+    name, size = str(path), path.stat().st_size
+    with path.open("rb") as file:
+        magic = file.read(2)
+        if (magic == b"\x1f\x8b") != compressed:
+            raise InputError(
+                f"{path}: not compressed; rename it to .nii if it is a NIfTI file"
+                if compressed
+                else f"{path}: compressed by gzip; rename it to .nii.gz"
+            )
+        file.seek(0)
+        with gzip.GzipFile(fileobj=file) if compressed else file as opened:
+            stream = cast(BinaryIO, opened)
+            header = _read_header(name, stream)
+            dtype = header.get_data_dtype()
+            shape = header.get_data_shape()
+            _check_layout(name, shape, dtype)
+            claimed = math.prod(shape) * dtype.itemsize
+            most = size * DEFLATE_RATIO if compressed else size - int(header["vox_offset"])
+            if claimed > most:
+                raise InputError(
+                    f"{path}: truncated: its header claims {_bytes(claimed)} of voxels and the file"
+                    f" holds {_bytes(size)}; copy or export it again"
+                )
+            require_memory(name, shape, scale)
+            affine = np.asarray(header.get_best_affine(), dtype=np.float64)
+            check_affine(affine, name)
+            slope, inter = header.get_slope_inter()
+            slope, inter = (1.0 if slope is None else slope), (0.0 if inter is None else inter)
+            values = _read_voxels(name, stream, math.prod(shape), dtype, slope, inter)
+    return Scan(
+        values.reshape(shape, order="F"),
+        affine=affine,
+        header=header,
+        path=path,
+        dtype=dtype,
+        slope=float(slope),
+        inter=float(inter),
+    )
+
+
+def _read_header(name: str, stream: BinaryIO) -> Nifti1Header:
+    from nibabel import Nifti1Header, Nifti2Header, imageglobals
+
+    start = stream.read(Nifti1Header.template_dtype.itemsize)
+    kind: type[Nifti1Header] = Nifti1Header
+    if not kind.may_contain_header(start):
+        kind = Nifti2Header
+        start += stream.read(kind.template_dtype.itemsize - len(start))
+    if len(start) < kind.template_dtype.itemsize or not kind.may_contain_header(start):
+        raise InputError(f"{name}: not a NIfTI file, or cut off; export it as NIfTI again")
+    # nibabel repairs impossible spacings with a guess: look at them before it does.
+    raw = kind(start, check=False)
+    axes = min(max(int(raw["dim"][0]), 0), 3)
+    spacing = np.asarray(raw["pixdim"][1 : 1 + axes], dtype=np.float64)
+    if not (np.isfinite(spacing) & (spacing > 0)).all():
+        listed = ", ".join(f"{mm:g}" for mm in spacing)
+        raise InputError(
+            f"{name}: the voxel spacing ({listed} mm) must be positive; correct the header's pixdim"
+        )
+    offset = float(raw["vox_offset"])
+    if not kind.template_dtype.itemsize <= offset <= LARGEST_EXTENSIONS:
+        raise InputError(
+            f"{name}: its header puts the voxels at byte {offset:g}, which is impossible; export it"
+            " again"
+        )
+    start += stream.read(int(offset) - len(start))
+    if len(start) < offset:
+        raise InputError(f"{name}: truncated: it ends inside its header; copy or export it again")
+    with imageglobals.LoggingOutputSuppressor():
+        return kind.from_fileobj(io.BytesIO(start))
+
+
+def _read_voxels(
+    name: str, stream: BinaryIO, voxels: int, dtype: np.dtype[Any], slope: float, inter: float
+) -> np.ndarray:
+    """All voxels in the file's order as real-world float32 values, in bounded extra memory."""
+    values = np.empty(voxels, dtype=np.float32)
+    not_finite = 0
+    for start in range(0, voxels, CHUNK):
+        part = values[start : start + CHUNK]
+        block = stream.read(part.size * dtype.itemsize)
+        if len(block) < part.size * dtype.itemsize:
+            have = start * dtype.itemsize + len(block)
+            raise InputError(
+                f"{name}: truncated: {_bytes(have)} of {_bytes(voxels * dtype.itemsize)} of voxels"
+                " are there; copy or export it again"
+            )
+        stored = np.frombuffer(block, dtype=dtype)
+        with np.errstate(over="ignore", invalid="ignore"):
+            part[:] = stored if slope == 1 and inter == 0 else stored.astype(float) * slope + inter
+        not_finite += _not_finite(part)
+    # Reading past the end also makes gzip verify its checksum.
+    if len(stream.read(PADDING + 1)) > PADDING:
+        raise InputError(
+            f"{name}: holds more data than its header promises; correct the header's dim, or export"
+            " it again"
+        )
+    _check_finite(name, not_finite)
+    return values
+
+
+def _read_npy(path: Path, scale: int) -> Scan:
+    # Memory-mapped: shape and type are known, and a truncated file refused, before any allocation.
+    return from_array(np.lib.format.open_memmap(path, mode="r"), path=path, scale=scale)
+
+
+def _read_picture(path: Path, scale: int) -> Scan:
+    from PIL import Image
+    from PIL.TiffImagePlugin import PHOTOMETRIC_INTERPRETATION, TiffImageFile
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        with Image.open(path, formats=("PNG", "TIFF")) as picture:
+            pages = getattr(picture, "n_frames", 1)
+            if pages > 1:
+                raise InputError(
+                    f"{path}: holds {pages} pages; save each as its own picture, or the stack as"
+                    " .nii or .npy"
+                )
+            if picture.mode != "L" and not picture.mode.startswith("I;16"):
+                raise InputError(
+                    f"{path}: not 8 or 16-bit greyscale (its mode is {picture.mode}); convert it to"
+                    " greyscale first"
+                )
+            if (
+                isinstance(picture, TiffImageFile)
+                and picture.tag_v2.get(PHOTOMETRIC_INTERPRETATION) == 0
+            ):
+                raise InputError(
+                    f"{path}: stores white as zero; save it with black as zero (MinIsBlack)"
+                )
+            require_memory(str(path), picture.size, scale)
+            return from_array(np.asarray(picture), path=path, scale=scale)
+
+
+def _check_layout(name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    """Refuses types and shapes that are not a scalar image."""
+    if dtype.names is not None:
+        raise InputError(f"{name}: a colour (RGB) image; convert it to greyscale first")
+    if dtype.kind == "c":
+        raise InputError(f"{name}: complex values; take the magnitude first")
+    if dtype.kind not in "iuf":
+        raise InputError(f"{name}: values of type {dtype}; convert them to numbers first")
+    if len(shape) not in (2, 3, 4):
+        raise InputError(f"{name}: {len(shape)}-D; give a 2-D, 3-D or 4-D image")
+    if min(shape) < 1:
+        raise InputError(f"{name}: no voxels (its size is {shape}); export it again")
+
+
+def _not_finite(values: np.ndarray) -> int:
+    return values.size - int(np.count_nonzero(np.isfinite(values)))
+
+
+def _check_finite(name: str, count: int) -> None:
+    if count:
+        raise InputError(
+            f"{name}: {count} voxels are NaN, Inf or beyond float32; replace them first, for"
+            " example by 0 (numpy.nan_to_num, fslmaths -nan)"
+        )
+
+
+def _bytes(count: int) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e8 else f"{count} bytes"

@@ -1,0 +1,49 @@
+"""An image in memory, with all that is needed to write another one like it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from nibabel.nifti1 import Nifti1Header
+
+
+@dataclass(frozen=True)
+class Scan:
+    """Voxel values, their place in the world, and how the file stored them.
+
+    Attributes:
+        array: Real-world values as float32 (`slope` and `inter` already applied), in the file's own
+            axis order: (i, j), (i, j, k) or (i, j, k, t); (rows, columns) for a picture.
+        affine: (4, 4) float64 from voxel indices to RAS+ millimetres; None for pictures and arrays.
+        header: The NIfTI header; None for pictures and arrays. (A NIfTI-2 header is a subclass.)
+        path: The file it came from; None if it never was one.
+        dtype: The type of the numbers on disk (`array` is float32 whatever this is).
+        slope: The value of one unit of the stored integers.
+        inter: The value of a stored 0.
+    """
+
+    array: np.ndarray
+    affine: np.ndarray | None = None
+    header: Nifti1Header | None = None
+    path: Path | None = None
+    dtype: np.dtype[Any] = field(default_factory=lambda: np.dtype(np.float32))
+    slope: float = 1.0
+    inter: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """What error messages call this scan."""
+        return str(self.path) if self.path is not None else "the given image"
+
+    @property
+    def spacing(self) -> tuple[float, ...]:
+        """Millimetres from one voxel to the next along each spatial axis; 1 without an affine."""
+        axes = min(self.array.ndim, 3)
+        if self.affine is None:
+            return (1.0,) * axes
+        return tuple(float(mm) for mm in np.linalg.norm(self.affine[:3, :axes], axis=0))

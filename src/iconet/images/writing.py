@@ -1,0 +1,207 @@
+"""Writes a scan completely or not at all, in the encoding of the scan it was made from."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import gzip
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+import numpy as np
+
+from iconet.errors import InputError
+from iconet.images.geometry import updated_header
+from iconet.images.reading import suffix_of
+from iconet.images.scan import Scan
+
+if TYPE_CHECKING:
+    from nibabel.nifti1 import Nifti1Header, Nifti1Image
+
+COMPRESSION = 1
+REMEDIES = {
+    errno.ENOSPC: "the disk is full; free some space or write elsewhere",
+    errno.EDQUOT: "the disk quota is used up; free some space or write elsewhere",
+    errno.EACCES: "no permission to write there; choose a folder you may write to",
+    errno.EPERM: "no permission to write there; choose a folder you may write to",
+    errno.EROFS: "a read-only disk; choose a folder you may write to",
+    errno.ENOENT: "the folder does not exist; create it first",
+    errno.ENOTDIR: "its parent is not a folder; choose another place",
+    errno.EISDIR: "is a folder; name a file in it",
+    errno.ENAMETOOLONG: "the name is too long; choose a shorter one",
+}
+
+
+def check_output(
+    path: str | Path, inputs: Iterable[str | Path] = (), *, like: Scan | None = None
+) -> None:
+    """Refuses an output that `write` could not write, before any time is spent on computing it.
+
+    Args:
+        path: The file to be written; an existing one will be replaced.
+        inputs: Files that must not be overwritten; links to them count as them.
+        like: The scan that the output will be made from, if already read.
+
+    Raises:
+        InputError: An unknown or unfitting kind of file, one of the inputs, or no place to write.
+    """
+    path = Path(path)
+    suffix_of(path)
+    for source in inputs:
+        with contextlib.suppress(OSError):
+            if path.samefile(source):
+                raise InputError(
+                    f"{path}: the output is the input {source}; choose another output name"
+                )
+    if like is not None:
+        _check_kind(path, like)
+    with _complete_or_absent(path, keep=False):
+        pass
+
+
+def write(scan: Scan, path: str | Path, *, like: Scan) -> None:
+    """Writes `scan` the way `like`, the scan it was made from, was stored.
+
+    Floating-point inputs become float32 without scaling. Integer inputs keep their type, slope and
+    intercept: values are rounded to the nearest storable one and saturated. NIfTI keeps all that
+    `updated_header` keeps. Arrays and pictures hold no slope: `.npy` holds float32 where `like` has
+    one.
+
+    Args:
+        scan: The values and the affine to write.
+        path: `.nii`, `.nii.gz`, `.npy`, `.png`, `.tif` or `.tiff`; replaced at once when complete.
+        like: Header and encoding; its file is never overwritten.
+
+    Raises:
+        InputError: `path` cannot be written, or cannot hold such an image. No file is left then.
+    """
+    path = Path(path)
+    check_output(path, () if like.path is None else (like.path,), like=like)
+    suffix = suffix_of(path)
+    with _complete_or_absent(path) as file:
+        if suffix == ".nii.gz":
+            # Level 1, nibabel's default: a float32 volume gets 1 to 2 % larger than with level 6.
+            with gzip.GzipFile("", "wb", COMPRESSION, file, mtime=0) as stream:
+                _write_nifti(scan, cast(BinaryIO, stream), like)
+        elif suffix == ".nii":
+            _write_nifti(scan, file, like)
+        elif suffix == ".npy":
+            np.save(file, _plain(scan.array, like), allow_pickle=False)
+        else:
+            from PIL import Image
+
+            picture = Image.fromarray(_plain(scan.array, like).astype(like.dtype.newbyteorder("=")))
+            picture.save(file, format="PNG" if suffix == ".png" else "TIFF")
+
+
+def to_nibabel(scan: Scan, *, like: Scan) -> Nifti1Image:
+    """The image that `write` would write, for use in Python.
+
+    Args:
+        scan: The values and the affine.
+        like: The scan it was made from; must have a header.
+
+    Returns:
+        A NIfTI-1 image (NIfTI-2 if `like` is); integers if `like` holds integers without scaling,
+        else float32.
+    """
+    import nibabel
+
+    data = _plain(scan.array, like)
+    header = _derived_header(scan, like)
+    header.set_data_dtype(data.dtype)
+    kind = nibabel.Nifti2Image if isinstance(header, nibabel.Nifti2Header) else nibabel.Nifti1Image
+    return kind(data, header.get_best_affine(), header)
+
+
+def _check_kind(path: Path, like: Scan) -> None:
+    suffix = suffix_of(path)
+    if suffix in (".nii", ".nii.gz"):
+        if like.header is None:
+            raise InputError(
+                f"{path}: {like.name} has no spacing and position, which NIfTI needs; write .npy"
+                " or the input's own format"
+            )
+    elif suffix != ".npy":
+        if like.header is not None:
+            raise InputError(
+                f"{path}: a picture cannot hold the geometry of {like.name}; write .nii.gz"
+            )
+        if like.array.ndim != 2:
+            raise InputError(
+                f"{path}: a picture cannot hold the {like.array.ndim}-D {like.name}; write .npy"
+            )
+        if like.dtype.kind != "u" or like.dtype.itemsize > 2:
+            raise InputError(
+                f"{path}: a picture holds 8 or 16-bit unsigned integers and {like.name} has"
+                f" {like.dtype}; write .npy"
+            )
+
+
+def _write_nifti(scan: Scan, stream: BinaryIO, like: Scan) -> None:
+    header = _derived_header(scan, like)
+    integers = like.dtype.kind in "iu"
+    header.set_data_dtype(like.dtype if integers else np.float32)
+    header.set_slope_inter(*((like.slope, like.inter) if integers else (1, 0)))
+    dtype = header.get_data_dtype()  # in the header's byte order
+    header["vox_offset"] = 0  # unset: write_to puts the voxels right behind the extensions
+    header.write_to(stream)
+    # Slab by slab along the slowest axis, so that no second copy of the volume is made.
+    for index in range(scan.array.shape[-1]):
+        slab = scan.array[..., index]
+        stored = _stored(slab, dtype, like) if integers else slab.astype(dtype)
+        stream.write(stored.tobytes(order="F"))
+
+
+def _derived_header(scan: Scan, like: Scan) -> Nifti1Header:
+    if like.header is None or scan.affine is None:
+        raise InputError(f"{like.name}: has no geometry, which NIfTI needs; keep it as an array")
+    return updated_header(like.header, scan.affine, scan.array.shape)
+
+
+def _stored(values: np.ndarray, dtype: np.dtype[Any], like: Scan) -> np.ndarray:
+    """Real-world values as the nearest integers that `like` could have stored for them."""
+    stored = np.rint((values.astype(np.float64) - like.inter) / like.slope)
+    limits = np.iinfo(dtype)
+    # float64 cannot hold the largest 64-bit integers: the next one below converts safely.
+    largest = float(limits.max)
+    if int(largest) > limits.max:
+        largest = np.nextafter(largest, 0.0)
+    return np.clip(stored, limits.min, largest).astype(dtype)
+
+
+def _plain(values: np.ndarray, like: Scan) -> np.ndarray:
+    """Integers if `like` holds integers that are the values themselves, else float32."""
+    if like.dtype.kind in "iu" and like.slope == 1 and like.inter == 0:
+        return _stored(values, like.dtype, like)
+    return values.astype(np.float32, copy=False)
+
+
+@contextlib.contextmanager
+def _complete_or_absent(path: Path, *, keep: bool = True) -> Iterator[BinaryIO]:
+    """A file to write that takes the name `path` once it is complete and safe on the disk.
+
+    Links are followed, so that the file they point to is replaced and not the link.
+    """
+    target = Path(os.path.realpath(path))
+    partial = target.with_name(f".{target.name[:40]}.{os.getpid()}.partial{suffix_of(path)}")
+    try:
+        if target.is_dir():
+            raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))
+        try:
+            with partial.open("wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            if keep:
+                os.replace(partial, target)
+        finally:
+            with contextlib.suppress(OSError):
+                partial.unlink(missing_ok=True)
+    except OSError as error:
+        remedy = REMEDIES.get(
+            error.errno or 0, f"cannot be written ({error.strerror}); choose another place"
+        )
+        raise InputError(f"{path}: {remedy}") from error

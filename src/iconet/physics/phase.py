@@ -1,0 +1,57 @@
+"""The smooth phase that coils, field and motion give every MR image."""
+
+import torch
+from torch import Tensor
+
+
+def smooth_phase(
+    shape: tuple[int, ...],
+    *,
+    generator: torch.Generator,
+    device: torch.device | str | None = None,
+    amplitude: float = torch.pi,
+) -> Tensor:
+    """Draws random smooth phase fields, each a mean of a quadratic and a few slow harmonics.
+
+    The weights of the terms are normal and their magnitudes sum to 1, and no term leaves [-1, 1].
+    So both the field (at most `amplitude`) and its slope (at most 2 pi `amplitude` per field of
+    view and axis) are bounded, whatever is drawn.
+
+    Args:
+        shape: (..., H, W); every leading index has its own field.
+        generator: source of randomness; may live on another device than the result.
+        device: where the field is wanted; by default the generator's.
+        amplitude: bound of the field, in radians.
+
+    Returns:
+        Real float32 field in radians, of that shape.
+    """
+    *leading, height, width = shape
+    terms = _smooth_terms(height, width).to(generator.device)
+    weights = torch.randn(*leading, len(terms), generator=generator, device=generator.device)
+    weights = weights / weights.abs().sum(-1, keepdim=True)
+    field = amplitude * torch.einsum("...k,khw->...hw", weights, terms)
+    return field if device is None else field.to(device)
+
+
+def _smooth_terms(height: int, width: int) -> Tensor:
+    """The terms (K, H, W), each within [-1, 1]: slopes, curvatures, one period or less per axis."""
+    y = ((torch.arange(height) + 0.5) / height * 2 - 1)[:, None]
+    x = ((torch.arange(width) + 0.5) / width * 2 - 1)[None, :]
+    polynomial = [x, y, x * y, x**2, y**2]
+    waves = [
+        wave(torch.pi * (u * x + v * y))
+        for u, v in ((1, 0), (0, 1), (1, 1), (1, -1))
+        for wave in (torch.sin, torch.cos)
+    ]
+    return torch.stack([term.expand(height, width) for term in polynomial + waves])
+
+
+def with_smooth_phase(
+    image: Tensor, generator: torch.Generator, *, amplitude: float = torch.pi
+) -> Tensor:
+    """Gives a magnitude image (..., H, W) a random smooth phase, so complex; see `smooth_phase`."""
+    phase = smooth_phase(
+        tuple(image.shape), generator=generator, device=image.device, amplitude=amplitude
+    )
+    return image * torch.exp(1j * phase.to(image.real.dtype))

@@ -20,7 +20,9 @@ app = typer.Typer(
 
 Model = Annotated[
     str | None,
-    typer.Option(help="Trained model (see `iconet models`) or a .safetensors file. [default: mri-x2]"),
+    typer.Option(
+        help="Trained model (see `iconet models`) or a .safetensors file. [default: mri-x2]"
+    ),
 ]
 Overrides = Annotated[
     list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Replace values of the recipe.")
@@ -70,7 +72,8 @@ def say_version(wanted: bool) -> None:
 @app.callback()
 def iconet(
     version: Annotated[
-        bool, typer.Option("--version", callback=say_version, is_eager=True, help="Show the version.")
+        bool,
+        typer.Option("--version", callback=say_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
     """Super-resolution of medical images. Research use, not for diagnosis."""
@@ -92,7 +95,9 @@ def demo(
 def upscale(
     inputs: Annotated[
         list[Path],
-        typer.Argument(metavar="IN...", help="Scans: .nii, .nii.gz, .npy, .png, .tif", show_default=False),
+        typer.Argument(
+            metavar="IN...", help="Scans: .nii, .nii.gz, .npy, .png, .tif", show_default=False
+        ),
     ],
     output: Annotated[
         Path,
@@ -145,7 +150,8 @@ def degrade(
     output: Annotated[Path, typer.Option("--output", "-o", show_default=False)],
     scale: Annotated[int, typer.Option(help="How many times fewer voxels along each side.")] = 2,
     noise: Annotated[
-        float, typer.Option(metavar="PERCENT", help="Rician noise, in percent of the bright tissue.")
+        float,
+        typer.Option(metavar="PERCENT", help="Rician noise, in percent of the bright tissue."),
     ] = 0.0,
     seed: Annotated[int, typer.Option(help="Of the noise.")] = 0,
 ) -> None:

@@ -7,12 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iconet.errors import InputError
-from iconet.images.reading import read
-from iconet.images.scan import Scan
-from iconet.images.writing import check_output, write
+from iconet.images import Scan, check_output, choose_slice_axis, read, write
 from iconet.upscaling.files import sizes
 from iconet.upscaling.slices import robust_scale
-from iconet.upscaling.upscale import resize_in_plane, slice_axis
+from iconet.upscaling.upscale import resize_in_plane
 
 
 def degrade_scan(scan: Scan, scale: int, *, noise: float = 0.0, seed: int = 0) -> Scan:
@@ -43,7 +41,7 @@ def degrade_scan(scan: Scan, scale: int, *, noise: float = 0.0, seed: int = 0) -
     magnitude = bool(scan.array.min() >= 0)
     if noise and not magnitude:
         raise InputError(f"{scan.name} has negative values: Rician noise is for magnitude images")
-    axis = slice_axis(scan, "auto")
+    axis = choose_slice_axis(scan.array.shape, scan.spacing, affine=scan.affine)
     shape = [
         size if index in (axis, 3) else size - size % scale
         for index, size in enumerate(scan.array.shape)
@@ -74,7 +72,7 @@ def degrade_file(
     """Read, `degrade_scan`, write; returns a line that says what was done."""
     check_output(output, [path])
     scan = read(path)
+    check_output(output, [path], like=scan)
     low = degrade_scan(scan, scale, noise=noise, seed=seed)
     write(low, output, like=scan)
     return f"{output}: {sizes(scan)} -> {sizes(low)}"
-

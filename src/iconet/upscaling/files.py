@@ -7,12 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from iconet.errors import InputError
-from iconet.images.reading import read
-from iconet.images.scan import Scan
-from iconet.images.writing import check_output, write
+from iconet.images import Scan, check_output, choose_slice_axis, read, write
 from iconet.upscaling.device import Compute, choose_compute
 from iconet.upscaling.progress import shown_progress
-from iconet.upscaling.upscale import open_model, slice_axis, upscale_scan
+from iconet.upscaling.upscale import open_model, upscale_scan
 
 if TYPE_CHECKING:
     import torch
@@ -36,8 +34,12 @@ def upscale_files(
     Args:
         inputs: paths of scans.
         output: a file for one scan, or a folder, made when missing, for files of the same names.
-        model, scale: see `open_model`.
-        plane, device, precision, tile: see `iconet.upscale`.
+        model: name of a trained model or path of weights; by default the one of `scale`.
+        scale: 2 or 4; must be the model's when both are given.
+        plane: as in `iconet.upscale`, like the next three.
+        device: see there.
+        precision: see there.
+        tile: see there.
         report: called with a line about each scan that was written.
         complain: called with the error of each scan that could not be used.
 
@@ -73,16 +75,17 @@ def upscale_file(
 ) -> str:
     """Read, upscale, write; returns a line that says what was done."""
     start = time.monotonic()
-    check_output(output, [path])
-    scan = read(path)
+    scan = read(path, scale=network.scale)
+    check_output(output, [path], like=scan)
     with shown_progress(Path(path).name) as progress:
         bigger = upscale_scan(
             scan, network, plane=plane, compute=compute, tile=tile, progress=progress
         )
     write(bigger, output, like=scan)
+    axis = choose_slice_axis(scan.array.shape, scan.spacing, plane, affine=scan.affine)
     constant = scan.array.min() == scan.array.max()
     return (
-        f"{output}: {sizes(scan)} -> {sizes(bigger)}, {_plane(scan, plane)}, {compute}, "
+        f"{output}: {sizes(scan)} -> {sizes(bigger)}, slices across {'ijk'[axis]}, {compute}, "
         f"{time.monotonic() - start:.1f} s"
         + (" (the scan is constant: its value was repeated)" if constant else "")
     )
@@ -94,11 +97,6 @@ def sizes(scan: Scan) -> str:
     if scan.affine is None:
         return f"{shape} pixels"
     return f"{shape} voxels of {' x '.join(f'{mm:.4g}' for mm in scan.spacing)} mm"
-
-
-def _plane(scan: Scan, plane: str) -> str:
-    axis = slice_axis(scan, plane)
-    return "one slice" if axis is None else f"slices across {'ijk'[axis]}"
 
 
 def _outputs(inputs: Sequence[Path], output: Path) -> list[Path]:
@@ -113,5 +111,7 @@ def _outputs(inputs: Sequence[Path], output: Path) -> list[Path]:
     try:
         output.mkdir(exist_ok=True)
     except OSError as error:
-        raise InputError(f"{output} cannot be made: {error.strerror}: choose another folder") from None
+        raise InputError(
+            f"{output} cannot be made: {error.strerror}: choose another folder"
+        ) from None
     return [output / name for name in names]

@@ -125,7 +125,9 @@ def _window_area(height: int, width: int, tile: int | None, halo: int) -> int:
     return min(height, side) * min(width, side)
 
 
-def _run(model: "torch.nn.Module", slices: "Tensor", intensity: float, compute: Compute) -> "Tensor":
+def _run(
+    model: "torch.nn.Module", slices: "Tensor", intensity: float, compute: Compute
+) -> "Tensor":
     """(B, 1, H, W) on the CPU -> (B, scale * H, scale * W) float32 on the CPU."""
     import torch
     import torch.nn.functional as F
@@ -144,9 +146,9 @@ Window = tuple[tuple[slice, slice], tuple[slice, slice], tuple[slice, slice]]
 """What a tile reads of the slice, keeps of its prediction, and writes of the output."""
 
 
-# Own tiles and not MONAI's sliding_window_inference: that one moves the last tile back until it fits,
-# so its origin is off the network's grid of `multiple` pixels, and it blends predictions made near a
-# tile's edge, where the context is missing, into the result. A halo as wide as the network sees, cut
+# Own tiles and not MONAI's sliding_window_inference: that one moves the last tile back until it
+# fits, so its origin leaves the network's grid of `multiple` pixels, and it blends in predictions
+# made near a tile's edge, where the context is missing. A halo as wide as the network sees, cut
 # off after the prediction, leaves no seam to blend.
 def _tiles(height: int, width: int, side: int, model: "torch.nn.Module") -> Iterator[Window]:
     for rows in _spans(height, side, model):
@@ -154,14 +156,17 @@ def _tiles(height: int, width: int, side: int, model: "torch.nn.Module") -> Iter
             yield tuple(zip(rows, columns, strict=True))  # type: ignore[misc]
 
 
-def _spans(length: int, side: int, model: "torch.nn.Module") -> Iterator[tuple[slice, slice, slice]]:
+def _spans(
+    length: int, side: int, model: "torch.nn.Module"
+) -> Iterator[tuple[slice, slice, slice]]:
     """Cut one axis: (read, keep, write) of each tile, with origins on the network's grid."""
     grid, scale = model.multiple, model.scale
     side = -(-side // grid) * grid
     halo = -(-model.halo // grid) * grid
     for start in range(0, length, side):
         stop = min(start + side, length)
-        left, right = max(0, start - halo), min(stop + halo, length)
+        right = min(stop + halo, length)
+        left = max(0, min(start - halo, (right - SMALLEST) // grid * grid))
         yield (
             slice(left, right),
             slice((start - left) * scale, (stop - left) * scale),

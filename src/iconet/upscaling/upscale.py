@@ -2,15 +2,25 @@
 
 import os
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from iconet.errors import InputError
-from iconet.images.geometry import choose_slice_axis, scaled_affine, updated_header
-from iconet.images.scan import Scan
+from iconet.images import (
+    Scan,
+    check_upscalable,
+    choose_slice_axis,
+    from_array,
+    from_nibabel,
+    read,
+    scaled_affine,
+    to_nibabel,
+    updated_header,
+)
+from iconet.images.writing import _plain as as_array
 from iconet.upscaling.device import Compute, choose_compute
 from iconet.upscaling.memory import check_memory
 from iconet.upscaling.slices import Progress, predict_stack
@@ -59,15 +69,20 @@ def upscale(
     Raises:
         InputError: the scan, the model or an option cannot be used.
     """
-    from iconet.images import from_object, to_object
-
-    source = from_object(scan)
     compute = choose_compute(device, precision)
     network = open_model(model, device=str(compute.device))
+    if isinstance(scan, str | os.PathLike):
+        source = read(scan, scale=network.scale)
+    elif isinstance(scan, np.ndarray):
+        source = from_array(scan, scale=network.scale)
+    else:
+        source = from_nibabel(scan, scale=network.scale)
     bigger = upscale_scan(
         source, network, plane=plane, compute=compute, batch=batch, tile=tile, progress=progress
     )
-    return to_object(bigger)
+    return (
+        as_array(bigger.array, source) if bigger.affine is None else to_nibabel(bigger, like=source)
+    )
 
 
 def upscale_scan(
@@ -86,7 +101,8 @@ def upscale_scan(
         A float32 scan that remembers the on-disk type of the input.
     """
     factor = network.scale
-    axis = slice_axis(scan, plane)
+    axis = choose_slice_axis(scan.array.shape, scan.spacing, plane, affine=scan.affine)
+    check_upscalable(scan, axis)
     check_memory(
         scan,
         axis,
@@ -113,55 +129,38 @@ def upscale_scan(
     return resize_in_plane(scan, axis, (factor, 1), fill)
 
 
-def slice_axis(scan: Scan, plane: str) -> int | None:
-    """The axis across the slices; None for a 2-D picture, which is its own slice."""
-    if scan.array.ndim == 2:
-        if plane != "auto":
-            raise InputError(f"{scan.name} is a single 2-D image: leave plane at auto")
-        return None
-    return choose_slice_axis(scan.array.shape[:3], scan.spacing, plane, affine=scan.affine)
-
-
-def resize_in_plane(
-    scan: Scan, axis: int | None, ratio: tuple[int, int], fill: StackFilter
-) -> Scan:
+def resize_in_plane(scan: Scan, axis: int, ratio: tuple[int, int], fill: StackFilter) -> Scan:
     """A scan with more or fewer pixels in each slice over the same field of view.
 
     Args:
-        scan: (H, W), (I, J, K) or (I, J, K, T).
-        axis: the axis across the slices, None for (H, W).
+        scan: (i, j), (i, j, k) or (i, j, k, t).
+        axis: the axis across the slices.
         ratio: output pixels over input pixels, as a fraction in whole numbers.
         fill: called for every volume with views of its slices (N, H, W) before and after.
     """
     array = scan.array
     up, down = ratio
-    in_plane = [index for index in range(min(array.ndim, 3)) if index != axis]
-    for index in in_plane:
-        if array.shape[index] < 2:
-            raise InputError(
-                f"{scan.name} has slices one pixel wide (shape {array.shape}): "
-                "choose another plane or give a whole image"
-            )
+    in_plane = {0, 1, 2} - {axis}
     shape = tuple(
         size * up // down if index in in_plane else size for index, size in enumerate(array.shape)
     )
     # NIfTI stores the first axis fastest: in that order it is written without another copy.
-    bigger = np.empty(shape, np.float32, order="F")
+    bigger = np.empty(shape, np.float32, order="C" if scan.affine is None else "F")
     for volume in range(array.shape[3] if array.ndim == 4 else 1):
         chosen = (..., volume) if array.ndim == 4 else ...
         fill(_as_stack(array[chosen], axis), _as_stack(bigger[chosen], axis))
 
-    affine = header = None
-    if scan.affine is not None:
+    affine, header = scan.affine, scan.header
+    if affine is not None:
         factors = [up / down if index in in_plane else 1.0 for index in range(3)]
-        affine = scaled_affine(scan.affine, factors)
-        if scan.header is not None:
-            header = updated_header(scan.header, affine, shape)
-    return Scan(bigger, affine, header=header, dtype=scan.dtype, path=scan.path)
+        affine = scaled_affine(affine, factors)
+    if header is not None and affine is not None:
+        header = updated_header(header, affine, shape)
+    return replace(scan, array=bigger, affine=affine, header=header)
 
 
-def _as_stack(volume: NDArray, axis: int | None) -> NDArray:
-    return volume[None] if axis is None else np.moveaxis(volume, axis, 0)
+def _as_stack(volume: NDArray, axis: int) -> NDArray:
+    return volume[None] if volume.ndim == 2 else np.moveaxis(volume, axis, 0)
 
 
 def open_model(
@@ -183,9 +182,10 @@ def open_model(
         from iconet import zoo
 
         network = zoo.load(model, device=device)
-        name = Path(model).name
     else:
-        network, name = model.to(device), "the model"
+        network = model.to(device).eval()
     if scale is not None and network.scale != scale:
-        raise InputError(f"{name} enlarges {network.scale}x, not {scale}x: leave out one of the two")
+        raise InputError(
+            f"the model enlarges {network.scale}x, not {scale}x: give only one of them"
+        )
     return network

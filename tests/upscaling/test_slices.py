@@ -1,0 +1,116 @@
+import numpy as np
+import pytest
+import torch
+
+from iconet.errors import InputError
+from iconet.upscaling.device import choose_compute
+from iconet.upscaling.slices import BATCH_PIXELS, predict_stack, robust_scale
+
+CPU = choose_compute("cpu", "fp32")
+
+
+def noise(*shape, seed=0):
+    return np.random.default_rng(seed).normal(100, 30, shape).astype(np.float32)
+
+
+@pytest.mark.parametrize("size", [(64, 80), (61, 83), (130, 47)])
+@pytest.mark.parametrize("tile", [8, 24, 30, 100])
+def test_tiles_leave_no_seam(wide, size, tile):
+    stack = noise(2, *size)
+    whole = predict_stack(wide, stack, compute=CPU)
+    tiled = predict_stack(wide, stack, compute=CPU, tile=tile)
+    assert np.abs(whole - stack.repeat(2, 1).repeat(2, 2)).max() > 1  # the network does something
+    np.testing.assert_allclose(tiled, whole, atol=1e-5 * np.ptp(whole))
+    assert max(max(shape[-2:]) for shape, _ in wide.calls[1:]) <= -(-tile // 8) * 8 + 2 * wide.halo
+
+
+def test_tiles_need_their_halo(wide):
+    """The stand-in really looks across tile borders, so the test above can fail."""
+    stack = noise(1, 64, 64)
+    whole = predict_stack(wide, stack, compute=CPU)
+    wide.halo = 0
+    tiled = predict_stack(wide, stack, compute=CPU, tile=32)
+    assert np.abs(tiled - whole).max() > 1e-2 * np.ptp(whole)
+
+
+def test_large_slices_are_tiled_unasked(linear):
+    predict_stack(linear, noise(1, 20, 1100), compute=CPU)
+    assert len(linear.calls) == 3
+    assert max(shape[-1] for shape, _ in linear.calls) <= 512 + 2 * linear.halo
+
+
+def test_batches_are_bounded_by_pixels_and_keep_the_order(linear):
+    stack = noise(11, 128, 100)
+    out = predict_stack(linear, stack, compute=CPU)
+    assert [shape[0] for shape, _ in linear.calls] == [5, 5, 1]
+    assert all(np.prod(shape) <= BATCH_PIXELS["cpu"] for shape, _ in linear.calls)
+    alone = predict_stack(linear, stack[7:8], compute=CPU)
+    np.testing.assert_allclose(out[7:8], alone, rtol=1e-6)
+
+
+def test_the_network_divides_every_slice_and_tile_by_one_scale(linear):
+    stack = noise(3, 40, 40) * np.array([1, 5, 10], np.float32)[:, None, None]
+    predict_stack(linear, stack, compute=CPU, tile=16)
+    assert {s for _, scales in linear.calls for s in scales} == {np.float32(robust_scale(stack))}
+
+
+def test_constant_slices_are_repeated_without_the_network(linear):
+    stack = noise(5, 20, 30)
+    stack[[0, 3]] = [[[0]], [[-7.25]]]
+    out = predict_stack(linear, stack, compute=CPU)
+    assert (out[0] == 0).all() and (out[3] == -7.25).all()
+    assert [shape[0] for shape, _ in linear.calls] == [3]
+
+
+def test_writes_into_any_strides(linear):
+    stack = noise(4, 18, 20)
+    out = np.zeros((40, 36, 4), np.float32, order="F")
+    returned = predict_stack(linear, stack, out=out.transpose(2, 1, 0), compute=CPU)
+    assert np.shares_memory(returned, out)
+    np.testing.assert_array_equal(out.transpose(2, 1, 0), predict_stack(linear, stack, compute=CPU))
+
+
+def test_small_slices_are_padded_for_the_network_and_cut_back(linear):
+    """A ramp continued by its edge values is interpolated alike with and without the padding."""
+    ramp = np.arange(5, dtype=np.float32)[None, :, None] + np.arange(3, dtype=np.float32)
+    out = predict_stack(linear, ramp, compute=CPU)
+    assert out.shape == (1, 10, 6)
+    expected = torch.nn.functional.interpolate(
+        torch.from_numpy(ramp)[None], scale_factor=2, mode="bilinear"
+    )[0].numpy()
+    np.testing.assert_allclose(out, expected, atol=1e-6)
+
+
+def test_progress_ends_at_all_slices(linear):
+    seen = []
+    stack = noise(6, 200, 200)
+    stack[1] = 0
+    predict_stack(linear, stack, compute=CPU, progress=lambda *step: seen.append(step))
+    assert seen == [(1, 6), (2, 6), (3, 6), (4, 6), (5, 6), (6, 6)]
+
+
+@pytest.mark.parametrize("option", [{"tile": 0}, {"batch": -1}])
+def test_refuses_sizes_below_one(linear, option):
+    with pytest.raises(InputError, match="at least 1"):
+        predict_stack(linear, noise(1, 16, 16), compute=CPU, **option)
+
+
+def test_robust_scale_ignores_background_and_outliers():
+    volume = np.zeros((50, 50, 50), np.float32)
+    volume[:25] = 200
+    volume[0, 0, :5] = 1e6
+    assert robust_scale(volume) == 200
+    assert robust_scale(-volume) == 200
+
+
+@pytest.mark.parametrize(("value", "scale"), [(0, 1), (3, 3), (-3, 3)])
+def test_robust_scale_of_a_constant(value, scale):
+    assert robust_scale(np.full((4, 5, 6), value, np.float32)) == scale
+
+
+def test_robust_scale_agrees_with_the_network():
+    network = pytest.importorskip("iconet.network")
+    for shape in [(1, 64, 64), (1, 33, 47)]:
+        image = np.abs(noise(*shape)) * (noise(*shape, seed=1) > 110)
+        theirs = network.robust_scale(torch.from_numpy(image)[None]).item()
+        assert robust_scale(image) == pytest.approx(theirs, rel=1e-5)

@@ -1,0 +1,214 @@
+import nibabel
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+import iconet
+from iconet.errors import InputError
+from iconet.upscaling import memory, upscale
+
+ANGLE = np.deg2rad(25)
+ROTATION = np.array(
+    [[np.cos(ANGLE), -np.sin(ANGLE), 0], [np.sin(ANGLE), np.cos(ANGLE), 0], [0, 0, 1]]
+) @ np.array([[1, 0, 0], [0, 0.8, -0.6], [0, 0.6, 0.8]])
+
+
+def affine(columns, origin=(-91.3, 24.7, 60.1)):
+    matrix = np.eye(4)
+    matrix[:3, :3] = columns
+    matrix[:3, 3] = origin
+    return matrix
+
+
+AFFINES = {
+    "plain": affine(np.diag([1, 1, 1])),
+    "anisotropic": affine(np.diag([0.9, 1.1, 4])),
+    "flipped": affine(np.diag([-1.2, 1.2, -3])),
+    "permuted": affine(np.array([[0, 0, 5], [-0.8, 0, 0], [0, 0.8, 0]])),
+    "oblique": affine(ROTATION @ np.diag([0.7, 0.7, 3])),
+    "sheared": affine(np.array([[1, 0.2, 0.3], [0, 1.1, 0.4], [0.1, 0, 3.3]])),
+}
+NORMAL = np.array([0.013, -0.02, 0.031])
+"""The test image is a plane in world coordinates, which linear interpolation continues exactly."""
+
+
+def plane_at(matrix, shape):
+    index = np.indices(shape).reshape(3, -1)
+    world = matrix[:3, :3] @ index + matrix[:3, 3:]
+    return (50 + NORMAL @ world).reshape(shape)
+
+
+def inside(array):
+    """Without the border, where interpolation has nothing to go on."""
+    return array[4:-4, 4:-4, :] if array.shape[2] < 20 else array[:, 4:-4, 4:-4]
+
+
+@pytest.mark.parametrize("name", AFFINES)
+def test_every_voxel_stays_where_it_was_in_the_world(linear, tmp_path, name):
+    matrix = AFFINES[name]
+    shape = (24, 22, 9)
+    nibabel.Nifti1Image(plane_at(matrix, shape).astype(np.float32), matrix).to_filename(
+        tmp_path / "low.nii.gz"
+    )
+    image = upscale(tmp_path / "low.nii.gz", linear)
+    assert image.shape == (48, 44, 9)
+    expected = plane_at(image.affine, image.shape)
+    # 1e-4 mm along the steepest direction of the plane is 4e-6; float32 adds its rounding of 50.
+    np.testing.assert_allclose(inside(image.get_fdata()), inside(expected), atol=3e-5)
+    # The corners of the field of view, where a wrong origin or step adds up.
+    for corner in np.ndindex(2, 2, 2):
+        old = matrix @ [*(np.array(corner) * shape - 0.5), 1]
+        new = image.affine @ [*(np.array(corner) * image.shape - 0.5), 1]
+        np.testing.assert_allclose(new, old, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", [name for name in AFFINES if name != "sheared"])
+def test_simpleitk_finds_every_voxel_at_the_same_place(linear, tmp_path, name):
+    matrix = AFFINES[name]
+    low = nibabel.Nifti1Image(plane_at(matrix, (24, 22, 9)).astype(np.float32), matrix)
+    upscale(low, linear).to_filename(tmp_path / "high.nii.gz")
+    image = sitk.ReadImage(str(tmp_path / "high.nii.gz"))
+    assert image.GetSize() == (48, 44, 9)
+    for index in [(6, 6, 0), (40, 7, 8), (20, 37, 4), (33, 21, 5)]:
+        left, posterior, superior = image.TransformIndexToPhysicalPoint(index)
+        expected = 50 + NORMAL @ [-left, -posterior, superior]
+        assert image.GetPixel(index) == pytest.approx(expected, abs=3e-5)
+
+
+@pytest.mark.parametrize(
+    ("plane", "shape"),
+    [
+        ("auto", (40, 44, 18)),
+        ("i", (20, 44, 36)),
+        ("j", (40, 22, 36)),
+        ("k", (40, 44, 18)),
+        ("axial", (40, 22, 36)),
+        ("coronal", (20, 44, 36)),
+        ("sagittal", (40, 44, 18)),
+    ],
+)
+def test_plane_chooses_the_axis_that_keeps_its_size(linear, plane, shape):
+    matrix = AFFINES["permuted"]
+    image = upscale(
+        nibabel.Nifti1Image(np.ones((20, 22, 18), np.float32), matrix), linear, plane=plane
+    )
+    assert image.shape == shape
+
+
+def test_series_are_upscaled_volume_by_volume(linear):
+    series = np.random.default_rng(0).gamma(2, 50, (18, 20, 5, 3)).astype(np.float32)
+    series[..., 2] *= 100
+    seen = []
+    together = upscale(series, linear, progress=lambda *step: seen.append(step))
+    assert together.shape == (36, 40, 5, 3)
+    for volume in range(3):
+        np.testing.assert_array_equal(together[..., volume], upscale(series[..., volume], linear))
+    assert seen[-1] == (15, 15) and seen == sorted(seen)
+
+
+def test_each_volume_of_a_series_has_its_own_intensity_scale(linear):
+    volume = np.random.default_rng(0).gamma(2, 50, (18, 20, 5)).astype(np.float32)
+    upscale(np.stack([volume, 100 * volume], axis=-1), linear)
+    scales = sorted({scale for _, scales in linear.calls for scale in scales})
+    assert len(scales) == 2 and scales[1] == pytest.approx(100 * scales[0], rel=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint16, np.int32])
+def test_integers_stay_integers(linear, dtype):
+    array = np.random.default_rng(0).integers(0, 100, (16, 18, 3)).astype(dtype)
+    out = upscale(array, linear)
+    assert out.dtype == dtype
+    np.testing.assert_array_equal(out, np.rint(upscale(array.astype(np.float32), linear)))
+
+
+def test_integers_saturate_instead_of_wrapping(linear, monkeypatch):
+    forward = type(linear).forward
+
+    def overshooting(self, lr, intensity=None):
+        output = forward(self, lr, intensity)
+        output.image = (output.image - 100) * 3
+        return output
+
+    monkeypatch.setattr(type(linear), "forward", overshooting)
+    array = np.zeros((1, 16, 16), np.uint8)
+    array[0, :8] = 255
+    out = upscale(array, linear)
+    assert out.max() == 255 and out.min() == 0 and set(np.unique(out[0, :8])) == {255}
+
+
+def test_floats_keep_negative_values(linear):
+    array = np.random.default_rng(0).normal(-500, 300, (16, 18, 4))
+    out = upscale(array, linear)
+    assert out.dtype == np.float32
+    assert out.min() < -800 and out.mean() == pytest.approx(array.mean(), abs=20)
+
+
+@pytest.mark.parametrize("shape", [(16, 20), (20, 16, 5), (20, 16, 5, 2)])
+def test_a_constant_passes_through(linear, shape):
+    out = upscale(np.full(shape, -3.5), linear)
+    assert (out == np.float32(-3.5)).all() and not linear.calls
+
+
+def test_a_two_dimensional_nifti_stays_two_dimensional(linear):
+    image = upscale(nibabel.Nifti1Image(np.eye(20, dtype=np.float32), AFFINES["oblique"]), linear)
+    assert image.shape == (40, 40)
+
+
+def test_header_fields_survive(linear, tmp_path):
+    image = nibabel.Nifti1Image(
+        np.arange(20 * 20 * 3 * 2, dtype=np.int16).reshape(20, 20, 3, 2), AFFINES["oblique"]
+    )
+    image.header.set_xyzt_units("mm", "sec")
+    image.header["pixdim"][4] = 2.5
+    image.header["descrip"] = b"T2* run 3"
+    image.set_qform(image.affine, code=1)
+    image.set_sform(image.affine, code=4)
+    image.to_filename(tmp_path / "low.nii")
+    header = upscale(tmp_path / "low.nii", linear).header
+    assert header.get_xyzt_units() == ("mm", "sec")
+    assert header["pixdim"][4] == 2.5
+    assert header["descrip"].item() == b"T2* run 3"
+    assert (header["qform_code"], header["sform_code"]) == (1, 4)
+    np.testing.assert_allclose(header.get_qform(), header.get_sform(), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.full((16, 16), np.nan),
+        np.full((16, 16), np.inf),
+        np.ones((16, 16), complex),
+        np.ones(16),
+        np.ones((2, 3, 4, 5, 6)),
+        np.ones((16, 1)),
+        np.ones((1, 16, 1)),
+        np.array([["a", "b"], ["c", "d"]]),
+    ],
+    ids=["nan", "inf", "complex", "1-D", "5-D", "narrow", "line", "text"],
+)
+def test_refuses_arrays_that_are_no_image(linear, array):
+    with pytest.raises(InputError) as error:
+        upscale(array, linear)
+    assert "\n" not in str(error.value)
+
+
+def test_says_before_allocating_that_memory_is_short(linear, monkeypatch):
+    array = np.random.default_rng(0).normal(size=(64, 64, 4))
+    monkeypatch.setattr(memory, "available_memory", lambda: 10_000_000)
+    with pytest.raises(InputError, match=r"needs .* GB of memory"):
+        upscale(array, linear)
+    assert not linear.calls
+
+
+def test_the_model_must_have_the_scale_asked_for(linear):
+    from iconet.upscaling.upscale import open_model
+
+    assert open_model(linear, scale=2) is linear
+    with pytest.raises(InputError, match="2x, not 4x"):
+        open_model(linear, scale=4)
+    with pytest.raises(InputError, match="scale 3 is not available: use 2 or 4"):
+        open_model(scale=3)
+
+
+def test_is_the_public_function():
+    assert iconet.upscale is upscale

@@ -1,0 +1,249 @@
+"""`iconet benchmark`: every method on every test volume, per subject, resumable, as a table."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import os
+import platform
+import shlex
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from iconet.errors import InputError
+from iconet.evaluation import interpolation
+from iconet.evaluation.metrics import CONVENTION, evaluate
+from iconet.evaluation.recipe import BenchmarkRecipe, read_recipe
+from iconet.evaluation.results import CONVENTION_ID, Key, Row, append_row, read_rows
+from iconet.evaluation.table import markdown_tables
+
+SPLIT_COLUMNS = {"dataset", "subject", "split", "path", "contrast", "sharp_plane"}
+
+
+@dataclass(frozen=True)
+class Method:
+    """Something that enlarges a stack ``(S, H, W)``; ``scale`` None: by any factor."""
+
+    name: str
+    weights: str
+    scale: int | None
+    enlarge: Callable[[NDArray, int], NDArray]
+
+
+@dataclass(frozen=True)
+class Volume:
+    """One line of the splits file."""
+
+    dataset: str
+    subject: str
+    path: str
+    contrast: str
+    sharp_plane: str
+
+
+def run(recipe_path: Path | str, overrides: list[str] | None = None) -> str:
+    """Run a benchmark recipe, going on where an earlier run stopped.
+
+    Writes ``results.csv``, a row a volume and method, each as soon as it is measured, and then
+    ``table.md`` into the recipe's output folder. What has a row is never measured again, unless
+    the weights or the metrics' convention have changed since.
+
+    Args:
+        recipe_path: YAML file, see `iconet.evaluation.recipe.BenchmarkRecipe`.
+        overrides: ``key=value`` strings that replace values of the recipe.
+
+    Returns:
+        The Markdown text, which is also printed.
+
+    Raises:
+        InputError: A wrong recipe, a missing scan, an unknown model, an unwritable output.
+    """
+    overrides = list(overrides or [])
+    recipe = read_recipe(Path(recipe_path), overrides)
+    volumes = _volumes(recipe)
+    methods = [_method(name, recipe) for name in recipe.methods]
+    results = recipe.output / "results.csv"
+    try:
+        recipe.output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make the folder {recipe.output}: {error.strerror}") from error
+
+    rows = {row.key: row for row in read_rows(results)}
+    wanted: dict[Key, Row] = {}
+    for index, volume in enumerate(volumes):
+        plan = {
+            _key(volume, scale, method, recipe): (scale, method)
+            for scale in recipe.scales
+            for method in methods
+            if method.scale in (None, scale)
+        }
+        missing = [work for key, work in plan.items() if key not in rows]
+        for row in _measure(volume, missing, recipe):
+            append_row(results, row)
+            rows[row.key] = row
+            print(
+                f"[{index + 1}/{len(volumes)}] {row.path} {row.scale}x {row.method}: "
+                f"foreground PSNR {row.psnr_foreground:.2f} dB, SSIM {row.ssim_foreground:.4f}, "
+                f"{row.ms_per_slice:.1f} ms a slice",
+                file=sys.stderr,
+                flush=True,
+            )
+        wanted |= {key: rows[key] for key in plan}
+
+    text = _report(list(wanted.values()), recipe_path, overrides, recipe)
+    (recipe.output / "table.md").write_text(text, encoding="utf-8")
+    print(text)
+    return text
+
+
+def _volumes(recipe: BenchmarkRecipe) -> list[Volume]:
+    path = recipe.data / recipe.splits
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            lines = list(reader)
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}; set data= and splits=") from error
+    absent = SPLIT_COLUMNS - set(reader.fieldnames or [])
+    if absent:
+        raise InputError(f"{path} lacks the column {', '.join(sorted(absent))}")
+    chosen = []
+    for dataset in recipe.datasets:
+        found = [
+            Volume(*(line[name] for name in Volume.__dataclass_fields__))
+            for line in lines
+            if line["dataset"] == dataset and line["split"] == recipe.split
+        ]
+        if not found:
+            raise InputError(f"{path} has no '{recipe.split}' volume of the data set '{dataset}'")
+        chosen += found
+    return chosen
+
+
+def _method(name: str, recipe: BenchmarkRecipe) -> Method:
+    if name in interpolation.METHODS:
+        return Method(name, "", None, interpolation.METHODS[name])
+
+    from iconet import zoo
+    from iconet.upscaling.device import choose_compute
+    from iconet.upscaling.slices import predict_stack
+
+    compute = choose_compute(recipe.device, recipe.precision)
+    model = zoo.load(name, device=str(compute.device))
+    if Path(name).is_file():
+        digest = hashlib.sha256(Path(name).read_bytes()).hexdigest()
+    else:
+        digest = next(entry.sha256 for entry in zoo.catalogue() if entry.name == name)
+    # The intensity scale is left to predict_stack, so this is what users of `iconet upscale` get.
+    return Method(
+        Path(name).stem,
+        digest,
+        model.scale,
+        lambda stack, factor: predict_stack(model, stack, compute=compute),
+    )
+
+
+def _key(volume: Volume, scale: int, method: Method, recipe: BenchmarkRecipe) -> Key:
+    return Key(
+        dataset=volume.dataset,
+        subject=volume.subject,
+        path=volume.path,
+        scale=scale,
+        degradation=recipe.degradation,
+        method=method.name,
+        weights=method.weights,
+        convention=CONVENTION_ID,
+    )
+
+
+def _measure(
+    volume: Volume, work: list[tuple[int, Method]], recipe: BenchmarkRecipe
+) -> Iterator[Row]:
+    """Measure the methods at their scales on one volume, which is read and reduced only once."""
+    if not work:
+        return
+    import torch
+
+    from iconet.evaluation.truth import truth_stack
+    from iconet.images.reading import read
+    from iconet.physics.kspace import crop_kspace
+
+    truth = truth_stack(read(recipe.data / volume.path), volume.sharp_plane)
+    small = {
+        scale: crop_kspace(torch.from_numpy(truth), scale).abs().numpy()
+        for scale in {scale for scale, _ in work}
+    }
+    for scale, method in work:
+        start = time.perf_counter()
+        prediction = method.enlarge(small[scale], scale)
+        seconds = time.perf_counter() - start
+        yield Row(
+            dataset=volume.dataset,
+            subject=volume.subject,
+            path=volume.path,
+            contrast=volume.contrast,
+            scale=scale,
+            degradation=recipe.degradation,
+            method=method.name,
+            weights=method.weights,
+            slices=len(truth),
+            ms_per_slice=round(1000 * seconds / len(truth), 3),
+            **{name: round(value, 6) for name, value in asdict(evaluate(prediction, truth)).items()},
+        )
+
+
+def _report(
+    rows: list[Row], recipe_path: Path | str, overrides: list[str], recipe: BenchmarkRecipe
+) -> str:
+    command = shlex.join(["iconet", "benchmark", str(recipe_path), *overrides])
+    weights = {row.method: row.weights for row in rows if row.weights}
+    lines = [
+        "# Benchmark",
+        "",
+        f"`{command}`, {datetime.now(UTC):%Y-%m-%d}.",
+        "",
+        f"Split '{recipe.split}'. Low-resolution scans: centred k-space crop of every slice, "
+        "magnitude. Truth: the slice at the matrix it was acquired with.",
+        "",
+        CONVENTION,
+        "",
+        "Gains are differences of the foreground PSNR in dB, mean over subjects with the 95 % "
+        "bootstrap interval over subjects; p: paired Wilcoxon test against zero-filling. Time: "
+        "median over volumes.",
+        "",
+        markdown_tables(rows),
+        "",
+        *[f"- {name}: weights SHA-256 `{digest}`" for name, digest in sorted(weights.items())],
+        f"- {_hardware(recipe)}",
+        f"- {_versions()}",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _hardware(recipe: BenchmarkRecipe) -> str:
+    import torch
+
+    processor = platform.processor() or platform.machine()
+    information = Path("/proc/cpuinfo")
+    if information.exists():
+        names = [s for s in information.read_text().splitlines() if s.startswith("model name")]
+        processor = names[0].partition(":")[2].strip() if names else processor
+    text = f"{processor}, {os.cpu_count()} cores, {torch.get_num_threads()} threads"
+    if torch.cuda.is_available():
+        text += f", {torch.cuda.get_device_name()}"
+    return f"{text}; models on device '{recipe.device}', precision '{recipe.precision}'"
+
+
+def _versions() -> str:
+    packages = ("iconet", "torch", "numpy", "scipy", "nibabel", "pillow")
+    listed = ", ".join(f"{name} {version(name)}" for name in packages)
+    return f"Python {platform.python_version()}, {listed}"

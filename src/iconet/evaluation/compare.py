@@ -1,0 +1,113 @@
+"""`iconet evaluate`: one scan against another, number by number under the stated convention."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from iconet.errors import InputError
+from iconet.evaluation.metrics import CONVENTION, Metrics, evaluate
+from iconet.images.geometry import choose_slice_axis
+from iconet.images.reading import read
+from iconet.images.scan import Scan
+
+AFFINE_TOLERANCE_MM = 1e-3
+"""Headers store float32 and quaternions, which round; a misplaced voxel is a hundred times this."""
+
+LABELS = {
+    "psnr": "PSNR (dB)",
+    "ssim": "SSIM",
+    "nmse": "NMSE",
+    "haarpsi": "HaarPSI",
+    "psnr_foreground": "PSNR, foreground (dB)",
+    "ssim_foreground": "SSIM, foreground",
+    "nmse_foreground": "NMSE, foreground",
+}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Metrics of a prediction file against a reference file. ``str()`` is meant for people."""
+
+    prediction: Path
+    reference: Path
+    metrics: Metrics
+    slice_axis: int
+    convention: str = CONVENTION
+
+    def __str__(self) -> str:
+        width = max(map(len, LABELS.values()))
+        values = asdict(self.metrics)
+        lines = [f"{label:<{width}}  {values[name]:.6g}" for name, label in LABELS.items()]
+        across = f"Slices across voxel axis {'ijk'[self.slice_axis]}."
+        return "\n".join([*lines, f"{across} {self.convention}"])
+
+    def to_json(self) -> str:
+        """One JSON object. What is not finite (the PSNR of equal images) is null, as JSON has it."""
+        metrics = {
+            name: value if math.isfinite(value) else None
+            for name, value in asdict(self.metrics).items()
+        }
+        content = {
+            "prediction": str(self.prediction),
+            "reference": str(self.reference),
+            **metrics,
+            "slice_axis": "ijk"[self.slice_axis],
+            "convention": self.convention,
+        }
+        return json.dumps(content, ensure_ascii=False, indent=2)
+
+
+def compare_files(prediction: str | Path, reference: str | Path) -> Comparison:
+    """Measure a scan file against the truth, slice by slice along the reference's slice axis.
+
+    Both must lie on the same voxel grid: same shape and, where both have one, the same affine.
+    Pictures are one slice; the volumes of a 4-D series are evaluated as one long stack of slices.
+
+    Raises:
+        InputError: A file that cannot be read, grids that differ (it says how), or a reference
+            without a value above zero or with slices under 7 voxels.
+    """
+    first, second = read(prediction), read(reference)
+    _check_same_grid(first, second)
+    axis = choose_slice_axis(second.array.shape[:3], second.spacing, affine=second.affine)
+    try:
+        metrics = evaluate(_stack(first.array, axis), _stack(second.array, axis))
+    except ValueError as error:
+        raise InputError(f"{second.name}: {error}; choose another reference") from error
+    return Comparison(Path(prediction), Path(reference), metrics, axis)
+
+
+def _check_same_grid(prediction: Scan, reference: Scan) -> None:
+    if prediction.array.shape != reference.array.shape:
+        sizes = (" x ".join(map(str, scan.array.shape)) for scan in (prediction, reference))
+        raise InputError(
+            f"{prediction.name} has {next(sizes)} voxels but {reference.name} has {next(sizes)}: "
+            "compare scans on the same grid"
+        )
+    if prediction.affine is None or reference.affine is None:
+        return
+    # The far corner moves most, so the corners bound how far any voxel is off.
+    extent = [max(size - 1, 0) for size in reference.array.shape[:3]]
+    corners = np.array(np.meshgrid(*([0, size] for size in extent))).reshape(len(extent), -1)
+    corners = np.vstack([corners, np.zeros((3 - len(extent), corners.shape[1]))])
+    shift = (prediction.affine - reference.affine) @ np.vstack([corners, np.ones(corners.shape[1])])
+    worst = float(np.linalg.norm(shift[:3], axis=0).max())
+    if worst > AFFINE_TOLERANCE_MM:
+        raise InputError(
+            f"{prediction.name} and {reference.name} place the same voxel up to {worst:.3g} mm "
+            "apart (their affines differ): compare scans on the same grid"
+        )
+
+
+def _stack(array: np.ndarray, axis: int) -> np.ndarray:
+    if array.ndim == 2:
+        return array[None]
+    slices_first = np.moveaxis(array, axis, 0)
+    if array.ndim == 4:
+        slices_first = np.moveaxis(slices_first, -1, 0).reshape(-1, *slices_first.shape[1:3])
+    return slices_first

@@ -1,0 +1,81 @@
+"""What a benchmark recipe may say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from iconet.errors import InputError
+
+
+class BenchmarkRecipe(BaseModel):
+    """One benchmark: which scans, made smaller how, enlarged by what. Paths as on a command line.
+
+    Attributes:
+        data: Folder with the scans.
+        splits: CSV inside it: dataset, subject, split, path, contrast, sharp_plane.
+        split: Rows of that file to use.
+        datasets: Values of its column ``dataset`` to use.
+        scales: Factors by which the scans are made smaller in plane.
+        degradation: How they are made smaller: ``kspace-crop`` is a centred crop of k-space.
+        methods: Interpolations (nearest, linear, cubic, lanczos, zero-filling), names of trained
+            models, or ``.safetensors`` files. A model takes part at its own scale.
+        device: Where models run (auto, cpu, cuda).
+        precision: In which precision (auto, fp32, bf16).
+        output: Folder for ``results.csv`` (a row a volume and method) and ``table.md``.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    data: Path
+    splits: Path = Path("splits.csv")
+    split: str = "test"
+    datasets: list[str] = Field(min_length=1)
+    scales: list[Literal[2, 4, 8]] = Field(min_length=1)
+    degradation: Literal["kspace-crop"] = "kspace-crop"
+    methods: list[str] = Field(min_length=1)
+    device: str = "auto"
+    precision: str = "auto"
+    output: Path
+
+
+def read_recipe(path: Path, overrides: list[str]) -> BenchmarkRecipe:
+    """Read a recipe and apply ``key=value`` overrides, the values written as in YAML.
+
+    Raises:
+        InputError: The file is missing or not YAML, or a key or value is wrong (it is named).
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"cannot read the recipe {path}: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path} is not a recipe: expected lines of 'key: value'")
+    for override in overrides:
+        key, equals, value = override.partition("=")
+        if not equals or not key:
+            raise InputError(f"cannot use {override!r}: write key=value, such as split=validation")
+        try:
+            content[key] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise InputError(f"cannot read the value in {override!r}: write it as in YAML") from error
+    try:
+        return BenchmarkRecipe.model_validate(content)
+    except ValidationError as error:
+        raise InputError(f"{path}: {_first_problem(error)}") from error
+
+
+def _first_problem(error: ValidationError) -> str:
+    problem = error.errors()[0]
+    where = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        known = ", ".join(BenchmarkRecipe.model_fields)
+        return f"unknown key '{where}': use one of {known}"
+    if problem["type"] == "missing":
+        return f"the key '{where}' is missing"
+    return f"wrong value for '{where}': {problem['msg']}, not {problem['input']!r}"

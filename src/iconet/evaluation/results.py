@@ -1,0 +1,102 @@
+"""The benchmark's rows on disk: one line a volume and method, written as soon as it is measured."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import os
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import NamedTuple
+
+from iconet.errors import InputError
+from iconet.evaluation.metrics import CONVENTION
+
+CONVENTION_ID = hashlib.sha256(CONVENTION.encode()).hexdigest()[:8]
+"""Rows measured under another convention are not comparable, so they are not reused."""
+
+
+class Key(NamedTuple):
+    """What makes a measurement the same measurement."""
+
+    dataset: str
+    subject: str
+    path: str
+    scale: int
+    degradation: str
+    method: str
+    weights: str
+    convention: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """One volume, one method. ``weights`` is the SHA-256 of a model's file, else empty."""
+
+    dataset: str
+    subject: str
+    path: str
+    contrast: str
+    scale: int
+    degradation: str
+    method: str
+    weights: str
+    psnr_foreground: float
+    ssim_foreground: float
+    nmse_foreground: float
+    psnr: float
+    ssim: float
+    nmse: float
+    haarpsi: float
+    slices: int
+    ms_per_slice: float
+    convention: str = CONVENTION_ID
+
+    @property
+    def key(self) -> Key:
+        """The columns by which a finished measurement is recognised."""
+        return Key(*(getattr(self, name) for name in Key._fields))
+
+
+COLUMNS = [field.name for field in fields(Row)]
+
+
+def read_rows(path: Path) -> list[Row]:
+    """Rows measured so far; none if there is no file. A half-written last line is cut off.
+
+    Raises:
+        InputError: The file is not a table of this version of the benchmark.
+    """
+    if not path.exists():
+        return []
+    content = path.read_bytes()
+    complete = content[: content.rfind(b"\n") + 1]
+    if complete != content:
+        with path.open("r+b") as file:
+            file.truncate(len(complete))
+    reader = csv.DictReader(io.StringIO(complete.decode("utf-8")))
+    if reader.fieldnames is None:
+        return []
+    if list(reader.fieldnames) != COLUMNS:
+        raise InputError(f"{path} has other columns than this version writes: move it away")
+    try:
+        return [Row(**{f.name: _parsed(f.type, line[f.name]) for f in fields(Row)}) for line in reader]
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{path} is damaged ({error}): move it away") from error
+
+
+def append_row(path: Path, row: Row) -> None:
+    """Add one line in a single write, on disk before this returns, so a stop loses nothing."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    if not path.exists() or path.stat().st_size == 0:
+        writer.writeheader()
+    writer.writerow(asdict(row))
+    with path.open("ab", buffering=0) as file:
+        file.write(text.getvalue().encode("utf-8"))
+        os.fsync(file.fileno())
+
+
+def _parsed(kind: object, text: str) -> str | int | float:
+    return {"int": int, "float": float}.get(str(kind), str)(text)

@@ -1,0 +1,48 @@
+"""From a scan to the stack of slices that methods are measured against."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from iconet.images.geometry import choose_slice_axis
+from iconet.images.scan import Scan
+
+MULTIPLE = 8
+
+
+def truth_stack(scan: Scan, plane: str) -> NDArray[np.float32]:
+    """Slices ``(S, H, W)`` of a scan at the resolution it was acquired with.
+
+    Scanners enlarge images by zero-filling k-space. Such a slice is its own zero-filled version, and
+    a crop of its k-space removes nothing, so it is first reduced to the matrix that was acquired.
+    Then H and W are cropped evenly to multiples of 8, which every scale divides.
+
+    Args:
+        scan: A volume with three axes.
+        plane: The plane in which it is sharp: axial, coronal, sagittal, i, j, k or auto.
+    """
+    import torch
+
+    from iconet.physics.kspace import resize_kspace
+
+    try:
+        from iconet.data.acquired import acquired_matrix
+    except ImportError:
+        def acquired_matrix(stack):
+            return stack.shape[1:]
+
+    axis = choose_slice_axis(scan.array.shape, scan.spacing, plane, affine=scan.affine)
+    stack = np.ascontiguousarray(np.moveaxis(scan.array, axis, 0), dtype=np.float32)
+    matrix = acquired_matrix(stack)
+    if matrix != stack.shape[1:]:
+        # The magnitude: reducing can leave small negative values beside sharp edges.
+        stack = resize_kspace(torch.from_numpy(stack), matrix).abs().numpy()
+    rows, columns = (_centred(length) for length in stack.shape[1:])
+    return np.ascontiguousarray(stack[:, rows, columns])
+
+
+def _centred(length: int) -> slice:
+    kept = length - length % MULTIPLE
+    start = (length - kept) // 2
+    return slice(start, start + kept)

@@ -9,7 +9,7 @@ from iconet.images.geometry import (
 from iconet.images.memory import memory_needed, require_memory
 from iconet.images.reading import from_array, from_nibabel, read
 from iconet.images.scan import Scan
-from iconet.images.writing import check_output, to_nibabel, write
+from iconet.images.writing import check_output, to_array, to_nibabel, write
 
 __all__ = [
     "Scan",
@@ -22,6 +22,7 @@ __all__ = [
     "read",
     "require_memory",
     "scaled_affine",
+    "to_array",
     "to_nibabel",
     "updated_header",
     "write",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import psutil
+import psutil  # type: ignore[import-untyped]
 
 from iconet.errors import InputError
 
@@ -32,5 +32,6 @@ def require_memory(name: str, shape: Sequence[int], scale: int = 1) -> None:
         size = " x ".join(str(n) for n in shape)
         raise InputError(
             f"{name}: {size} voxels need {needed / 1e9:.1f} GB of memory and"
-            f" {available / 1e9:.1f} GB are available; crop or split the scan, or use a machine with more memory"
+            f" {available / 1e9:.1f} GB are available; crop or split it, or use a"
+            " larger machine"
         )

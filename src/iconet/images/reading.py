@@ -7,13 +7,15 @@ that the voxels end.
 
 from __future__ import annotations
 
-import errno
+import contextlib
 import gzip
 import io
 import math
+import os
 import struct
 import warnings
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
@@ -47,7 +49,7 @@ def suffix_of(path: Path) -> str:
     raise InputError(f"{path}: unknown kind of file; use one of {', '.join(SUFFIXES)}")
 
 
-def read(path: str | Path, *, scale: int = 1) -> Scan:
+def read(path: str | os.PathLike[str], *, scale: int = 1) -> Scan:
     """Reads a scan whose values are finite, whose geometry is sound and which fits into memory.
 
     Args:
@@ -61,11 +63,8 @@ def read(path: str | Path, *, scale: int = 1) -> Scan:
     Raises:
         InputError: Whatever is wrong with the file, in one line that names it and the remedy.
     """
-    from nibabel.spatialimages import HeaderDataError
-    from PIL.Image import DecompressionBombError
-
     path = Path(path)
-    try:
+    with _one_line_errors(str(path)):
         if path.is_dir():
             raise InputError(f"{path}: is a folder; name a file in it")
         suffix = suffix_of(path)
@@ -78,24 +77,6 @@ def read(path: str | Path, *, scale: int = 1) -> Scan:
         if suffix in (".nii", ".nii.gz"):
             return _read_nifti(path, scale, compressed=suffix == ".nii.gz")
         return _read_npy(path, scale) if suffix == ".npy" else _read_picture(path, scale)
-    except InputError:
-        raise
-    except MemoryError as error:
-        raise InputError(
-            f"{path}: does not fit into memory; crop or split it, or use a larger machine"
-        ) from error
-    except PermissionError as error:
-        raise InputError(f"{path}: no permission to read it; change its mode or owner") from error
-    except (
-        OSError, EOFError, ValueError, ArithmeticError, SyntaxError, struct.error, zlib.error,
-        HeaderDataError, DecompressionBombError,
-    ) as error:  # fmt: skip
-        if getattr(error, "errno", None) == errno.ENAMETOOLONG:
-            raise InputError(f"{path}: the name is too long; check the path") from error
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(
-            f"{path}: cannot be read as {suffix} ({reason}); copy or export it again"
-        ) from error
 
 
 def from_array(array: np.ndarray, *, path: Path | None = None, scale: int = 1) -> Scan:
@@ -112,8 +93,7 @@ def from_array(array: np.ndarray, *, path: Path | None = None, scale: int = 1) -
     name = str(path) if path is not None else "the given array"
     _check_layout(name, array.shape, array.dtype)
     require_memory(name, array.shape, scale)
-    with np.errstate(over="ignore"):
-        values = np.array(array, dtype=np.float32)
+    values = _real_world(array, 1, 0)
     _check_finite(name, _not_finite(values))
     return Scan(values, path=path, dtype=array.dtype)
 
@@ -126,31 +106,73 @@ def from_nibabel(image: SpatialImage, *, scale: int = 1) -> Scan:
         scale: As in `read`.
 
     Raises:
-        InputError: As in `read`, which it calls for NIfTI files that are not in memory.
+        InputError: As in `read`.
     """
     import nibabel
+    from nibabel.arrayproxy import ArrayProxy
 
-    name = image.get_filename() or "the given image"
     data: Any = image.dataobj
+    filename = image.get_filename()
+    name = filename or "the given image"
     _check_layout(name, data.shape, data.dtype)
     require_memory(name, data.shape, scale)
     if image.affine is None:
         raise InputError(f"{name}: has no affine; set one, or pass the array alone")
     check_affine(image.affine, name)
-    kind = nibabel.Nifti2Image if isinstance(image, nibabel.Nifti2Image) else nibabel.Nifti1Image
+    # The header of another format becomes a NIfTI header, and follows an affine set by hand.
+    nifti2 = isinstance(image, nibabel.Nifti2Image)
+    kind = nibabel.Nifti2Image if nifti2 else nibabel.Nifti1Image
     header = kind(np.broadcast_to(np.uint8(0), data.shape), image.affine, image.header).header
-    with np.errstate(over="ignore"):
-        values = np.array(data, dtype=np.float32)
+    slope, inter = 1.0, 0.0
+    with _one_line_errors(name):
+        if isinstance(data, ArrayProxy):
+            slope, inter = float(data.slope), float(data.inter)
+            stored = data.get_unscaled()
+        else:
+            stored = np.asanyarray(data)
+        values = np.empty(stored.shape, dtype=np.float32, order="F")
+        for index in range(values.shape[-1]):
+            values[..., index] = _real_world(stored[..., index], slope, inter)
     _check_finite(name, _not_finite(values))
     return Scan(
         values,
         affine=np.asarray(header.get_best_affine(), dtype=np.float64),
         header=header,
-        path=Path(name) if image.get_filename() else None,
-        dtype=np.dtype(data.dtype),
-        slope=float(getattr(data, "slope", 1.0)),
-        inter=float(getattr(data, "inter", 0.0)),
+        path=None if filename is None else Path(filename),
+        dtype=stored.dtype,
+        slope=slope,
+        inter=inter,
     )
+
+
+@contextlib.contextmanager
+def _one_line_errors(name: str) -> Iterator[None]:
+    """Turns whatever a decoder says about a broken file into one clear line."""
+    from nibabel.filebasedimages import ImageFileError
+    from nibabel.spatialimages import HeaderDataError
+    from PIL.Image import DecompressionBombError, DecompressionBombWarning
+
+    try:
+        yield
+    except InputError:
+        raise
+    except MemoryError as error:
+        raise InputError(
+            f"{name}: does not fit into memory; crop or split it, or use a larger machine"
+        ) from error
+    except PermissionError as error:
+        raise InputError(f"{name}: no permission to read it; change its mode or owner") from error
+    except (DecompressionBombError, DecompressionBombWarning) as error:
+        raise InputError(
+            f"{name}: too many pixels for a picture; crop it, or save it as .npy"
+        ) from error
+    except (
+        *(OSError, EOFError, zlib.error, struct.error, SyntaxError),
+        *(ValueError, TypeError, ArithmeticError, HeaderDataError, ImageFileError),
+    ) as error:
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        reason = " ".join(reason.split())
+        raise InputError(f"{name}: cannot be read ({reason}); copy or export it again") from error
 
 
 def _read_nifti(path: Path, scale: int, *, compressed: bool) -> Scan:
@@ -242,8 +264,7 @@ def _read_voxels(
                 " are there; copy or export it again"
             )
         stored = np.frombuffer(block, dtype=dtype)
-        with np.errstate(over="ignore", invalid="ignore"):
-            part[:] = stored if slope == 1 and inter == 0 else stored.astype(float) * slope + inter
+        part[:] = _real_world(stored, slope, inter)
         not_finite += _not_finite(part)
     # Reading past the end also makes gzip verify its checksum.
     if len(stream.read(PADDING + 1)) > PADDING:
@@ -265,6 +286,7 @@ def _read_picture(path: Path, scale: int) -> Scan:
     from PIL.TiffImagePlugin import PHOTOMETRIC_INTERPRETATION, TiffImageFile
 
     with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         with Image.open(path, formats=("PNG", "TIFF")) as picture:
             pages = getattr(picture, "n_frames", 1)
@@ -301,6 +323,14 @@ def _check_layout(name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> No
         raise InputError(f"{name}: {len(shape)}-D; give a 2-D, 3-D or 4-D image")
     if min(shape) < 1:
         raise InputError(f"{name}: no voxels (its size is {shape}); export it again")
+
+
+def _real_world(stored: np.ndarray, slope: float, inter: float) -> np.ndarray:
+    """A float32 copy with the scaling applied; what does not fit becomes Inf."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        if slope != 1 or inter != 0:
+            stored = stored.astype(np.float64) * slope + inter
+        return np.array(stored, dtype=np.float32)
 
 
 def _not_finite(values: np.ndarray) -> int:

@@ -6,7 +6,9 @@ import contextlib
 import errno
 import gzip
 import os
+import secrets
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
@@ -35,7 +37,10 @@ REMEDIES = {
 
 
 def check_output(
-    path: str | Path, inputs: Iterable[str | Path] = (), *, like: Scan | None = None
+    path: str | os.PathLike[str],
+    inputs: Iterable[str | os.PathLike[str]] = (),
+    *,
+    like: Scan | None = None,
 ) -> None:
     """Refuses an output that `write` could not write, before any time is spent on computing it.
 
@@ -61,7 +66,7 @@ def check_output(
         pass
 
 
-def write(scan: Scan, path: str | Path, *, like: Scan) -> None:
+def write(scan: Scan, path: str | os.PathLike[str], *, like: Scan) -> None:
     """Writes `scan` the way `like`, the scan it was made from, was stored.
 
     Floating-point inputs become float32 without scaling. Integer inputs keep their type, slope and
@@ -80,40 +85,49 @@ def write(scan: Scan, path: str | Path, *, like: Scan) -> None:
     path = Path(path)
     check_output(path, () if like.path is None else (like.path,), like=like)
     suffix = suffix_of(path)
+    plain = replace(scan, dtype=like.dtype, slope=like.slope, inter=like.inter)
     with _complete_or_absent(path) as file:
         if suffix == ".nii.gz":
-            # Level 1, nibabel's default: a float32 volume gets 1 to 2 % larger than with level 6.
+            # Measured on upscaled brains: level 6 takes int16 6 times as long (0.3 s/MB) for 4 % of
+            # the raw size, and gains 0.5 % on float32.
             with gzip.GzipFile("", "wb", COMPRESSION, file, mtime=0) as stream:
                 _write_nifti(scan, cast(BinaryIO, stream), like)
         elif suffix == ".nii":
             _write_nifti(scan, file, like)
         elif suffix == ".npy":
-            np.save(file, _plain(scan.array, like), allow_pickle=False)
+            np.save(file, to_array(plain), allow_pickle=False)
         else:
             from PIL import Image
 
-            picture = Image.fromarray(_plain(scan.array, like).astype(like.dtype.newbyteorder("=")))
+            picture = Image.fromarray(to_array(plain))
             picture.save(file, format="PNG" if suffix == ".png" else "TIFF")
 
 
-def to_nibabel(scan: Scan, *, like: Scan) -> Nifti1Image:
-    """The image that `write` would write, for use in Python.
-
-    Args:
-        scan: The values and the affine.
-        like: The scan it was made from; must have a header.
+def to_nibabel(scan: Scan) -> Nifti1Image:
+    """A scan as an image of nibabel.
 
     Returns:
-        A NIfTI-1 image (NIfTI-2 if `like` is); integers if `like` holds integers without scaling,
-        else float32.
+        A NIfTI-1 image (NIfTI-2 if the scan's header is); integers if the scan was stored as
+        integers without scaling, else float32.
+
+    Raises:
+        InputError: The scan has no geometry.
     """
     import nibabel
 
-    data = _plain(scan.array, like)
-    header = _derived_header(scan, like)
+    data = to_array(scan)
+    header = _derived_header(scan, scan)
     header.set_data_dtype(data.dtype)
-    kind = nibabel.Nifti2Image if isinstance(header, nibabel.Nifti2Header) else nibabel.Nifti1Image
+    nifti2 = isinstance(header, nibabel.Nifti2Header)
+    kind = nibabel.Nifti2Image if nifti2 else nibabel.Nifti1Image
     return kind(data, header.get_best_affine(), header)
+
+
+def to_array(scan: Scan) -> np.ndarray:
+    """The values as integers if they were stored as integers without scaling, else as float32."""
+    if scan.dtype.kind in "iu" and scan.slope == 1 and scan.inter == 0:
+        return _stored(scan.array, scan.dtype.newbyteorder("="), scan)
+    return scan.array
 
 
 def _check_kind(path: Path, like: Scan) -> None:
@@ -172,13 +186,6 @@ def _stored(values: np.ndarray, dtype: np.dtype[Any], like: Scan) -> np.ndarray:
     return np.clip(stored, limits.min, largest).astype(dtype)
 
 
-def _plain(values: np.ndarray, like: Scan) -> np.ndarray:
-    """Integers if `like` holds integers that are the values themselves, else float32."""
-    if like.dtype.kind in "iu" and like.slope == 1 and like.inter == 0:
-        return _stored(values, like.dtype, like)
-    return values.astype(np.float32, copy=False)
-
-
 @contextlib.contextmanager
 def _complete_or_absent(path: Path, *, keep: bool = True) -> Iterator[BinaryIO]:
     """A file to write that takes the name `path` once it is complete and safe on the disk.
@@ -186,12 +193,14 @@ def _complete_or_absent(path: Path, *, keep: bool = True) -> Iterator[BinaryIO]:
     Links are followed, so that the file they point to is replaced and not the link.
     """
     target = Path(os.path.realpath(path))
-    partial = target.with_name(f".{target.name[:40]}.{os.getpid()}.partial{suffix_of(path)}")
+    partial = target.with_name(
+        f".{target.name[:40]}.{secrets.token_hex(4)}.partial{suffix_of(path)}"
+    )
     try:
         if target.is_dir():
             raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))
         try:
-            with partial.open("wb") as file:
+            with partial.open("xb") as file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())

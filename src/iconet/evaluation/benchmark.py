@@ -144,7 +144,7 @@ def _method(name: str, recipe: BenchmarkRecipe) -> Method:
         digest = next(entry.sha256 for entry in zoo.catalogue() if entry.name == name)
     # The intensity scale is left to predict_stack, so this is what users of `iconet upscale` get.
     return Method(
-        Path(name).stem,
+        name,
         digest,
         model.scale,
         lambda stack, factor: predict_stack(model, stack, compute=compute),

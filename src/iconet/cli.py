@@ -20,9 +20,7 @@ app = typer.Typer(
 
 Model = Annotated[
     str | None,
-    typer.Option(
-        help="Trained model (see `iconet models`) or a .safetensors file. [default: mri-x2]"
-    ),
+    typer.Option(help="Trained model or path of a .safetensors file; mri-x2 by default."),
 ]
 Overrides = Annotated[
     list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Replace values of the recipe.")
@@ -43,7 +41,8 @@ def run(arguments: list[str]) -> int:
     except InputError as error:
         return complain(error)
     except typer.TyperException as error:  # a wrong call, such as an unknown option
-        return complain(error.format_message() or "say what to do, see `iconet --help`")
+        message = error.format_message()  # empty where the help was shown instead
+        return complain(message) if message else error.exit_code
     except (KeyboardInterrupt, typer.Abort):
         code = 130
     except BrokenPipeError:  # the reader of our output, such as `head`, has gone
@@ -195,3 +194,7 @@ def benchmark(recipe: Recipe, overrides: Overrides = None) -> None:
     from iconet.evaluation import benchmark
 
     benchmark.run(recipe, overrides or [])
+
+
+if __name__ == "__main__":
+    main()

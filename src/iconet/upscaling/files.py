@@ -13,7 +13,7 @@ from iconet.upscaling.progress import shown_progress
 from iconet.upscaling.upscale import open_model, upscale_scan
 
 if TYPE_CHECKING:
-    import torch
+    from iconet.network import ICONet
 
 
 def upscale_files(
@@ -67,7 +67,7 @@ def upscale_files(
 def upscale_file(
     path: str | os.PathLike,
     output: str | os.PathLike,
-    network: "torch.nn.Module",
+    network: "ICONet",
     *,
     plane: str = "auto",
     compute: Compute,

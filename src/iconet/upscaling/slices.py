@@ -10,8 +10,9 @@ from iconet.errors import InputError
 from iconet.upscaling.device import Compute
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
+
+    from iconet.network import ICONet
 
 Progress = Callable[[int, int], None]
 """Called with (slices done, slices in all)."""
@@ -39,7 +40,7 @@ def robust_scale(volume: NDArray) -> float:
 
 
 def predict_stack(
-    model: "torch.nn.Module",
+    model: "ICONet",
     stack: NDArray,
     *,
     compute: Compute,
@@ -125,9 +126,7 @@ def _window_area(height: int, width: int, tile: int | None, halo: int) -> int:
     return min(height, side) * min(width, side)
 
 
-def _run(
-    model: "torch.nn.Module", slices: "Tensor", intensity: float, compute: Compute
-) -> "Tensor":
+def _run(model: "ICONet", slices: "Tensor", intensity: float, compute: Compute) -> "Tensor":
     """(B, 1, H, W) on the CPU -> (B, scale * H, scale * W) float32 on the CPU."""
     import torch
     import torch.nn.functional as F
@@ -150,15 +149,13 @@ Window = tuple[tuple[slice, slice], tuple[slice, slice], tuple[slice, slice]]
 # fits, so its origin leaves the network's grid of `multiple` pixels, and it blends in predictions
 # made near a tile's edge, where the context is missing. A halo as wide as the network sees, cut
 # off after the prediction, leaves no seam to blend.
-def _tiles(height: int, width: int, side: int, model: "torch.nn.Module") -> Iterator[Window]:
+def _tiles(height: int, width: int, side: int, model: "ICONet") -> Iterator[Window]:
     for rows in _spans(height, side, model):
         for columns in _spans(width, side, model):
             yield tuple(zip(rows, columns, strict=True))  # type: ignore[misc]
 
 
-def _spans(
-    length: int, side: int, model: "torch.nn.Module"
-) -> Iterator[tuple[slice, slice, slice]]:
+def _spans(length: int, side: int, model: "ICONet") -> Iterator[tuple[slice, slice, slice]]:
     """Cut one axis: (read, keep, write) of each tile, with origins on the network's grid."""
     grid, scale = model.multiple, model.scale
     side = -(-side // grid) * grid

@@ -17,17 +17,18 @@ from iconet.images import (
     from_nibabel,
     read,
     scaled_affine,
+    to_array,
     to_nibabel,
     updated_header,
 )
-from iconet.images.writing import _plain as as_array
 from iconet.upscaling.device import Compute, choose_compute
 from iconet.upscaling.memory import check_memory
 from iconet.upscaling.slices import Progress, predict_stack
 
 if TYPE_CHECKING:
     import nibabel
-    import torch
+
+    from iconet.network import ICONet
 
 SCALES = (2, 4)
 """The scales that come with trained weights."""
@@ -38,7 +39,7 @@ StackFilter = Callable[[NDArray, NDArray], None]
 
 def upscale(
     scan: "str | os.PathLike | nibabel.spatialimages.SpatialImage | NDArray",
-    model: "str | os.PathLike | torch.nn.Module" = "mri-x2",
+    model: "str | os.PathLike | ICONet" = "mri-x2",
     *,
     plane: str = "auto",
     device: str = "auto",
@@ -80,14 +81,12 @@ def upscale(
     bigger = upscale_scan(
         source, network, plane=plane, compute=compute, batch=batch, tile=tile, progress=progress
     )
-    return (
-        as_array(bigger.array, source) if bigger.affine is None else to_nibabel(bigger, like=source)
-    )
+    return to_array(bigger) if bigger.affine is None else to_nibabel(bigger)
 
 
 def upscale_scan(
     scan: Scan,
-    network: "torch.nn.Module",
+    network: "ICONet",
     *,
     plane: str = "auto",
     compute: Compute,
@@ -164,11 +163,11 @@ def _as_stack(volume: NDArray, axis: int) -> NDArray:
 
 
 def open_model(
-    model: "str | os.PathLike | torch.nn.Module | None" = None,
+    model: "str | os.PathLike | ICONet | None" = None,
     *,
     scale: int | None = None,
     device: str = "cpu",
-) -> "torch.nn.Module":
+) -> "ICONet":
     """Load a model, or take the one that is there, and see that it has the scale asked for.
 
     Raises:

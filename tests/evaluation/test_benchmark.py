@@ -47,8 +47,9 @@ def data(tmp_path):
 @pytest.fixture
 def recipe(data, tmp_path):
     path = tmp_path / "recipe.yaml"
+    output = tmp_path / "out"
     path.write_text(
-        f"data: {data}\ndatasets: [toy]\nscales: [2]\nmethods: {METHODS}\noutput: {tmp_path / 'out'}\n"
+        f"data: {data}\ndatasets: [toy]\nscales: [2]\nmethods: {METHODS}\noutput: {output}\n"
     )
     return path
 
@@ -156,7 +157,7 @@ def test_the_table_averages_over_subjects_and_states_gains(recipe):
         ("methods=[]", "'methods'"),
         ("degradation=blur", "'degradation'"),
         ("output", "write key=value"),
-        ("split=holdout", "no 'holdout' volume of the data set 'toy'"),
+        ("split=holdout", "'holdout'"),
         ("datasets=[elsewhere]", "'elsewhere'"),
         ("data=nowhere", "nowhere"),
         ("output: [", "write key=value"),

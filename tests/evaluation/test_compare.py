@@ -50,7 +50,9 @@ def test_a_series_is_the_stack_of_its_volumes_slices(tmp_path):
     generator = np.random.default_rng(1)
     reference = generator.uniform(1, 9, (9, 10, 4, 3)).astype(np.float32)
     prediction = reference + generator.normal(0, 1, reference.shape).astype(np.float32)
-    result = compare_files(save(tmp_path / "p.nii", prediction), save(tmp_path / "r.nii", reference))
+    result = compare_files(
+        save(tmp_path / "p.nii", prediction), save(tmp_path / "r.nii", reference)
+    )
     stacks = [
         np.stack([array[:, :, k, t] for t in range(3) for k in range(4)])
         for array in (prediction, reference)

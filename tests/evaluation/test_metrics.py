@@ -135,7 +135,9 @@ def test_haarpsi_equals_the_paper_s_two_dimensional_filters():
     reference = volume(3, (2, 33, 40))
     reference *= 255 / reference.max()
     prediction = reference + np.random.default_rng(4).normal(0, 15, reference.shape)
-    expected = np.mean([haarpsi_by_the_paper(x, y) for x, y in zip(prediction, reference, strict=True)])
+    expected = np.mean(
+        [haarpsi_by_the_paper(x, y) for x, y in zip(prediction, reference, strict=True)]
+    )
     assert haarpsi(prediction, reference) == pytest.approx(expected, rel=1e-9)
     assert 0.1 < expected < 0.99
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import os
 import platform
@@ -15,7 +14,6 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-import numpy as np
 from numpy.typing import NDArray
 
 from iconet.errors import InputError
@@ -24,8 +22,6 @@ from iconet.evaluation.metrics import CONVENTION, evaluate
 from iconet.evaluation.recipe import BenchmarkRecipe, read_recipe
 from iconet.evaluation.results import CONVENTION_ID, Key, Row, append_row, read_rows
 from iconet.evaluation.table import markdown_tables
-
-SPLIT_COLUMNS = {"dataset", "subject", "split", "path", "contrast", "sharp_plane"}
 
 
 @dataclass(frozen=True)
@@ -79,7 +75,7 @@ def run(recipe_path: Path | str, overrides: list[str] | None = None) -> str:
     rows = {row.key: row for row in read_rows(results)}
     wanted: dict[Key, Row] = {}
     for index, volume in enumerate(volumes):
-        plan = {
+        plan: dict[Key, tuple[int, Method]] = {
             _key(volume, scale, method, recipe): (scale, method)
             for scale in recipe.scales
             for method in methods
@@ -105,26 +101,19 @@ def run(recipe_path: Path | str, overrides: list[str] | None = None) -> str:
 
 
 def _volumes(recipe: BenchmarkRecipe) -> list[Volume]:
-    path = recipe.data / recipe.splits
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file)
-            lines = list(reader)
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}; set data= and splits=") from error
-    absent = SPLIT_COLUMNS - set(reader.fieldnames or [])
-    if absent:
-        raise InputError(f"{path} lacks the column {', '.join(sorted(absent))}")
+    from iconet.data.volumes import read_splits
+
+    lines = read_splits(recipe.data, str(recipe.splits), recipe.split)
     chosen = []
     for dataset in recipe.datasets:
-        found = [
-            Volume(*(line[name] for name in Volume.__dataclass_fields__))
-            for line in lines
-            if line["dataset"] == dataset and line["split"] == recipe.split
-        ]
+        found = [line for line in lines if line["dataset"] == dataset]
         if not found:
-            raise InputError(f"{path} has no '{recipe.split}' volume of the data set '{dataset}'")
-        chosen += found
+            raise InputError(
+                f"{recipe.data / recipe.splits} has no '{recipe.split}' volume of the data set "
+                f"'{dataset}': leave it out of datasets"
+            )
+        names = Volume.__dataclass_fields__
+        chosen += [Volume(**{name: line[name] for name in names}) for line in found]
     return chosen
 
 
@@ -185,6 +174,7 @@ def _measure(
         start = time.perf_counter()
         prediction = method.enlarge(small[scale], scale)
         seconds = time.perf_counter() - start
+        measured = asdict(evaluate(prediction, truth))
         yield Row(
             dataset=volume.dataset,
             subject=volume.subject,
@@ -196,7 +186,7 @@ def _measure(
             weights=method.weights,
             slices=len(truth),
             ms_per_slice=round(1000 * seconds / len(truth), 3),
-            **{name: round(value, 6) for name, value in asdict(evaluate(prediction, truth)).items()},
+            **{name: round(value, 6) for name, value in measured.items()},
         )
 
 

@@ -47,7 +47,7 @@ class Comparison:
         return "\n".join([*lines, f"{across} {self.convention}"])
 
     def to_json(self) -> str:
-        """One JSON object. What is not finite (the PSNR of equal images) is null, as JSON has it."""
+        """One JSON object. What is not finite (the PSNR of equal images) is null."""
         metrics = {
             name: value if math.isfinite(value) else None
             for name, value in asdict(self.metrics).items()

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 
 def nearest(stack: NDArray, factor: int) -> NDArray[np.float32]:
-    """Repeat every voxel ``factor`` times along both in-plane axes: ``(S, H, W) -> (S, fH, fW)``."""
+    """Repeat every voxel ``factor`` times in plane: ``(S, H, W) -> (S, fH, fW)``."""
     stack = np.asarray(stack, dtype=np.float32)
     return stack.repeat(factor, axis=1).repeat(factor, axis=2)
 

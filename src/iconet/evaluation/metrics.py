@@ -18,8 +18,8 @@ CONVENTION = (
     "wholly inside a slice, mean over slices (as fastMRI and scikit-image). HaarPSI with the "
     "medical parameters C=5, alpha=4.9 on intensities scaled to 0-255, mean over slices. "
     "Foreground: reference above 10 % of the 99.5th percentile of its positive voxels, holes "
-    "filled slice by slice; PSNR, NMSE and the SSIM map are averaged over its voxels, with the same "
-    "data range."
+    "filled slice by slice; PSNR, NMSE and the SSIM map are averaged over its voxels, with the "
+    "same data range."
 )
 
 WINDOW = 7
@@ -47,7 +47,7 @@ def evaluate(prediction: NDArray, reference: NDArray) -> Metrics:
     """Measure a predicted volume against the true one.
 
     Args:
-        prediction: Stack of slices ``(S, H, W)``, any real type, on the reference's intensity scale.
+        prediction: Stack of slices ``(S, H, W)``, real, on the reference's intensity scale.
         reference: The truth, same shape, H and W at least 7, maximum above zero.
 
     Raises:

@@ -63,7 +63,9 @@ def read_recipe(path: Path, overrides: list[str]) -> BenchmarkRecipe:
         try:
             content[key] = yaml.safe_load(value)
         except yaml.YAMLError as error:
-            raise InputError(f"cannot read the value in {override!r}: write it as in YAML") from error
+            raise InputError(
+                f"cannot read the value in {override!r}: write it as in YAML"
+            ) from error
     try:
         return BenchmarkRecipe.model_validate(content)
     except ValidationError as error:

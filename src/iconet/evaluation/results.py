@@ -8,7 +8,7 @@ import io
 import os
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from iconet.errors import InputError
 from iconet.evaluation.metrics import CONVENTION
@@ -81,7 +81,7 @@ def read_rows(path: Path) -> list[Row]:
     if list(reader.fieldnames) != COLUMNS:
         raise InputError(f"{path} has other columns than this version writes: move it away")
     try:
-        return [Row(**{f.name: _parsed(f.type, line[f.name]) for f in fields(Row)}) for line in reader]
+        return [_row(line) for line in reader]
     except (TypeError, ValueError) as error:
         raise InputError(f"{path} is damaged ({error}): move it away") from error
 
@@ -98,5 +98,7 @@ def append_row(path: Path, row: Row) -> None:
         os.fsync(file.fileno())
 
 
-def _parsed(kind: object, text: str) -> str | int | float:
-    return {"int": int, "float": float}.get(str(kind), str)(text)
+def _row(line: dict[str, str]) -> Row:
+    kinds = {"int": int, "float": float, "str": str}
+    values: dict[str, Any] = {f.name: kinds[str(f.type)](line[f.name]) for f in fields(Row)}
+    return Row(**values)

@@ -14,8 +14,8 @@ MULTIPLE = 8
 def truth_stack(scan: Scan, plane: str) -> NDArray[np.float32]:
     """Slices ``(S, H, W)`` of a scan at the resolution it was acquired with.
 
-    Scanners enlarge images by zero-filling k-space. Such a slice is its own zero-filled version, and
-    a crop of its k-space removes nothing, so it is first reduced to the matrix that was acquired.
+    Scanners enlarge images by zero-filling k-space. A crop of such a slice's k-space removes
+    little, so it is first reduced to the matrix that was acquired.
     Then H and W are cropped evenly to multiples of 8, which every scale divides.
 
     Args:
@@ -24,13 +24,8 @@ def truth_stack(scan: Scan, plane: str) -> NDArray[np.float32]:
     """
     import torch
 
+    from iconet.data.acquired import acquired_matrix
     from iconet.physics.kspace import resize_kspace
-
-    try:
-        from iconet.data.acquired import acquired_matrix
-    except ImportError:
-        def acquired_matrix(stack):
-            return stack.shape[1:]
 
     axis = choose_slice_axis(scan.array.shape, scan.spacing, plane, affine=scan.affine)
     stack = np.ascontiguousarray(np.moveaxis(scan.array, axis, 0), dtype=np.float32)

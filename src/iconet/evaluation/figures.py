@@ -1,0 +1,167 @@
+"""A picture of what every method made of one slice, with a zoom and the error."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from iconet.evaluation.metrics import foreground
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+BOX_COLOUR = "#ffb000"
+WHITE_PERCENTILE = 98.5
+"""Of the foreground: bright fat may saturate, so that the brain is not all dark."""
+ERROR_PERCENTILE = 97.0
+"""Of the foreground: edges of the scalp may saturate, so that errors in the brain show."""
+MARGIN = 4
+"""Background pixels left around the subject."""
+
+
+def panel(
+    path: str | Path,
+    images: Mapping[str, NDArray],
+    truth: NDArray,
+    *,
+    captions: Mapping[str, str] | None = None,
+    title: str = "",
+    pixel_aspect: float = 1.0,
+) -> None:
+    """Draw methods side by side, the truth last: the slice, a detail, and the absolute error.
+
+    All images share one grey scale and all error maps another. Empty background is trimmed; the
+    detail is where the truth has much structure.
+
+    Args:
+        path: Picture file to write; the suffix says the format.
+        images: Name to image ``(H, W)``, first row on top; on the truth's grid.
+        truth: ``(H, W)``.
+        captions: Name to a second line under the name, such as its PSNR.
+        title: Above everything.
+        pixel_aspect: Height of a pixel over its width, so that anatomy keeps its proportions.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Rectangle
+
+    mask = foreground(truth[None])[0]
+    frame = _trimmed(mask)
+    mask, truth = mask[frame], truth[frame]
+    images = {name: image[frame] for name, image in images.items()}
+    columns = {**images, "Truth": truth}
+    white = float(np.percentile(truth[mask], WHITE_PERCENTILE)) if mask.any() else 1.0
+    errors = {name: np.abs(image - truth) for name, image in images.items()}
+    inside = np.concatenate([error[mask] for error in errors.values()])
+    worst = float(np.percentile(inside, ERROR_PERCENTILE)) if inside.any() else 1.0
+    zoom = rows, cols = _most_structured(truth.clip(0, white), mask)
+
+    width, gap, top, bottom = 2.35, 0.06, 0.95, 0.15
+    height = width * truth.shape[0] * pixel_aspect / truth.shape[1]
+    zoom_height = width * (rows.stop - rows.start) * pixel_aspect / (cols.stop - cols.start)
+    heights = [height, zoom_height, height]
+    total_width = len(columns) * (width + gap) + gap
+    total_height = top + sum(heights) + 2 * gap + bottom
+    figure = Figure(figsize=(total_width, total_height), facecolor="white")
+    FigureCanvasAgg(figure)
+
+    def place(column: int, row: int) -> Axes:
+        left = gap + column * (width + gap)
+        low = bottom + sum(heights[row + 1 :]) + (2 - row) * gap
+        inches = np.array([left, low, width, heights[row]])
+        axes = figure.add_axes(inches / ([total_width, total_height] * 2))
+        axes.set_axis_off()
+        return axes
+
+    grey: dict[str, Any] = {"vmin": 0, "vmax": white, "cmap": "gray", "aspect": "auto"}
+    heat: dict[str, Any] = {"vmin": 0, "vmax": worst, "cmap": "inferno", "aspect": "auto"}
+    line: dict[str, Any] = {"fill": False, "edgecolor": BOX_COLOUR}
+    for column, (name, image) in enumerate(columns.items()):
+        whole, detail = place(column, 0), place(column, 1)
+        whole.imshow(image, interpolation="bilinear", **grey)
+        detail.imshow(image[zoom], interpolation="nearest", **grey)
+        corner = (cols.start - 0.5, rows.start - 0.5)
+        size = (cols.stop - cols.start, rows.stop - rows.start)
+        whole.add_patch(Rectangle(corner, *size, linewidth=1.2, **line))
+        detail.add_patch(Rectangle((0, 0), 1, 1, transform=detail.transAxes, linewidth=2, **line))
+        _label(whole, name, 20, fontsize=12, fontweight="bold")
+        _label(whole, (captions or {}).get(name, ""), 6, fontsize=10)
+        if name in errors:
+            heat_map = place(column, 2).imshow(errors[name], interpolation="bilinear", **heat)
+    scale = place(len(columns) - 1, 2).inset_axes((0.08, 0.1, 0.06, 0.8))
+    bar = figure.colorbar(heat_map, cax=scale, extend="max")
+    bar.set_label("absolute error, in the scan's units", fontsize=10)
+    bar.ax.tick_params(labelsize=9)
+    figure.text(0.5, 1 - 0.2 / total_height, title, ha="center", va="center", fontsize=12)
+    figure.savefig(path, dpi=110)
+
+
+def _label(axes: Axes, text: str, points: float, **style: Any) -> None:
+    """Text centred above an image, ``points`` away."""
+    style |= {"xycoords": "axes fraction", "textcoords": "offset points"}
+    axes.annotate(text, (0.5, 1), (0, points), ha="center", **style)
+
+
+def upright(volume: NDArray, affine: NDArray, axis: int, index: int) -> tuple[NDArray, float]:
+    """One slice as radiologists look at it, whatever the order and direction of the voxel axes.
+
+    Axial and coronal: the patient's right on the left of the picture, anterior or superior on top.
+    Sagittal: anterior on the left, superior on top.
+
+    Args:
+        volume: ``(I, J, K)``.
+        affine: ``(4, 4)``, voxels to RAS+ millimetres.
+        axis: The voxel axis across the slice.
+        index: Which slice along it.
+
+    Returns:
+        The image ``(H, W)``, first row on top, and the height of its pixels over their width.
+    """
+    from nibabel.orientations import io_orientation
+
+    world = io_orientation(affine)  # per voxel axis: world axis (0 R, 1 A, 2 S) and direction
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    # Rows run along the last world axis of the plane, downwards; columns along the first.
+    rows, columns = sorted((a for a in range(3) if a != axis), key=lambda a: -world[a, 0])
+    image = np.moveaxis(volume, axis, 0)[index]
+    if rows > columns:
+        image = image.T
+    # R and A point to the left of the picture, and A and S to its top: all against the index.
+    if world[rows, 1] > 0:
+        image = image[::-1]
+    if world[columns, 1] > 0:
+        image = image[:, ::-1]
+    return image, float(spacing[rows] / spacing[columns])
+
+
+def _trimmed(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
+    """The rows and columns that hold the subject, with a margin; everything if there is none."""
+    if not mask.any():
+        return slice(None), slice(None)
+    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+    return (
+        slice(max(0, rows[0] - MARGIN), rows[-1] + 1 + MARGIN),
+        slice(max(0, columns[0] - MARGIN), columns[-1] + 1 + MARGIN),
+    )
+
+
+def _most_structured(truth: NDArray, mask: NDArray[np.bool_]) -> tuple[slice, slice]:
+    """The square, a quarter of the shorter side, with most gradient well inside the subject."""
+    from scipy.ndimage import distance_transform_edt, sobel, uniform_filter
+
+    side = max(4, min(truth.shape) // 4)
+    gradient = np.hypot(sobel(truth.astype(float), 0), sobel(truth.astype(float), 1))
+    # The scalp has the strongest edges but is not what one looks at.
+    depth = distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
+    deep = depth >= min(0.8 * side, depth.max())
+    score = np.where(deep, uniform_filter(gradient, side, mode="constant"), -1)
+    centre = np.unravel_index(int(score.argmax()), truth.shape)
+    rows, columns = (
+        int(np.clip(c - side // 2, 0, length - side))
+        for c, length in zip(centre, truth.shape, strict=True)
+    )
+    return slice(rows, rows + side), slice(columns, columns + side)

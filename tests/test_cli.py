@@ -40,6 +40,7 @@ def linear(monkeypatch):
         def __init__(self, scale):
             super().__init__()
             self.scale = scale
+            self.config = {"scale": scale, "width": 64}
 
         def forward(self, lr, intensity=None):
             return Output(F.interpolate(lr, scale_factor=self.scale, mode="bilinear"))

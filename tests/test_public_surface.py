@@ -7,7 +7,7 @@ import pytest
 
 import iconet
 
-HEAVY = ["torch", "monai", "torchmetrics", "matplotlib", "scipy", "lightning_fabric", "pydantic"]
+HEAVY = ["torch", "monai", "torchmetrics", "matplotlib", "scipy", "lightning_fabric"]
 
 
 def modules_after(code):

@@ -177,15 +177,18 @@ def evaluate(
 def train(
     recipe: Recipe,
     overrides: Overrides = None,
-    max_time: Annotated[
-        str | None, typer.Option(help="Stop after this long, such as 30m or 2h.")
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Folder for the weights; runs/NAME by default."),
     ] = None,
-    resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint.")] = True,
+    max_time: Annotated[
+        str | None, typer.Option(help="Be done after this long, such as 45m or 2h.")
+    ] = None,
 ) -> None:
-    """Train a network by a recipe."""
+    """Train a network by a recipe; goes on where an earlier run of it stopped."""
     from iconet import training
 
-    training.train(recipe, overrides or [], max_time=max_time, resume=resume)
+    print(training.train(recipe, overrides or [], output=output, max_time=max_time))
 
 
 @app.command()

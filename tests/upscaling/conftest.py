@@ -16,6 +16,7 @@ class Linear(nn.Module):
     def __init__(self, scale=2):
         super().__init__()
         self.scale = scale
+        self.config = {"scale": scale, "width": 64}
         self.calls = []
 
     def forward(self, lr, intensity=None):

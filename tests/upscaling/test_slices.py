@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from iconet.errors import InputError
+from iconet.upscaling import slices
 from iconet.upscaling.device import choose_compute
 from iconet.upscaling.slices import BATCH_PIXELS, predict_stack, robust_scale
 
@@ -33,10 +34,14 @@ def test_tiles_need_their_halo(wide):
     assert np.abs(tiled - whole).max() > 1e-2 * np.ptp(whole)
 
 
-def test_large_slices_are_tiled_unasked(linear):
-    predict_stack(linear, noise(1, 20, 1100), compute=CPU)
-    assert len(linear.calls) == 3
-    assert max(shape[-1] for shape, _ in linear.calls) <= 512 + 2 * linear.halo
+def test_slices_are_tiled_unasked_where_the_network_would_need_too_much(linear, monkeypatch):
+    monkeypatch.setattr(slices, "WORKING_SET", 100 * 100 * 72 * 64)
+    predict_stack(linear, noise(1, 90, 110), compute=CPU)
+    assert len(linear.calls) == 1
+    predict_stack(linear, noise(1, 20, 700), compute=CPU)
+    windows = [shape for shape, _ in linear.calls[1:]]
+    assert len(windows) == -(-700 // 88)
+    assert all(np.prod(shape) <= 100 * 104 for shape in windows)
 
 
 def test_batches_are_bounded_by_pixels_and_keep_the_order(linear):

@@ -1,7 +1,7 @@
 """A stack of 2-D slices through the network, in bounded memory."""
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +20,11 @@ Progress = Callable[[int, int], None]
 BATCH_PIXELS = {"cpu": 256 * 256, "mps": 8 * 256 * 256, "cuda": 16 * 256 * 256}
 """Input pixels that go through the network together: more is no faster, only bigger."""
 
-TILE = 512
-"""Slices longer than this (in input pixels) are cut into tiles of this side."""
+WORKING_SET = 4e9
+"""Bytes the network may use at a time: larger slices are cut into tiles."""
+
+SMALLEST_TILE = 64
+"""Side below which tiles would be hardly more than their context."""
 
 SMALLEST = 16
 """The network's smallest side; smaller slices are padded with their edge values."""
@@ -34,9 +37,11 @@ def robust_scale(volume: NDArray) -> float:
     """
     magnitude = np.abs(volume)
     bright = magnitude[magnitude > magnitude.mean(dtype=np.float64)]
-    if bright.size == 0:  # a constant: the largest magnitude is as good
-        bright = magnitude.reshape(-1)[:1]
-    return float(np.percentile(bright, 99.5, overwrite_input=True)) or 1.0
+    if bright.size == 0:  # a constant
+        return float(magnitude.flat[0]) or 1.0
+    rank = max(1, round(0.995 * bright.size)) - 1
+    bright.partition(rank)
+    return float(bright[rank])
 
 
 def predict_stack(
@@ -53,7 +58,7 @@ def predict_stack(
     """Run the network over a stack of slices.
 
     Args:
-        model: an ICONet in eval mode, on `compute.device`.
+        model: in eval mode; it is moved to `compute.device`.
         stack: (N, H, W), real; H and W at least 2.
         compute: device and precision.
         out: (N, scale * H, scale * W) float32 to write into, any strides; made when not given.
@@ -61,8 +66,8 @@ def predict_stack(
             consistent with each other; by default `robust_scale(stack)`.
         batch: slices (or tiles) that go through the network together; by default as many as
             make `BATCH_PIXELS`.
-        tile: side of a tile's own area in input pixels; by default slices are cut only when a side
-            is longer than `TILE`.
+        tile: side of a tile's own area in input pixels, to which its context is added; by default
+            slices are cut only when one needs more than `WORKING_SET`.
         progress: called after each batch.
 
     Returns:
@@ -73,9 +78,6 @@ def predict_stack(
     """
     import torch
 
-    for name, value in (("batch", batch), ("tile", tile)):
-        if value is not None and value < 1:
-            raise InputError(f"{name} must be at least 1, not {value}")
     count, height, width = stack.shape
     if out is None:
         out = np.empty((count, height * model.scale, width * model.scale), np.float32)
@@ -93,15 +95,14 @@ def predict_stack(
     if progress is not None:
         progress(done, count)
 
-    side = tile or TILE
-    batch = batch or max(
-        1, BATCH_PIXELS[compute.device.type] // _window_area(height, width, tile, model.halo)
-    )
+    # Convolutions on channels-last tensors are up to 3 times as fast (bf16 on a CPU with AMX).
+    model = model.to(compute.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    plan = plan_windows(model, height, width, device=compute.device.type, batch=batch, tile=tile)
     with torch.inference_mode(), compute.autocast():
-        for start in range(0, len(waiting), batch):
-            chosen = waiting[start : start + batch]
+        for start in range(0, len(waiting), plan.batch):
+            chosen = waiting[start : start + plan.batch]
             slices = torch.from_numpy(np.ascontiguousarray(stack[chosen], np.float32))[:, None]
-            for read, keep, write in _tiles(height, width, side, model):
+            for read, keep, write in _tiles(height, width, plan.side, model):
                 bigger = _run(model, slices[(..., *read)], intensity, compute)
                 # One copy, straight into the caller's array, whatever its strides.
                 kept = bigger[(..., *keep)].numpy()
@@ -113,17 +114,49 @@ def predict_stack(
     return out
 
 
-def window_pixels(
-    height: int, width: int, *, halo: int, batch: int | None, tile: int | None, device: str
-) -> int:
-    """Input pixels that go through the network together at the most; see `predict_stack`."""
-    area = _window_area(height, width, tile, halo)
-    return area * (batch or max(1, BATCH_PIXELS[device] // area))
+class Plan(NamedTuple):
+    """How a slice is cut and how much goes through the network together.
+
+    Attributes:
+        side: of a tile without its context, in input pixels.
+        batch: windows that go through the network together.
+        memory: bytes the network needs for them.
+    """
+
+    side: int
+    batch: int
+    memory: int
 
 
-def _window_area(height: int, width: int, tile: int | None, halo: int) -> int:
-    side = (tile or TILE) + 2 * halo
-    return min(height, side) * min(width, side)
+def plan_windows(
+    model: "ICONet",
+    height: int,
+    width: int,
+    *,
+    device: str,
+    batch: int | None = None,
+    tile: int | None = None,
+) -> Plan:
+    """Decide how slices of (height, width) go through the network; see `predict_stack`.
+
+    Raises:
+        InputError: `batch` or `tile` is not positive.
+    """
+    for name, value in (("batch", batch), ("tile", tile)):
+        if value is not None and value < 1:
+            raise InputError(f"{name} must be at least 1, not {value}")
+    # Measured on a CPU in float32, for all sizes and scales: 38 to 69 bytes for each channel and
+    # pixel of the last stage's input. bf16 needs about half.
+    per_pixel = 72 * model.config["width"] * (model.scale / 2) ** 2
+    side = tile
+    if side is None:
+        side = max(height, width)
+        if height * width * per_pixel > WORKING_SET:
+            side = max(SMALLEST_TILE, int((WORKING_SET / per_pixel) ** 0.5) - 2 * model.halo)
+    area = min(height, side + 2 * model.halo) * min(width, side + 2 * model.halo)
+    if batch is None:
+        batch = max(1, int(min(BATCH_PIXELS[device], WORKING_SET / per_pixel)) // area)
+    return Plan(side, batch, int(batch * area * per_pixel))
 
 
 def _run(model: "ICONet", slices: "Tensor", intensity: float, compute: Compute) -> "Tensor":

@@ -23,7 +23,7 @@ from iconet.images import (
 )
 from iconet.upscaling.device import Compute, choose_compute
 from iconet.upscaling.memory import check_memory
-from iconet.upscaling.slices import Progress, predict_stack
+from iconet.upscaling.slices import Progress, plan_windows, predict_stack
 
 if TYPE_CHECKING:
     import nibabel
@@ -102,15 +102,10 @@ def upscale_scan(
     factor = network.scale
     axis = choose_slice_axis(scan.array.shape, scan.spacing, plane, affine=scan.affine)
     check_upscalable(scan, axis)
-    check_memory(
-        scan,
-        axis,
-        factor,
-        halo=network.halo,
-        tile=tile,
-        batch=batch,
-        device=compute.device.type,
-    )
+    sides = [size for index, size in enumerate(scan.array.shape[:3]) if index != axis]
+    where = compute.device.type
+    plan = plan_windows(network, *sides, device=where, batch=batch, tile=tile)
+    check_memory(scan, factor, plan.memory if where == "cpu" else 0)
     volumes = scan.array.shape[3] if scan.array.ndim == 4 else 1
     finished = 0
 
@@ -180,7 +175,7 @@ def open_model(
     if isinstance(model, str | os.PathLike):
         from iconet import zoo
 
-        network = zoo.load(model, device=device)
+        network = zoo.load(os.fspath(model), device=device)
     else:
         network = model.to(device).eval()
     if scale is not None and network.scale != scale:

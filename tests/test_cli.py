@@ -130,6 +130,13 @@ def test_one_scan_into_an_existing_folder_keeps_its_name(linear):
     assert os.listdir("out") == ["scan.nii.gz"]
 
 
+def test_a_new_folder_is_gone_again_when_nothing_was_written(linear, capfd):
+    np.save("bad.npy", np.full((20, 20), np.nan))
+    assert cli.run(["upscale", "bad.npy", "-o", "out"]) == 2
+    assert_one_line(capfd, "bad.npy")
+    assert listing() == ["bad.npy"]
+
+
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 @pytest.mark.parametrize("suffix", ["png", "tif"])
 def test_pictures_keep_their_type(linear, suffix, dtype):

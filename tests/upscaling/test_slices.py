@@ -94,6 +94,14 @@ def test_progress_ends_at_all_slices(linear):
     assert seen == [(1, 6), (2, 6), (3, 6), (4, 6), (5, 6), (6, 6)]
 
 
+def test_progress_of_large_slices_counts_tiles(linear):
+    seen = []
+    predict_stack(
+        linear, noise(2, 32, 48), compute=CPU, tile=16, progress=lambda *step: seen.append(step)
+    )
+    assert seen[0] == (0, 12) and seen[-1] == (12, 12) and seen == sorted(set(seen))
+
+
 @pytest.mark.parametrize("option", [{"tile": 0}, {"batch": -1}])
 def test_refuses_sizes_below_one(linear, option):
     with pytest.raises(InputError, match="at least 1"):

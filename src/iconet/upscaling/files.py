@@ -2,7 +2,8 @@
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,16 +52,17 @@ def upscale_files(
     """
     outputs = _outputs(inputs, output)
     compute = choose_compute(device, precision)
-    for path, target in zip(inputs, outputs, strict=True):
-        check_output(target, [path])
-    network = open_model(model, scale=scale, device=str(compute.device))
     failed = 0
-    for path, target in zip(inputs, outputs, strict=True):
-        try:
-            report(upscale_file(path, target, network, plane=plane, compute=compute, tile=tile))
-        except InputError as error:
-            complain(error)
-            failed += 1
+    with nullcontext() if outputs == [output] else _folder(output):
+        for path, target in zip(inputs, outputs, strict=True):
+            check_output(target, [path])
+        network = open_model(model, scale=scale, device=str(compute.device))
+        for path, target in zip(inputs, outputs, strict=True):
+            try:
+                report(upscale_file(path, target, network, plane=plane, compute=compute, tile=tile))
+            except InputError as error:
+                complain(error)
+                failed += 1
     return failed
 
 
@@ -100,18 +102,30 @@ def sizes(scan: Scan) -> str:
 
 
 def _outputs(inputs: Sequence[Path], output: Path) -> list[Path]:
-    if len(inputs) == 1 and not output.is_dir():
+    if len(inputs) == 1 and output.suffix and not output.is_dir():
         return [output]
+    if output.suffix and not output.is_dir():
+        raise InputError(f"{output} names one file for {len(inputs)} scans: name a folder")
     names = [path.name for path in inputs]
     for name in names:
         if names.count(name) > 1:
             raise InputError(f"two inputs are called {name}: upscale them into different folders")
-    if output.suffix and not output.is_dir():
-        raise InputError(f"{output} is one file for {len(inputs)} scans: give a folder")
+    return [output / name for name in names]
+
+
+@contextmanager
+def _folder(path: Path) -> Iterator[None]:
+    """A folder for results, which is gone again if there were none and it is new."""
+    new = not path.exists()
     try:
-        output.mkdir(exist_ok=True)
+        path.mkdir(exist_ok=True)
     except OSError as error:
         raise InputError(
-            f"{output} cannot be made: {error.strerror}: choose another folder"
+            f"{path} cannot be made: {error.strerror}: choose another folder"
         ) from None
-    return [output / name for name in names]
+    try:
+        yield
+    finally:
+        if new:
+            with suppress(OSError):  # it holds results
+                path.rmdir()

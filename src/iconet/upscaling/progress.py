@@ -59,4 +59,4 @@ class _Lines:
             return
         self.last = now
         left = (now - self.start) / done * (total - done)
-        print(f"{self.label}: {done} of {total} slices, {left:.0f} s left", file=sys.stderr)
+        print(f"{self.label}: {done} of {total}, {left:.0f} s left", file=sys.stderr)

@@ -61,7 +61,7 @@ def upscale(
         precision: "auto", "fp32" or "bf16".
         batch: slices that go through the network together.
         tile: side, in input pixels, of the tiles large slices are cut into.
-        progress: called with (slices done, slices in all).
+        progress: called with (done, in all), in slices or, where slices are cut, in tiles.
 
     Returns:
         A nibabel image for NIfTI and nibabel input, else an array. Intensities are on the input's

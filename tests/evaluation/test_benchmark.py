@@ -1,15 +1,19 @@
 """The benchmark on a small data set made here: right numbers, nothing measured twice."""
 
 import csv
+import hashlib
+import json
 
 import nibabel
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from iconet.errors import InputError
 from iconet.evaluation import benchmark, interpolation
 from iconet.evaluation.metrics import psnr, ssim
+from iconet.network import ICONet
 from iconet.physics.kspace import crop_kspace
 
 METHODS = "[linear, zero-filling, cubic]"
@@ -147,6 +151,39 @@ def test_the_table_averages_over_subjects_and_states_gains(recipe):
     assert cells[8].startswith(f"{mean('cubic') - mean('zero-filling'):+.2f} [")
     assert benchmark.CONVENTION in text
     assert "iconet benchmark" in text
+
+
+def save_model(path, seed):
+    torch.manual_seed(seed)
+    model = ICONet(scale=2, width=16, blocks=1, exchanges=1)
+    metadata = {"format": "iconet", "config": json.dumps(model.config)}
+    save_file(model.state_dict(), path, metadata)
+
+
+def test_a_model_takes_part_at_its_scale_and_again_once_retrained(recipe):
+    weights = recipe.parent / "my model.safetensors"
+    save_model(weights, seed=0)
+    overrides = [f"methods=[cubic, zero-filling, '{weights}']", "scales=[2, 4]"]
+    text = benchmark.run(recipe, overrides)
+    rows = [row for row in rows_of(recipe) if row["weights"]]
+    assert {(row["method"], row["scale"]) for row in rows} == {(str(weights), "2")}
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+    assert digest in text
+    line = next(line for line in text.splitlines() if line.startswith(f"| 2x    | **{weights}**"))
+    cells = [cell.strip() for cell in line.strip("|").split("|")]
+    assert all(cell.endswith("/2") for cell in cells[-3:-1])  # of two subjects
+
+    save_model(weights, seed=1)
+    text = benchmark.run(recipe, overrides)
+    again = [row for row in rows_of(recipe) if row["weights"]]
+    assert len(again) == 2 * len(rows) == 6
+    assert digest not in text
+
+
+def test_an_unknown_model_is_refused_before_anything_is_measured(recipe):
+    with pytest.raises(InputError, match="mri-x3"):
+        benchmark.run(recipe, ["methods=[linear, mri-x3]"])
+    assert not (recipe.parent / "out").exists()
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import platform
 import shlex
@@ -95,7 +94,11 @@ def run(recipe_path: Path | str, overrides: list[str] | None = None) -> str:
         wanted |= {key: rows[key] for key in plan}
 
     text = _report(list(wanted.values()), recipe_path, overrides, recipe)
-    (recipe.output / "table.md").write_text(text, encoding="utf-8")
+    table = recipe.output / "table.md"
+    try:
+        table.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"cannot write {table}: {error.strerror}") from error
     print(text)
     return text
 
@@ -127,16 +130,12 @@ def _method(name: str, recipe: BenchmarkRecipe) -> Method:
 
     compute = choose_compute(recipe.device, recipe.precision)
     model = zoo.load(name, device=str(compute.device))
-    if Path(name).is_file():
-        digest = hashlib.sha256(Path(name).read_bytes()).hexdigest()
-    else:
-        digest = next(entry.sha256 for entry in zoo.catalogue() if entry.name == name)
     # The intensity scale is left to predict_stack, so this is what users of `iconet upscale` get.
     return Method(
-        name,
-        digest,
-        model.scale,
-        lambda stack, factor: predict_stack(model, stack, compute=compute),
+        name=name,
+        weights=str(model.sha256),
+        scale=model.scale,
+        enlarge=lambda stack, factor: predict_stack(model, stack, compute=compute),
     )
 
 

@@ -87,15 +87,22 @@ def read_rows(path: Path) -> list[Row]:
 
 
 def append_row(path: Path, row: Row) -> None:
-    """Add one line in a single write, on disk before this returns, so a stop loses nothing."""
+    """Add one line in a single write, on disk before this returns, so a stop loses nothing.
+
+    Raises:
+        InputError: The file cannot be written.
+    """
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     if not path.exists() or path.stat().st_size == 0:
         writer.writeheader()
     writer.writerow(asdict(row))
-    with path.open("ab", buffering=0) as file:
-        file.write(text.getvalue().encode("utf-8"))
-        os.fsync(file.fileno())
+    try:
+        with path.open("ab", buffering=0) as file:
+            file.write(text.getvalue().encode("utf-8"))
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}") from error
 
 
 def _row(line: dict[str, str]) -> Row:

@@ -1,0 +1,65 @@
+"""The demonstration from the bundled scan to the picture, with an untrained network."""
+
+import json
+
+import nibabel
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+from iconet import demo, zoo
+from iconet.errors import InputError
+from iconet.network import ICONet
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    torch.manual_seed(0)
+    model = ICONet(scale=2, width=16, blocks=1, exchanges=1)
+    path = tmp_path_factory.mktemp("weights") / "untrained.safetensors"
+    metadata = {"format": "iconet", "config": json.dumps(model.config)}
+    save_file(model.state_dict(), path, metadata)
+    return path
+
+
+def test_the_demo_writes_scans_and_picture_and_prints_what_it_measured(weights, tmp_path, capsys):
+    folder = tmp_path / "two words" / "out"
+    folder.mkdir(parents=True)
+    (folder / "cubic.nii.gz").write_text("left over from an earlier run")
+    results = demo.run(folder, model=str(weights))
+    text = capsys.readouterr().out
+    for name, result in results.items():
+        row = next(line for line in text.splitlines() if name in line)
+        assert f"{result.metrics.psnr_foreground:.2f}" in row
+        assert f"{result.metrics.ssim_foreground:.4f}" in row
+    assert "Data range" in text
+    assert "demo.png" in text
+
+    truth = nibabel.load(folder / "truth.nii.gz")
+    low = nibabel.load(folder / "low-resolution.nii.gz")
+    assert [2 * n for n in low.shape[:2]] == list(truth.shape[:2])
+    for name in ("nearest", "cubic", "zero-filling", "iconet"):
+        image = nibabel.load(folder / f"{name}.nii.gz")
+        assert image.shape == truth.shape
+        assert np.allclose(image.affine, truth.affine, atol=1e-4)
+    with Image.open(folder / "demo.png") as picture:
+        picture.verify()
+    assert results["Zero-filling"].metrics.psnr > results["Nearest"].metrics.psnr + 2
+
+
+@pytest.mark.skipif(not zoo.catalogue(), reason="no weights in the package yet")
+def test_the_shipped_model_beats_every_interpolation(tmp_path):
+    results = demo.run(tmp_path)
+    ours = results.pop(demo.ICONET).metrics
+    assert ours.psnr_foreground > 0.5 + max(r.metrics.psnr_foreground for r in results.values())
+    assert ours.ssim_foreground > max(r.metrics.ssim_foreground for r in results.values())
+
+
+def test_an_unusable_folder_is_named(weights, tmp_path):
+    occupied = tmp_path / "file"
+    occupied.write_text("here")
+    with pytest.raises(InputError, match=r"file.*--output"):
+        demo.run(occupied, model=str(weights))
+    assert occupied.read_text() == "here"

@@ -1,0 +1,87 @@
+"""Training volumes: which scans, and their slices in memory."""
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from iconet.errors import InputError
+from iconet.network import robust_scale
+from iconet.physics.kspace import resize_kspace
+
+MULTIPLE = 8  # every scale divides the slices' sizes
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A scan as a stack of sharp slices.
+
+    Attributes:
+        name: dataset/subject/contrast, for people.
+        dataset: Name of the data set, to weigh it in sampling.
+        slices: (S, H, W) float16, intensities relative to the volume's robust scale, H and W
+            multiples of 8; slices without anatomy are left out.
+    """
+
+    name: str
+    dataset: str
+    slices: Tensor
+
+
+def read_splits(root: Path, splits: str, split: str) -> list[dict[str, str]]:
+    """Rows of one split in a table of scans.
+
+    Args:
+        root: Folder that the table's paths are relative to.
+        splits: File name of the table: a CSV with the columns dataset, subject, split, path, contrast,
+            sharp_plane.
+        split: ``train``, ``validation`` or ``test``.
+
+    Raises:
+        InputError: If the table is missing, lacks a column or has no such split.
+    """
+    table = root / splits
+    if not table.is_file():
+        raise InputError(f"{table}: no such table of scans; set data.root to the folder that holds it")
+    with table.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    needed = {"dataset", "subject", "split", "path", "contrast", "sharp_plane"}
+    missing = sorted(needed - set(rows[0] if rows else ()))
+    if missing:
+        raise InputError(f"{table}: the table lacks {', '.join(missing)}; add the column(s)")
+    chosen = [row for row in rows if row["split"] == split]
+    if not chosen:
+        raise InputError(f"{table}: no scan has split '{split}'; mark some")
+    return chosen
+
+
+def load_volume(path: Path, plane: str, name: str = "", dataset: str = "") -> Volume:
+    """Read a scan as training slices, reduced in k-space to what was acquired.
+
+    Args:
+        path: An image file.
+        plane: The sharp plane, ``axial``, ``coronal``, ``sagittal`` or ``auto``.
+        name: For people; the file's name by default.
+        dataset: Name of the data set.
+
+    Raises:
+        InputError: If the file cannot be used.
+    """
+    # Here and not above: training from prepared slices works without nibabel.
+    from iconet.data.acquired import acquired_matrix
+    from iconet.images import choose_slice_axis, read
+
+    scan = read(path)
+    axis = choose_slice_axis(scan.array.shape[:3], scan.spacing, plane, affine=scan.affine)
+    stack = np.moveaxis(scan.array, axis, 0).astype(np.float32)
+    slices = resize_kspace(torch.from_numpy(stack), acquired_matrix(stack)).abs()
+    height, width = (length - length % MULTIPLE for length in slices.shape[1:])
+    top, left = (slices.shape[1] - height) // 2, (slices.shape[2] - width) // 2
+    slices = slices[:, top : top + height, left : left + width]
+    slices = slices / robust_scale(slices.reshape(1, 1, -1, width))[0]
+    bright = (slices > 0.1).float().mean(dim=(1, 2))
+    slices = slices[bright > 0.05]
+    return Volume(name or path.name, dataset, slices.half().contiguous())

@@ -1,0 +1,7 @@
+"""The paper: read rscfl, fusion, stage, iconet, loss, in this order."""
+
+from iconet.network.iconet import SIZES, ICONet, ICONetOutput, robust_scale
+from iconet.network.loss import collaboration_loss
+from iconet.network.stage import StageOutput
+
+__all__ = ["SIZES", "ICONet", "ICONetOutput", "StageOutput", "collaboration_loss", "robust_scale"]

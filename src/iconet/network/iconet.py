@@ -1,0 +1,128 @@
+"""ICONet: the cascade of stages."""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from iconet.network.rscfl import FOLD
+from iconet.network.stage import Stage, StageOutput, stages_for
+
+SIZES: dict[str, dict[str, int]] = {
+    "tiny": {"width": 32, "blocks": 1, "exchanges": 2},
+    "base": {"width": 64, "blocks": 1, "exchanges": 3},
+    "large": {"width": 64, "blocks": 3, "exchanges": 4},
+}
+
+
+class ICONetOutput(NamedTuple):
+    """What the network returns.
+
+    Attributes:
+        image: (B, 1, scale * H, scale * W), the super-resolution image of the last stage.
+        stages: Both images of every stage, first to last.
+    """
+
+    image: Tensor
+    stages: list[StageOutput]
+
+
+class ICONet(nn.Module):
+    """Iterative collaboration of a reconstruction and a super-resolution branch, 2x a stage.
+
+    After Kui et al., IEEE Transactions on Computational Imaging 11:827-838, 2025; the equations are
+    ours (the paper's abstract is the contract), chosen by ablation, see docs/experiments.md.
+
+    Args:
+        scale: 2, 4 or 8.
+        width: Channels of each branch.
+        blocks: RSCFL blocks of each branch between two exchanges.
+        exchanges: Exchanges between the branches in each stage.
+
+    Raises:
+        ValueError: If ``scale`` is not 2, 4 or 8.
+    """
+
+    multiple = FOLD  # tiles must begin at multiples of this many low-resolution pixels
+
+    def __init__(self, scale: int = 2, *, width: int = 64, blocks: int = 1, exchanges: int = 3):
+        super().__init__()
+        self.scale = scale
+        self.config = {"scale": scale, "width": width, "blocks": blocks, "exchanges": exchanges}
+        count = stages_for(scale)
+        self.stages = nn.ModuleList(Stage(width, blocks, exchanges) for _ in range(count))
+        self.handovers = nn.ModuleList(nn.Conv2d(width, 4 * width, 1) for _ in range(count - 1))
+
+    @property
+    def halo(self) -> int:
+        """Low-resolution pixels around a tile beyond which nothing changes its inner part."""
+        block = 3 * FOLD  # two 3 x 3 on the coarse grid, and the pixels up to the cell's border
+        stage = 2 + self.config["blocks"] * self.config["exchanges"] * (block + 2)
+        first_is_largest = sum(stage / 2**i for i in range(len(self.stages)))
+        return FOLD * -(-int(first_is_largest + SINC_REACH) // FOLD)
+
+    def forward(self, lr: Tensor, intensity: Tensor | None = None) -> ICONetOutput:
+        """Upscale a batch of slices.
+
+        Args:
+            lr: (B, 1, H, W) real, any intensity scale, H and W at least 16 (odd sizes too).
+            intensity: (B, 1, 1, 1), what the network divides by. Give one value for a whole volume so
+                that its slices and tiles are treated alike; by default :func:`robust_scale` of each.
+
+        Returns:
+            The images, on the intensity scale of ``lr``, float32.
+
+        Raises:
+            ValueError: If ``lr`` is not (B, 1, H, W) with H, W >= 16.
+        """
+        if lr.ndim != 4 or lr.shape[1] != 1 or min(lr.shape[2:]) < 16:
+            raise ValueError(f"expected (B, 1, H, W) with H, W >= 16, got {tuple(lr.shape)}")
+        lr = lr.float()
+        if intensity is None:
+            intensity = robust_scale(lr)
+        height, width = lr.shape[2:]
+        image = F.pad(lr / intensity, (0, -width % FOLD, 0, -height % FOLD), mode="replicate")
+
+        stages: list[StageOutput] = []
+        handed: Tensor | None = None
+        for i, stage in enumerate(self.stages):
+            output, features = stage(image, handed)
+            image = output.super_resolution
+            if i < len(self.handovers):
+                handed = F.pixel_shuffle(self.handovers[i](features), 2)
+            stages.append(
+                StageOutput(
+                    output.reconstruction[..., : height * 2**i, : width * 2**i] * intensity,
+                    image[..., : height * 2 ** (i + 1), : width * 2 ** (i + 1)] * intensity,
+                )
+            )
+        return ICONetOutput(stages[-1].super_resolution, stages)
+
+
+SINC_REACH = 7  # pixels that the fixed interpolation looks to each side
+
+
+def robust_scale(images: Tensor) -> Tensor:
+    """Typical bright intensity of each image, for normalisation by a scale alone.
+
+    The 99.5th percentile of |x| over the pixels in which |x| exceeds its mean: hardly moved by the
+    amount of background or by a few bright vessels.
+
+    Args:
+        images: (B, 1, H, W) real.
+
+    Returns:
+        (B, 1, 1, 1), positive; 1 where an image is zero everywhere.
+    """
+    scales = []
+    for image in images.detach().float().abs():
+        bright = image[image > image.mean()]
+        scales.append(_percentile(bright, 0.995) if bright.numel() else image.amax())
+    scale = torch.stack(scales).view(-1, 1, 1, 1)
+    return torch.where(scale > 0, scale, torch.ones_like(scale))
+
+
+def _percentile(values: Tensor, fraction: float) -> Tensor:
+    # torch.quantile refuses more than 16 million values; the k-th value has no such limit.
+    return values.kthvalue(max(1, round(fraction * values.numel()))).values

@@ -1,0 +1,120 @@
+"""One stage: a clean image at the input's size and an image twice as large, found together."""
+
+import math
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from iconet.network.fusion import SRRecFusion
+from iconet.network.rscfl import RSCFL
+
+
+class StageOutput(NamedTuple):
+    """What a stage of the cascade returns.
+
+    Attributes:
+        reconstruction: (B, 1, H, W), the artifact-free image at the stage's input size (the prior).
+        super_resolution: (B, 1, 2H, 2W).
+    """
+
+    reconstruction: Tensor
+    super_resolution: Tensor
+
+
+class Stage(nn.Module):
+    """Reconstruction branch and super-resolution branch side by side, talking several times.
+
+    Args:
+        width: Channels of each branch.
+        blocks: RSCFL blocks of each branch between two exchanges.
+        exchanges: How often the branches talk.
+    """
+
+    def __init__(self, width: int, blocks: int, exchanges: int) -> None:
+        super().__init__()
+        self.head_rec = nn.Conv2d(1, width, 3, padding=1)
+        self.head_sr = nn.Conv2d(1, width, 3, padding=1)
+
+        def branch() -> nn.ModuleList:
+            steps = (nn.Sequential(*(RSCFL(width) for _ in range(blocks))) for _ in range(exchanges))
+            return nn.ModuleList(steps)
+
+        self.rec_steps, self.sr_steps = branch(), branch()
+        self.fusions = nn.ModuleList(SRRecFusion(width) for _ in range(exchanges))
+        self.tail_rec = nn.Conv2d(width, 1, 3, padding=1)
+        self.tail_sr = nn.Conv2d(width, 4, 3, padding=1)
+        for tail in (self.tail_rec, self.tail_sr):
+            assert tail.bias is not None
+            # Training starts close to plain interpolation. Zeros, there or in the blocks' outputs, would
+            # start on it and then learn nothing for hundreds of steps (docs/experiments.md).
+            nn.init.normal_(tail.weight, std=0.1 * (9 * width) ** -0.5)
+            nn.init.zeros_(tail.bias)
+        self.interpolate = SincInterpolation()
+
+    def forward(self, image: Tensor, handed: Tensor | None = None) -> tuple[StageOutput, Tensor]:
+        """Run the stage.
+
+        Args:
+            image: (B, 1, H, W), H and W multiples of 4.
+            handed: (B, C, H, W) features of the stage before, None in the first.
+
+        Returns:
+            The two images, and the super-resolution features (B, C, H, W) for the next stage.
+        """
+        rec, sr = self.head_rec(image), self.head_sr(image)
+        if handed is not None:
+            rec, sr = rec + handed, sr + handed
+        for rec_step, sr_step, fuse in zip(
+            self.rec_steps, self.sr_steps, self.fusions, strict=True
+        ):
+            rec, sr = fuse(rec_step(rec), sr_step(sr))
+        # The images are float32 whatever precision the features have: half precision has 8 bits.
+        reconstruction = image + self.tail_rec(rec).float()
+        detail = F.pixel_shuffle(self.tail_sr(sr), 2).float()
+        # Interpolating the reconstruction, not the input, makes the prior carry the SR image.
+        return StageOutput(reconstruction, self.interpolate(reconstruction) + detail), sr
+
+
+class SincInterpolation(nn.Module):
+    """Fixed 2x interpolation by a Kaiser-windowed sinc of 12 taps, field of view kept.
+
+    The new voxel centres lie at -1/4 and +1/4 of the old ones. Being local it gives the same on patches,
+    tiles and whole slices, which Fourier zero-filling (its limit for an endless kernel) does not.
+    """
+
+    TAPS = 12
+
+    kernel: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        half = self.TAPS // 2
+        taps = torch.arange(-half, half + 1, dtype=torch.float64)
+        phases = []
+        for shift in (-0.25, 0.25):
+            x = taps - shift
+            window = torch.special.i0(6.0 * torch.sqrt((1 - (x / (half + 0.5)) ** 2).clamp(min=0)))
+            phase = torch.sinc(x) * window
+            phases.append(phase / phase.sum())
+        kernel = torch.stack([torch.outer(v, h) for v in phases for h in phases])
+        self.register_buffer("kernel", kernel[:, None].float(), persistent=False)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Map (B, 1, H, W) float32 to (B, 1, 2H, 2W)."""
+        pad = self.kernel.shape[-1] // 2
+        with torch.autocast(image.device.type, enabled=False):
+            padded = F.pad(image, (pad, pad, pad, pad), mode="replicate")
+            return F.pixel_shuffle(F.conv2d(padded, self.kernel), 2)
+
+
+def stages_for(scale: int) -> int:
+    """Number of 2x stages for a scale of 2, 4 or 8.
+
+    Raises:
+        ValueError: For any other scale.
+    """
+    if scale not in (2, 4, 8):
+        raise ValueError(f"scale {scale} is not one of 2, 4, 8")
+    return int(math.log2(scale))

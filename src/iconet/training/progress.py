@@ -1,0 +1,79 @@
+"""What a person sees of a run: a bar on a terminal, lines elsewhere, curves in TensorBoard."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from torch import Tensor
+
+LINE_EVERY = 30.0  # seconds between lines where there is no terminal
+LOG_EVERY = 20  # steps between points of the logged curves
+
+
+class Reporter:
+    """Shows loss, speed and time left.
+
+    Args:
+        output: Folder for the TensorBoard logs.
+        steps: Steps of the whole run.
+        max_time: Seconds of the whole run, None without a limit.
+    """
+
+    def __init__(self, output: Path, steps: int, max_time: float | None) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        self.steps, self.max_time = steps, max_time
+        self.writer = SummaryWriter(str(output / "tensorboard"))
+        self.console = Console()
+        self.bar = Progress(
+            TextColumn("training"),
+            BarColumn(),
+            TextColumn("{task.description}"),
+            TimeElapsedColumn(),
+            console=self.console,
+            disable=not self.console.is_terminal,
+        )
+        self.task = self.bar.add_task("", total=1.0)
+        self.loss: float | None = None
+        self.begin = self.last_line = time.monotonic()
+        self.first: tuple[int, float] | None = None
+
+    def __enter__(self) -> Self:
+        self.bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.stop()
+        self.writer.close()
+
+    def step(self, step: int, loss: Tensor, rate: float, done: float, batch: int) -> None:
+        """Report a finished step."""
+        # Reading a loss from a GPU waits for it, so not every step.
+        if step % LOG_EVERY:
+            return
+        value = float(loss.detach())
+        self.loss = value if self.loss is None else 0.9 * self.loss + 0.1 * value
+        now = time.monotonic()
+        self.first = self.first or (step, done)
+        ran = now - self.begin
+        gained = done - self.first[1]
+        speed = (step - self.first[0] + LOG_EVERY) * batch / ran
+        left = f"{ran * (1 - done) / gained / 60:.0f} min left" if gained > 0 else ""
+        text = f"step {step}  loss {self.loss:.5f}  {speed:.1f} patches/s  {left}"
+        self.bar.update(self.task, completed=done, description=text)
+        self.writer.add_scalar("loss/train", value, step)
+        self.writer.add_scalar("learning_rate", rate, step)
+        if not self.console.is_terminal and now - self.last_line > LINE_EVERY:
+            self.last_line = now
+            print(text, flush=True)
+
+    def validation(self, step: int, scores: dict[str, float]) -> None:
+        """Report PSNR on the validation scans."""
+        for name, value in scores.items():
+            self.writer.add_scalar(f"validation/{name}", value, step)
+        text = "  ".join(f"{name} {value:.3f} dB" for name, value in scores.items())
+        self.console.print(f"validation at step {step}: {text}", highlight=False)

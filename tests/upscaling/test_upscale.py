@@ -2,6 +2,7 @@ import nibabel
 import numpy as np
 import pytest
 import SimpleITK as sitk
+import torch
 
 import iconet
 from iconet.errors import InputError
@@ -198,6 +199,16 @@ def test_says_before_allocating_that_memory_is_short(linear, monkeypatch):
     with pytest.raises(InputError, match=r"needs .* GB of memory"):
         upscale(array, linear)
     assert not linear.calls
+
+
+@pytest.mark.parametrize("error", [MemoryError, torch.OutOfMemoryError])
+def test_says_when_the_device_runs_out_of_memory(linear, monkeypatch, error):
+    def forward(self, lr, intensity=None):
+        raise error
+
+    monkeypatch.setattr(type(linear), "forward", forward)
+    with pytest.raises(InputError, match="--tile"):
+        upscale(np.eye(20), linear, device="cpu")
 
 
 def test_the_model_must_have_the_scale_asked_for(linear):

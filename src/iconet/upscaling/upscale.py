@@ -120,7 +120,14 @@ def upscale_scan(
         )
         finished += 1
 
-    return resize_in_plane(scan, axis, (factor, 1), fill)
+    from torch import OutOfMemoryError
+
+    try:
+        return resize_in_plane(scan, axis, (factor, 1), fill)
+    except (MemoryError, OutOfMemoryError):
+        raise InputError(
+            f"{scan.name}: the memory of {compute.device} is too small: try --tile 128 or the CPU"
+        ) from None
 
 
 def resize_in_plane(scan: Scan, axis: int, ratio: tuple[int, int], fill: StackFilter) -> Scan:

@@ -1,0 +1,88 @@
+"""Upscaling with the real architecture, and with every trained network of the package."""
+
+import numpy as np
+import pytest
+import torch
+
+import iconet
+from iconet import zoo
+from iconet.network import SIZES
+from iconet.upscaling.device import choose_compute
+from iconet.upscaling.slices import predict_stack
+
+CPU = choose_compute("cpu", "fp32")
+TRAINED = [entry.name for entry in zoo.catalogue()]
+
+
+def awake(scale):
+    """An untrained network whose every weight matters: none of them is zero."""
+    torch.manual_seed(scale)
+    network = iconet.ICONet(scale, **SIZES["tiny"]).eval()
+    with torch.no_grad():
+        for weight in network.parameters():
+            if weight.abs().max() == 0:
+                weight.normal_(std=0.1)
+    return network
+
+
+def head(*shape):
+    """Something like a head: a bright ellipse with a textured inside on a dark background."""
+    rng = np.random.default_rng(0)
+    y, x = np.meshgrid(*(np.linspace(-1.2, 1.2, size) for size in shape), indexing="ij")
+    inside = x**2 + y**2 < 1
+    texture = np.cos(25 * x + 10 * y) + np.sin(40 * x * y)
+    return (inside * (500 + 150 * texture) + rng.rayleigh(10, shape)).astype(np.float32)[None]
+
+
+@pytest.mark.parametrize(("scale", "shape", "tile"), [(2, (231, 190), 48), (4, (127, 90), 32)])
+def test_tiles_agree_with_the_whole_slice(monkeypatch, scale, shape, tile):
+    network, stack = awake(scale), head(*shape)
+    whole = predict_stack(network, stack, compute=CPU)
+    tiled = predict_stack(network, stack, compute=CPU, tile=tile)
+    assert np.abs(tiled - whole).max() < 1e-4 * np.ptp(whole)
+    # Without the context there are seams, or the test could not fail.
+    monkeypatch.setattr(type(network), "halo", 0)
+    seams = predict_stack(network, stack, compute=CPU, tile=tile)
+    assert np.abs(seams - whole).max() > 1e-3 * np.ptp(whole)
+
+
+@pytest.mark.parametrize("factor", [1e-3, 1, 1e4])
+def test_intensities_come_back_on_the_scale_of_the_input(factor):
+    network, stack = awake(2), head(64, 72)
+    np.testing.assert_allclose(
+        predict_stack(network, stack * np.float32(factor), compute=CPU) / factor,
+        predict_stack(network, stack, compute=CPU),
+        atol=0.01,
+    )
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_trained_networks_leave_no_seam(name):
+    network, stack = iconet.load(name), head(300, 200)
+    whole = predict_stack(network, stack, compute=CPU)
+    tiled = predict_stack(network, stack, compute=CPU, tile=96)
+    assert np.abs(tiled - whole).max() < 1e-3 * np.ptp(whole)
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_trained_networks_agree_in_both_precisions(name):
+    network, stack = iconet.load(name), head(128, 100)
+    full = predict_stack(network, stack, compute=CPU)
+    half = predict_stack(network, stack, compute=choose_compute("cpu", "bf16"))
+    assert half.dtype == np.float32
+    assert np.sqrt(np.mean((half - full) ** 2)) < 1e-3 * np.ptp(full)
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_trained_networks_keep_the_anatomy_in_place(name):
+    """The centre of mass, in units of the field of view, moves by less than 2 % of a voxel."""
+    network, stack = iconet.load(name), head(96, 120)
+    out = predict_stack(network, stack, compute=CPU)
+    for axis in (1, 2):
+        before, after = (_centre(image, axis) for image in (stack, out))
+        assert abs(after - before) < 0.02 / stack.shape[axis]
+
+
+def _centre(stack, axis):
+    profile = stack.sum(axis=tuple({0, 1, 2} - {axis})).astype(np.float64)
+    return np.average((np.arange(len(profile)) + 0.5) / len(profile), weights=profile)

@@ -11,9 +11,10 @@ BINS = 40
 def acquired_matrix(stack: npt.NDArray[np.float32]) -> tuple[int, int]:
     """Matrix size to which slices can be reduced in k-space without losing measured signal.
 
-    Scanners zero-fill k-space, often along the phase-encoding axis only, and store a larger matrix. The
-    power along an axis then falls off a cliff where the measurement ended. A super-resolution target must
-    not contain the empty band: a low-resolution image made from it would lack nothing.
+    Scanners zero-fill k-space, often along the phase-encoding axis only, and store a larger
+    matrix. The power along an axis then falls off a cliff where the measurement ended. A
+    super-resolution target must not contain the empty band: a low-resolution image made from it
+    would lack nothing.
 
     Args:
         stack: (S, H, W) slices.

@@ -16,9 +16,9 @@ PATCHES_PER_SLICE = 4
 class Sampler:
     """Draws low-resolution patches and the clean images of every stage's size.
 
-    Whole slices are degraded and patches cut afterwards: a Fourier transform of a patch would wrap its
-    edges around. Batch ``t`` depends on the seed and ``t`` only, so a run that is cut and resumed sees
-    what it would have seen in one piece.
+    Whole slices are degraded and patches cut afterwards: a Fourier transform of a patch would wrap
+    its edges around. Batch ``t`` depends on the seed and ``t`` only, so a run that is cut and
+    resumed sees what it would have seen in one piece.
 
     Args:
         volumes: Where to draw from.
@@ -44,8 +44,10 @@ class Sampler:
         device: torch.device,
     ) -> None:
         self.volumes = [v for v in volumes if len(v.slices) and min(v.slices.shape[1:]) >= patch]
-        per_dataset = {d: sum(len(v.slices) for v in volumes if v.dataset == d) for d in
-                       {v.dataset for v in volumes}}
+        per_dataset = {
+            d: sum(len(v.slices) for v in volumes if v.dataset == d)
+            for d in {v.dataset for v in volumes}
+        }
         self.probabilities = torch.tensor(
             [
                 weights.get(v.dataset, 1.0) * len(v.slices) / per_dataset[v.dataset]
@@ -59,8 +61,8 @@ class Sampler:
         """Batch of a step.
 
         Returns:
-            Low-resolution patches (B, 1, P/scale, P/scale), and the clean patches from that size up to
-            (B, 1, P, P), each twice as large as the one before. Intensities are around 0 to 1.
+            Low-resolution patches (B, 1, P/scale, P/scale), and the clean patches from that size up
+            to (B, 1, P, P), each twice as large as the one before. Intensities are around 0 to 1.
         """
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
         chosen = torch.multinomial(

@@ -36,8 +36,8 @@ def read_splits(root: Path, splits: str, split: str) -> list[dict[str, str]]:
 
     Args:
         root: Folder that the table's paths are relative to.
-        splits: File name of the table: a CSV with the columns dataset, subject, split, path, contrast,
-            sharp_plane.
+        splits: File name of the table: a CSV with the columns dataset, subject, split, path,
+            contrast, sharp_plane.
         split: ``train``, ``validation`` or ``test``.
 
     Raises:
@@ -45,7 +45,7 @@ def read_splits(root: Path, splits: str, split: str) -> list[dict[str, str]]:
     """
     table = root / splits
     if not table.is_file():
-        raise InputError(f"{table}: no such table of scans; set data.root to the folder that holds it")
+        raise InputError(f"{table}: no such table of scans; set data.root to its folder")
     with table.open(newline="") as file:
         rows = list(csv.DictReader(file))
     needed = {"dataset", "subject", "split", "path", "contrast", "sharp_plane"}

@@ -13,8 +13,8 @@ class SRRecFusion(nn.Module):
         rec' = rec + to_rec(gate_rec * sr)
         sr'  = sr  + to_sr(gate_sr * rec)
 
-    ``to_rec`` and ``to_sr`` start at zero: the branches begin as strangers, and what flows between them
-    is what training found useful.
+    ``to_rec`` and ``to_sr`` start at zero: the branches begin as strangers, and what flows between
+    them is what training found useful.
 
     Args:
         width: Number of channels C of each branch.
@@ -30,7 +30,7 @@ class SRRecFusion(nn.Module):
             nn.init.zeros_(projection.bias)
 
     def forward(self, rec: Tensor, sr: Tensor) -> tuple[Tensor, Tensor]:
-        """Fuse features of the reconstruction and the super-resolution branch, (B, C, H, W) each."""
+        """Fuse features of the reconstruction and super-resolution branches, (B, C, H, W) each."""
         gates = torch.sigmoid(self.weigh(torch.cat([rec, sr], dim=1)))
         gate_rec, gate_sr = gates.chunk(2, dim=1)
         return rec + self.to_rec(gate_rec * sr), sr + self.to_sr(gate_sr * rec)

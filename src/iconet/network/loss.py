@@ -19,8 +19,8 @@ def collaboration_loss(
         early: Weight of the stages before the last, relative to the last.
 
     Returns:
-        Scalar, in squared intensities of the images. Squared, not absolute: most of what a k-space crop
-        removed is uncertain, its median is near zero, and an absolute error is content with
+        Scalar, in squared intensities of the images. Squared, not absolute: most of what a k-space
+        crop removed is uncertain, its median is near zero, and an absolute error is content with
         leaving it out (docs/experiments.md).
 
     Raises:

@@ -27,8 +27,8 @@ class ChannelPath(nn.Module):
     """Relates channels: a gate per channel from the strengths of all channels nearby.
 
     The strengths are means over 3 x 3 cells (12 x 12 pixels), the same on a training patch, a
-    tile and a whole slice. Means over the whole image (squeeze-and-excitation) would make the answer
-    depend on the image's size.
+    tile and a whole slice. Means over the whole image (squeeze-and-excitation) would make the
+    answer depend on the image's size.
     """
 
     def __init__(self, width: int) -> None:

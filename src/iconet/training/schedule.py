@@ -13,7 +13,7 @@ def progress(step: int, steps: int, elapsed: float, max_time: float | None) -> f
 
 
 def learning_rate(peak: float, step: int, warm_up: int, done: float) -> float:
-    """Linear warm-up over ``warm_up`` steps, then a half cosine down to a thousandth of the peak."""
+    """Linear warm-up over ``warm_up`` steps, then half a cosine to a thousandth of the peak."""
     cosine = 0.5 * (1 + math.cos(math.pi * done))
     return peak * min(1.0, (step + 1) / (warm_up + 1)) * (0.001 + 0.999 * cosine)
 

@@ -80,9 +80,7 @@ def fit(
         raise InputError(f"{recipe.data.root}: no training scan could be used")
     options = recipe.optimisation
     bf16 = options.precision == "bf16" or (options.precision == "auto" and _bf16_is_fast(device))
-    fabric = Fabric(
-        accelerator=device, devices=1, precision="bf16-mixed" if bf16 else "32-true"
-    )
+    fabric = Fabric(accelerator=device, devices=1, precision="bf16-mixed" if bf16 else "32-true")
     seed_everything(recipe.seed, verbose=False)
     network = ICONet(recipe.scale, **SIZES[recipe.size]).to(memory_format=torch.channels_last)
     if recipe.start_from:
@@ -109,7 +107,12 @@ def fit(
     )
     validate = Validation(validation_volumes, recipe.scale, fabric.device)
     checkpoint, weights = output / "checkpoint.safetensors", output / f"{recipe.name}.safetensors"
-    state: dict[str, Any] = {"step": 0, "elapsed": 0.0, "best": None, "recipe": _fingerprint(recipe)}
+    state: dict[str, Any] = {
+        "step": 0,
+        "elapsed": 0.0,
+        "best": None,
+        "recipe": _fingerprint(recipe),
+    }
     if checkpoint.exists():
         found = load_checkpoint(checkpoint, network, average, optimizer)
         if found["recipe"] != state["recipe"]:

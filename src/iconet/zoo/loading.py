@@ -18,7 +18,7 @@ def load(name: str | Path, device: str = "cpu") -> ICONet:
     """Load a trained network.
 
     Args:
-        name: A name that ``iconet models`` lists, or a ``.safetensors`` file made by ``iconet train``.
+        name: A name that ``iconet models`` lists, or a ``.safetensors`` file from ``iconet train``.
         device: Where to put it, as torch names devices.
 
     Returns:

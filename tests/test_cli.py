@@ -177,6 +177,15 @@ def test_degrade_then_upscale_comes_back_to_the_same_place(linear):
     assert low.get_fdata().mean() == pytest.approx(scan.get_fdata()[:, :40].mean(), rel=0.02)
 
 
+@pytest.mark.parametrize("shape", [(30, 34, 20), (30, 34, 24), (20, 34, 30), (30, 20, 34)])
+def test_upscale_undoes_degrade_on_isotropic_volumes_too(linear, shape):
+    """The plane that lost resolution is the one to upscale, whichever axis is the shortest now."""
+    nifti(shape=shape, affine=np.diag([1.0, 1, 1, 1]))
+    assert cli.run(["degrade", "scan.nii.gz", "-o", "low.nii.gz"]) == 0
+    assert cli.run(["upscale", "low.nii.gz", "-o", "back.nii.gz"]) == 0
+    assert nibabel.load("back.nii.gz").shape == shape
+
+
 def test_degrade_noise_is_seeded_and_of_the_size_asked_for(capsys):
     values = np.zeros((64, 64, 4), np.float32)
     values[:32] = 1000
@@ -347,7 +356,7 @@ def test_unknown_and_foreign_weights(capfd):
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--scale", "1"], ["--scale", "40"], ["--noise", "-1"], ["--noise", "nan"]],
+    [["--scale", "1"], ["--scale", "40"], ["--seed", "-1"], ["--noise", "-1"], ["--noise", "nan"]],
 )
 def test_wrong_degradations(capfd, arguments):
     nifti()

@@ -152,7 +152,7 @@ def degrade(
         float,
         typer.Option(metavar="PERCENT", help="Rician noise, in percent of the bright tissue."),
     ] = 0.0,
-    seed: Annotated[int, typer.Option(help="Of the noise.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of the noise.", min=0, max=2**63 - 1)] = 0,
 ) -> None:
     """Make a low-resolution scan to try things on, by cropping k-space in the slices' plane."""
     from iconet.upscaling.degrade import degrade_file

@@ -77,7 +77,8 @@ def choose_slice_axis(
         shape: Voxels along each axis; the first three count.
         spacing: Millimetres along each of these axes.
         plane: `auto` takes an axis of one voxel, else the axis whose spacing is more than 1.5 times
-            both others', else the one with the fewest voxels (the last of equals). `axial`,
+            both others' (thick slices) or less than both by that (slices that lost resolution in
+            their plane), else the one with the fewest voxels (the last of equals). `axial`,
             `coronal`, `sagittal` name the plane of the slices (oblique: the nearest); `i`, `j`, `k`
             name the voxel axis across them.
         affine: Needed for the three anatomical names.
@@ -107,9 +108,13 @@ def choose_slice_axis(
     sizes, steps = list(shape[:3]), list(spacing[:3])
     fewest = max(range(3), key=lambda axis: (-sizes[axis], axis))
     thickest = max(range(3), key=lambda axis: steps[axis])
-    others = [steps[axis] for axis in range(3) if axis != thickest]
-    thick = sizes[fewest] > 1 and steps[thickest] > THICK * max(others)
-    return thickest if thick else fewest
+    thinnest = min(range(3), key=lambda axis: steps[axis])
+    low, middle, high = sorted(steps)
+    if sizes[fewest] == 1:
+        return fewest
+    if high > THICK * middle:
+        return thickest
+    return thinnest if middle > THICK * low else fewest
 
 
 def check_upscalable(scan: Scan, slice_axis: int) -> None:

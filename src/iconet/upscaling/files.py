@@ -85,9 +85,10 @@ def upscale_file(
         )
     write(bigger, output, like=scan)
     axis = choose_slice_axis(scan.array.shape, scan.spacing, plane, affine=scan.affine)
+    slices = "one slice" if scan.array.ndim == 2 else f"slices across {'ijk'[axis]}"
     constant = scan.array.min() == scan.array.max()
     return (
-        f"{output}: {sizes(scan)} -> {sizes(bigger)}, slices across {'ijk'[axis]}, {compute}, "
+        f"{output}: {sizes(scan)} -> {sizes(bigger)}, {slices}, {compute}, "
         f"{time.monotonic() - start:.1f} s"
         + (" (the scan is constant: its value was repeated)" if constant else "")
     )

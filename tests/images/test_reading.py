@@ -1,3 +1,4 @@
+import errno
 import gzip
 import os
 import struct
@@ -6,12 +7,14 @@ import zlib
 import nibabel
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 from iconet.errors import InputError
 from iconet.images import Scan, from_array, from_nibabel, memory_needed, read
+
+from .grids import each_example
 
 AFFINE = np.array([[-2, 0, 0, 90], [0, 1.5, 0.2, -70], [0, -0.2, 3, -40], [0, 0, 0, 1.0]])
 
@@ -399,13 +402,14 @@ def test_unknown_data_types(tmp_path):
         refusal(edit(save(tmp_path / "a.nii"), DATATYPE, "<h", code))
 
 
-@pytest.mark.parametrize("mode", ["RGB", "RGBA", "LA", "P", "1", "CMYK", "F", "I"])
-@pytest.mark.parametrize("suffix", ["png", "tif"])
-def test_pictures_that_are_not_greyscale(tmp_path, mode, suffix):
-    if suffix == "png" and mode in ("CMYK", "F", "I"):
-        pytest.skip("PNG has no such mode")
-    Image.new(mode, (8, 8)).save(tmp_path / f"a.{suffix}")
-    assert f"its mode is {mode}" in refusal(tmp_path / f"a.{suffix}")
+@pytest.mark.parametrize(
+    ("suffix", "modes"),
+    [("png", "RGB RGBA LA P 1"), ("tif", "RGB RGBA LA P 1 CMYK F I")],
+)
+def test_pictures_that_are_not_greyscale(tmp_path, suffix, modes):
+    for mode in modes.split():
+        Image.new(mode, (8, 8)).save(tmp_path / f"a.{suffix}")
+        assert f"its mode is {mode}" in refusal(tmp_path / f"a.{suffix}")
 
 
 def test_pictures_of_several_pages(tmp_path):
@@ -426,12 +430,14 @@ def test_a_picture_bomb(tmp_path, monkeypatch):
         assert "too many pixels" in refusal(tmp_path / "a.png")
 
 
-def test_a_file_without_permission(tmp_path):
+def test_a_file_without_permission(tmp_path, monkeypatch):
     path = save(tmp_path / "a.nii")
-    path.chmod(0)
-    if os.access(path, os.R_OK):
-        pytest.skip("this user may read everything")
-    assert "permission" in refusal(path)
+
+    def denied(*_, **__):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr("pathlib.Path.open", denied)  # root, who runs tests in containers, may
+    assert "no permission" in refusal(path)
 
 
 def test_arrays_given_in_python_are_checked_like_files():
@@ -444,7 +450,7 @@ def test_arrays_given_in_python_are_checked_like_files():
     assert (scan.dtype, scan.array.dtype) == (np.uint8, np.float32)
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(each_example, max_examples=200)
 @given(data=st.data())
 def test_damaged_bytes_end_in_a_scan_or_in_one_line(tmp_path, data):
     # Whatever happens to a header, nothing but InputError comes out.

@@ -95,7 +95,7 @@ def write(scan: Scan, path: str | os.PathLike[str], *, like: Scan) -> None:
         elif suffix == ".nii":
             _write_nifti(scan, file, like)
         elif suffix == ".npy":
-            np.save(file, to_array(plain), allow_pickle=False)
+            _write_npy(to_array(plain), file)
         else:
             from PIL import Image
 
@@ -169,6 +169,13 @@ def _write_nifti(scan: Scan, stream: BinaryIO, like: Scan) -> None:
         stream.write(stored.tobytes(order="F"))
 
 
+def _write_npy(array: np.ndarray, stream: BinaryIO) -> None:
+    # Not numpy.save: it bypasses the stream, and its error on a full disk does not say so.
+    layout = np.lib.format.header_data_from_array_1_0(array)
+    np.lib.format.write_array_header_1_0(stream, layout)
+    stream.write(np.ravel(array, order="A").data)
+
+
 def _derived_header(scan: Scan, like: Scan) -> Nifti1Header:
     if like.header is None or scan.affine is None:
         raise InputError(f"{like.name}: has no geometry, which NIfTI needs; keep it as an array")
@@ -202,8 +209,9 @@ def _complete_or_absent(path: Path, *, keep: bool = True) -> Iterator[BinaryIO]:
         try:
             with partial.open("xb") as file:
                 yield file
-                file.flush()
-                os.fsync(file.fileno())
+                if keep:
+                    file.flush()
+                    os.fsync(file.fileno())
             if keep:
                 os.replace(partial, target)
         finally:

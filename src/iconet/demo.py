@@ -115,22 +115,21 @@ def _draw(
         return upright(scan.array, scan.affine, axis, index)
 
     image, aspect = shown(truth)
-    captions = {
-        name: f"{result.metrics.psnr_foreground:.2f} dB   SSIM {result.metrics.ssim_foreground:.4f}"
-        for name, result in results.items()
-    }
-    images = {name: shown(scan)[0] for name, scan in scans.items()}
-    panel(
-        picture,
-        {
-            "Low resolution" if name == "Nearest" else name: pixels
-            for name, pixels in images.items()
-        },
-        image,
-        captions={"Low resolution" if n == "Nearest" else n: text for n, text in captions.items()},
-        title=f"T1w brain, {FACTOR}x in plane. PSNR and SSIM inside the head, all slices.",
-        pixel_aspect=aspect,
-    )
+    images, captions = {}, {}
+    for name, scan in scans.items():
+        shown_as = "Low resolution" if name == "Nearest" else name
+        measured = results[name].metrics
+        images[shown_as] = shown(scan)[0]
+        captions[shown_as] = (
+            f"{measured.psnr_foreground:.2f} dB   SSIM {measured.ssim_foreground:.4f}"
+        )
+    title = f"T1w brain, {FACTOR}x in plane. PSNR and SSIM inside the head, all slices."
+    try:
+        panel(picture, images, image, captions=captions, title=title, pixel_aspect=aspect)
+    except OSError as error:
+        raise InputError(
+            f"cannot write {picture}: {error.strerror}; choose another folder with --output"
+        ) from error
 
 
 def _explain(

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 SMALLEST_VOLUME = 1e-5
 # A through-plane step this much larger than the in-plane ones marks slices acquired one by one.
 THICK = 1.5
+# Steps that differ by less than this may be the sides of one in-plane pixel.
+SQUARE = 1.2
 PLANES = {"sagittal": 0, "coronal": 1, "axial": 2}
 COMMENT = 6
 
@@ -77,10 +79,10 @@ def choose_slice_axis(
         shape: Voxels along each axis; the first three count.
         spacing: Millimetres along each of these axes.
         plane: `auto` takes an axis of one voxel, else the axis whose spacing is more than 1.5 times
-            both others' (thick slices) or less than both by that (slices that lost resolution in
-            their plane), else the one with the fewest voxels (the last of equals). `axial`,
-            `coronal`, `sagittal` name the plane of the slices (oblique: the nearest); `i`, `j`, `k`
-            name the voxel axis across them.
+            both others' (thick slices) or less than both by that where these are alike (slices that
+            lost resolution in their plane), else the one with the fewest voxels (the last of
+            equals). `axial`, `coronal`, `sagittal` name the plane of the slices (oblique: the
+            nearest); `i`, `j`, `k` name the voxel axis across them.
         affine: Needed for the three anatomical names.
 
     Returns:
@@ -114,7 +116,7 @@ def choose_slice_axis(
         return fewest
     if high > THICK * middle:
         return thickest
-    return thinnest if middle > THICK * low else fewest
+    return thinnest if middle > THICK * low and high < SQUARE * middle else fewest
 
 
 def check_upscalable(scan: Scan, slice_axis: int) -> None:

@@ -176,6 +176,11 @@ def test_an_image_of_nibabel_whose_file_is_damaged(tmp_path):
         from_nibabel(image)
 
 
+def test_an_image_of_nibabel_without_an_affine():
+    with pytest.raises(InputError, match="no affine"):
+        from_nibabel(nibabel.Nifti1Pair(numbers(), None))
+
+
 def test_missing_empty_and_folders(tmp_path):
     assert "no such file" in refusal(tmp_path / "a.nii.gz")
     (tmp_path / "folder.nii").mkdir()
@@ -277,6 +282,11 @@ def test_a_bomb_in_the_extensions(tmp_path):
     assert "voxels at byte 2e+09" in refusal(path)
 
 
+def test_a_file_that_ends_inside_its_extensions(tmp_path):
+    path = edit(save(tmp_path / "a.nii"), VOX_OFFSET, "<f", 4000)
+    assert "ends inside its header" in refusal(path)
+
+
 def huge_header(path):
     """A header of 352 bytes for 18 GB of int16."""
     save(path, np.zeros((2, 2, 2), np.int16))
@@ -316,6 +326,16 @@ def test_more_memory_than_there_is_is_refused_before_allocating(tmp_path, monkey
     path = tmp_path / "a.npy"
     np.lib.format.open_memmap(path, "w+", np.uint8, (3000, 3000, 1000))
     assert "need 36.0 GB of memory and 8.0 GB are available" in refusal(path)
+
+
+def test_memory_that_the_system_refuses(tmp_path, monkeypatch):
+    # A limit on the process (ulimit -v, a batch system) is not what the machine has available.
+    def refused(*_, **__):
+        raise MemoryError
+
+    path = save(tmp_path / "a.nii")
+    monkeypatch.setattr("numpy.empty", refused)
+    assert "does not fit into memory" in refusal(path)
 
 
 def test_memory_for_the_enlarged_image_is_demanded_too(tmp_path, monkeypatch):

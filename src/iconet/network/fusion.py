@@ -26,8 +26,8 @@ class SRRecFusion(nn.Module):
         self.to_rec = nn.Conv2d(width, width, 1)
         self.to_sr = nn.Conv2d(width, width, 1)
         for projection in (self.to_rec, self.to_sr):
-            nn.init.zeros_(projection.weight)
-            nn.init.zeros_(projection.bias)
+            for parameter in projection.parameters():
+                nn.init.zeros_(parameter)
 
     def forward(self, rec: Tensor, sr: Tensor) -> tuple[Tensor, Tensor]:
         """Fuse features of the reconstruction and super-resolution branches, (B, C, H, W) each."""

@@ -82,7 +82,8 @@ def fit(
     bf16 = options.precision == "bf16" or (options.precision == "auto" and _bf16_is_fast(device))
     fabric = Fabric(accelerator=device, devices=1, precision="bf16-mixed" if bf16 else "32-true")
     seed_everything(recipe.seed, verbose=False)
-    network = ICONet(recipe.scale, **SIZES[recipe.size]).to(memory_format=torch.channels_last)
+    network = ICONet(recipe.scale, **SIZES[recipe.size])
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if recipe.start_from:
         _start_from(network, recipe.start_from)
     optimizer = torch.optim.AdamW(

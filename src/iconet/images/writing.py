@@ -126,7 +126,11 @@ def to_nibabel(scan: Scan) -> Nifti1Image:
 def to_array(scan: Scan) -> np.ndarray:
     """The values as integers if they were stored as integers without scaling, else as float32."""
     if scan.dtype.kind in "iu" and scan.slope == 1 and scan.inter == 0:
-        return _stored(scan.array, scan.dtype.newbyteorder("="), scan)
+        dtype = scan.dtype.newbyteorder("=")
+        stored = np.empty_like(scan.array, dtype=dtype)
+        for index in range(stored.shape[-1]):  # rounding takes float64 copies: of a slab only
+            stored[..., index] = _stored(scan.array[..., index], dtype, scan)
+        return stored
     return scan.array
 
 

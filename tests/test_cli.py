@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import iconet
 from iconet import cli
 from iconet.upscaling import files, upscale
 
@@ -220,6 +221,26 @@ def test_models_lists_the_catalogue(capsys):
         assert entry.name in out and entry.purpose in out
 
 
+def test_a_file_of_weights_is_a_model():
+    import torch
+    from safetensors.torch import save_file
+
+    from iconet.network import SIZES
+
+    torch.manual_seed(0)
+    network = iconet.ICONet(2, **SIZES["tiny"])
+    metadata = {"format": "iconet", "config": json.dumps(network.config)}
+    save_file(network.state_dict(), "mine.safetensors", metadata)
+    nifti(dtype=np.int16)
+    command = ["upscale", "scan.nii.gz", "-o", "big.nii.gz", "--model", "mine.safetensors"]
+    assert cli.run([*command, "--scale", "2"]) == 0
+    assert cli.run([*command, "--scale", "4"]) == 2
+    image = nibabel.load("big.nii.gz")
+    assert image.shape == (40, 48, 5) and image.get_data_dtype() == np.int16
+    expected = upscale("scan.nii.gz", iconet.load("mine.safetensors"))
+    np.testing.assert_array_equal(image.get_fdata(), expected.get_fdata())
+
+
 # Bad input: one line that names the file, exit code 2, nothing written
 
 
@@ -373,6 +394,21 @@ def test_rician_noise_is_refused_on_signed_values(capfd):
     assert np.load("out.npy").min() < 0
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["train", "missing.yaml"],
+        ["benchmark", "missing.yaml"],
+        ["evaluate", "missing.nii", "missing.nii"],
+        ["demo", "-o", "/dev/null/missing"],
+    ],
+)
+def test_every_command_says_what_is_missing(capfd, arguments):
+    assert cli.run(arguments) == 2
+    assert_one_line(capfd, "missing")
+    assert listing() == []
+
+
 # The program itself
 
 
@@ -401,6 +437,21 @@ def test_exit_codes_of_the_program(arguments, code):
         assert result.stderr == "iconet: error: No such command 'nonsense'.\n"
     else:
         assert "iconet" in result.stdout
+
+
+def test_a_reader_that_has_gone_is_no_fault(monkeypatch):
+    class Gone:
+        def write(self, text):
+            raise BrokenPipeError
+
+        def flush(self):
+            raise BrokenPipeError
+
+    closed = open(os.devnull, "w")
+    monkeypatch.setattr(sys, "stdout", Gone())
+    monkeypatch.setattr(sys, "stderr", closed)
+    assert cli.run(["--version"]) == 1
+    closed.close()
 
 
 def test_a_fault_of_ours_is_code_1_with_its_traceback(linear, monkeypatch):

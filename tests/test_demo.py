@@ -11,13 +11,13 @@ from safetensors.torch import save_file
 
 from iconet import demo, zoo
 from iconet.errors import InputError
-from iconet.network import ICONet
+from iconet.network import SIZES, ICONet
 
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
     torch.manual_seed(0)
-    model = ICONet(scale=2, width=16, blocks=1, exchanges=1)
+    model = ICONet(scale=2, **SIZES["tiny"])
     path = tmp_path_factory.mktemp("weights") / "untrained.safetensors"
     metadata = {"format": "iconet", "config": json.dumps(model.config)}
     save_file(model.state_dict(), path, metadata)

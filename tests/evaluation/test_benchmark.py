@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from iconet.errors import InputError
 from iconet.evaluation import benchmark, interpolation
 from iconet.evaluation.metrics import psnr, ssim
-from iconet.network import ICONet
+from iconet.network import SIZES, ICONet
 from iconet.physics.kspace import crop_kspace
 
 METHODS = "[linear, zero-filling, cubic]"
@@ -155,7 +155,7 @@ def test_the_table_averages_over_subjects_and_states_gains(recipe):
 
 def save_model(path, seed):
     torch.manual_seed(seed)
-    model = ICONet(scale=2, width=16, blocks=1, exchanges=1)
+    model = ICONet(scale=2, **SIZES["tiny"])
     metadata = {"format": "iconet", "config": json.dumps(model.config)}
     save_file(model.state_dict(), path, metadata)
 

@@ -370,6 +370,8 @@ def test_singular_affines(tmp_path):
     assert "singular" in refusal(path)
     edit(path, SROW_X, "<f", np.nan)
     assert "NaN" in refusal(path)
+    edit(path, SROW_X, "<I", 0x7FA00000)  # a signalling NaN, at which numpy warns
+    assert "affine" in refusal(path)
 
 
 def test_sheared_affines_are_legitimate(tmp_path):

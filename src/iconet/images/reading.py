@@ -200,7 +200,8 @@ def _read_nifti(path: Path, scale: int, *, compressed: bool) -> Scan:
                     f" holds {_bytes(size)}; copy or export it again"
                 )
             require_memory(name, shape, scale)
-            affine = np.asarray(header.get_best_affine(), dtype=np.float64)
+            with np.errstate(invalid="ignore"):  # a signalling NaN, refused in the next line
+                affine = np.asarray(header.get_best_affine(), dtype=np.float64)
             check_affine(affine, name)
             slope, inter = header.get_slope_inter()
             slope, inter = (1.0 if slope is None else slope), (0.0 if inter is None else inter)

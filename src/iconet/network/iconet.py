@@ -1,5 +1,6 @@
 """ICONet: the cascade of stages."""
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -7,12 +8,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from iconet.network.rscfl import FOLD
-from iconet.network.stage import Stage, StageOutput, stages_for
+from iconet.network.stage import SincInterpolation, Stage, StageOutput, stages_for
 
 SIZES: dict[str, dict[str, int]] = {
-    "tiny": {"width": 32, "blocks": 1, "exchanges": 2},
-    "base": {"width": 64, "blocks": 1, "exchanges": 3},
-    "large": {"width": 64, "blocks": 3, "exchanges": 4},
+    "tiny": {"width": 32, "exchanges": 2, "rec_units": 1, "sr_units": 3},
+    "base": {"width": 64, "exchanges": 2, "rec_units": 1, "sr_units": 3},
+    "large": {"width": 64, "exchanges": 4, "rec_units": 1, "sr_units": 3},
 }
 
 
@@ -37,30 +38,52 @@ class ICONet(nn.Module):
     Args:
         scale: 2, 4 or 8.
         width: Channels of each branch.
-        blocks: RSCFL blocks of each branch between two exchanges.
-        exchanges: Exchanges between the branches in each stage.
+        exchanges: How often the branches talk in each stage; before each, both run one RSCFL block.
+        rec_units: Local units in each block of the reconstruction branch.
+        sr_units: Local units in each block of the super-resolution branch.
 
     Raises:
         ValueError: If ``scale`` is not 2, 4 or 8.
     """
 
+    metadata: dict[str, str]  # what a file of trained weights says of itself; set by iconet.load
+    sha256: str
+
     multiple = FOLD  # tiles must begin at multiples of this many low-resolution pixels
 
-    def __init__(self, scale: int = 2, *, width: int = 64, blocks: int = 1, exchanges: int = 3):
+    def __init__(
+        self,
+        scale: int = 2,
+        *,
+        width: int = 64,
+        exchanges: int = 2,
+        rec_units: int = 1,
+        sr_units: int = 3,
+    ) -> None:
         super().__init__()
         self.scale = scale
-        self.config = {"scale": scale, "width": width, "blocks": blocks, "exchanges": exchanges}
+        stage = {
+            "width": width,
+            "exchanges": exchanges,
+            "rec_units": rec_units,
+            "sr_units": sr_units,
+        }
+        self.config = {"scale": scale, **stage}
         count = stages_for(scale)
-        self.stages = nn.ModuleList(Stage(width, blocks, exchanges) for _ in range(count))
+        self.stages = nn.ModuleList(Stage(**stage) for _ in range(count))
         self.handovers = nn.ModuleList(nn.Conv2d(width, 4 * width, 1) for _ in range(count - 1))
 
     @property
     def halo(self) -> int:
-        """Low-resolution pixels around a tile beyond which nothing changes its inner part."""
-        block = 3 * FOLD  # two 3 x 3 on the coarse grid, and the pixels up to the cell's border
-        stage = 2 + self.config["blocks"] * self.config["exchanges"] * (block + 2)
-        first_is_largest = sum(stage / 2**i for i in range(len(self.stages)))
-        return FOLD * -(-int(first_is_largest + SINC_REACH) // FOLD)
+        """Low-resolution pixels around a tile beyond which nothing reaches its inner part."""
+        # Each 3 x 3 convolution sees one pixel to each side; a block's coarse grid two cells around
+        # its own (convolution, then interpolation), a fusion the rest of its cell; one image
+        # convolution stands at each end.
+        units = max(self.config["rec_units"], self.config["sr_units"])
+        block = 2 * units + (3 * FOLD - 1) + (FOLD - 1)
+        stage = self.config["exchanges"] * block + 2 + SincInterpolation.REACH
+        reach = sum(stage / 2**i for i in range(len(self.stages)))
+        return FOLD * math.ceil(reach / FOLD)
 
     def forward(self, lr: Tensor, intensity: Tensor | None = None) -> ICONetOutput:
         """Upscale a batch of slices.
@@ -98,9 +121,6 @@ class ICONet(nn.Module):
                 )
             )
         return ICONetOutput(stages[-1].super_resolution, stages)
-
-
-SINC_REACH = 7  # pixels that the fixed interpolation looks to each side
 
 
 def robust_scale(images: Tensor) -> Tensor:

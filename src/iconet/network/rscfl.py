@@ -1,7 +1,7 @@
 """RSCFL: residual spatial-channel feature learning, the block of both branches.
 
-Cost: two dense 3 x 3 convolutions per pixel; everything long-range happens on a grid 4 x 4 coarser,
-so the cost is linear in the number of pixels.
+Cost: dense 3 x 3 convolutions, two a unit, at full resolution; what is long-range happens once a block
+on a grid 4 x 4 coarser. All of it is linear in the number of pixels.
 """
 
 import torch
@@ -11,67 +11,75 @@ from torch import Tensor, nn
 FOLD = 4  # pixels along each side of a cell of the coarse grid
 
 
+class LocalUnit(nn.Module):
+    """Two dense convolutions with a residual connection: the nearest neighbours of each pixel."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(width, width, 3, padding=1)
+        self.second = nn.Conv2d(width, width, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, C, H, W) to the same shape."""
+        return x + self.second(F.relu(self.first(x)))
+
+
 class SpatialPath(nn.Module):
-    """Relates positions: what stands in the cells around is added to each pixel of a cell."""
+    """Relates positions: every cell of the coarse grid sees the cells around it."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.relate = nn.Conv2d(width, width, 3, padding=1)
 
     def forward(self, cells: Tensor) -> Tensor:
-        """Map cells (B, C, H/4, W/4) to offsets of the same shape."""
-        return self.relate(cells)
+        """Map cells (B, C, H/4, W/4) to the same shape."""
+        return F.relu(self.relate(cells))
 
 
 class ChannelPath(nn.Module):
     """Relates channels: a gate per channel from the strengths of all channels nearby.
 
     The strengths are means over 3 x 3 cells (12 x 12 pixels), the same on a training patch, a
-    tile and a whole slice. Means over the whole image (squeeze-and-excitation) would make the
-    answer depend on the image's size.
+    tile and a whole slice. Means over the whole image (squeeze-and-excitation) would make the answer
+    depend on the image's size.
     """
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.squeeze = nn.Conv2d(width, width // 2, 1)
         self.excite = nn.Conv2d(width // 2, width, 1)
-        nn.init.zeros_(self.excite.weight)
-        nn.init.zeros_(self.excite.bias)
 
     def forward(self, cells: Tensor) -> Tensor:
-        """Map cells (B, C, H/4, W/4) to gates of the same shape in (0, 2); 1 at initialisation."""
+        """Map cells (B, C, H/4, W/4) to gates of the same shape in (0, 1)."""
         strength = F.avg_pool2d(cells, 3, stride=1, padding=1)
-        return 2 * torch.sigmoid(self.excite(F.relu(self.squeeze(strength))))
+        return torch.sigmoid(self.excite(F.relu(self.squeeze(strength))))
 
 
 class RSCFL(nn.Module):
-    """Features in, features out: ``x + merge(gate * local(x) + far)``.
+    """Features in, features out: ``y + enlarge(channel(cells) * spatial(cells))``.
+
+    Here ``y = local(x)`` is residual itself, and ``cells = gather(y)`` is the coarse grid, on which both
+    paths stand side by side.
 
     Args:
         width: Number of channels C.
+        units: Number of local units.
     """
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, units: int) -> None:
         super().__init__()
-        self.local = nn.Conv2d(width, width, 3, padding=1)
+        self.local = nn.Sequential(*(LocalUnit(width) for _ in range(units)))
         self.gather = nn.Conv2d(width, width, FOLD, stride=FOLD)
         self.spatial = SpatialPath(width)
         self.channel = ChannelPath(width)
-        self.merge = nn.Conv2d(width, width, 3, padding=1)
+        self.merge = nn.Conv2d(width, width, 1)
+        # The long range starts neutral and comes in as training finds a use for it.
+        nn.init.zeros_(self.merge.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, H, W) to the same shape; H and W are multiples of 4."""
+        x = self.local(x)
         cells = F.relu(self.gather(x))
-        y = _modulate(F.relu(self.local(x)), gate=self.channel(cells), offset=self.spatial(cells))
-        return x + self.merge(y)
-
-
-def _modulate(features: Tensor, gate: Tensor, offset: Tensor) -> Tensor:
-    """Compute ``gate * features + offset``, each cell's gate and offset serving its 4 x 4 pixels.
-
-    Broadcasting over a folded view of the channels-last memory spares two full-size copies.
-    """
-    b, c, h, w = features.shape
-    folded = features.permute(0, 2, 3, 1).reshape(b, h // FOLD, FOLD, w // FOLD, FOLD, c)
-    gate, offset = (cell.permute(0, 2, 3, 1)[:, :, None, :, None] for cell in (gate, offset))
-    return torch.addcmul(offset, folded, gate).reshape(b, h, w, c).permute(0, 3, 1, 2)
+        far = self.merge(self.channel(cells) * self.spatial(cells))
+        # Linear between the cells' centres: what changes slowly must not show the grid.
+        return x + F.interpolate(far, scale_factor=FOLD, mode="bilinear", align_corners=False)

@@ -28,20 +28,17 @@ class Stage(nn.Module):
 
     Args:
         width: Channels of each branch.
-        blocks: RSCFL blocks of each branch between two exchanges.
-        exchanges: How often the branches talk.
+        exchanges: How often the branches talk; before each, both run one RSCFL block.
+        rec_units: Local units in each block of the reconstruction branch.
+        sr_units: Local units in each block of the super-resolution branch.
     """
 
-    def __init__(self, width: int, blocks: int, exchanges: int) -> None:
+    def __init__(self, width: int, exchanges: int, rec_units: int, sr_units: int) -> None:
         super().__init__()
         self.head_rec = nn.Conv2d(1, width, 3, padding=1)
         self.head_sr = nn.Conv2d(1, width, 3, padding=1)
-
-        def branch() -> nn.ModuleList:
-            steps = (nn.Sequential(*(RSCFL(width) for _ in range(blocks))) for _ in range(exchanges))
-            return nn.ModuleList(steps)
-
-        self.rec_steps, self.sr_steps = branch(), branch()
+        self.rec_blocks = nn.ModuleList(RSCFL(width, rec_units) for _ in range(exchanges))
+        self.sr_blocks = nn.ModuleList(RSCFL(width, sr_units) for _ in range(exchanges))
         self.fusions = nn.ModuleList(SRRecFusion(width) for _ in range(exchanges))
         self.tail_rec = nn.Conv2d(width, 1, 3, padding=1)
         self.tail_sr = nn.Conv2d(width, 4, 3, padding=1)
@@ -66,10 +63,12 @@ class Stage(nn.Module):
         rec, sr = self.head_rec(image), self.head_sr(image)
         if handed is not None:
             rec, sr = rec + handed, sr + handed
-        for rec_step, sr_step, fuse in zip(
-            self.rec_steps, self.sr_steps, self.fusions, strict=True
+        shallow = sr
+        for rec_block, sr_block, fuse in zip(
+            self.rec_blocks, self.sr_blocks, self.fusions, strict=True
         ):
-            rec, sr = fuse(rec_step(rec), sr_step(sr))
+            rec, sr = fuse(rec_block(rec), sr_block(sr))
+        sr = sr + shallow
         # The images are float32 whatever precision the features have: half precision has 8 bits.
         reconstruction = image + self.tail_rec(rec).float()
         detail = F.pixel_shuffle(self.tail_sr(sr), 2).float()
@@ -78,35 +77,36 @@ class Stage(nn.Module):
 
 
 class SincInterpolation(nn.Module):
-    """Fixed 2x interpolation by a Kaiser-windowed sinc of 12 taps, field of view kept.
+    """Fixed 2x interpolation by a Kaiser-windowed sinc of 13 taps, field of view kept.
 
     The new voxel centres lie at -1/4 and +1/4 of the old ones. Being local it gives the same on patches,
     tiles and whole slices, which Fourier zero-filling (its limit for an endless kernel) does not.
     """
 
-    TAPS = 12
+    REACH = 6  # pixels to each side
 
-    kernel: Tensor
+    taps: Tensor  # (2, 13): one row for each of the two new positions
 
     def __init__(self) -> None:
         super().__init__()
-        half = self.TAPS // 2
-        taps = torch.arange(-half, half + 1, dtype=torch.float64)
+        offsets = torch.arange(-self.REACH, self.REACH + 1, dtype=torch.float64)
         phases = []
         for shift in (-0.25, 0.25):
-            x = taps - shift
-            window = torch.special.i0(6.0 * torch.sqrt((1 - (x / (half + 0.5)) ** 2).clamp(min=0)))
+            x = offsets - shift
+            inside = (1 - (x / (self.REACH + 0.5)) ** 2).clamp(min=0)
+            window = torch.special.i0(6.0 * inside.sqrt())
             phase = torch.sinc(x) * window
             phases.append(phase / phase.sum())
-        kernel = torch.stack([torch.outer(v, h) for v in phases for h in phases])
-        self.register_buffer("kernel", kernel[:, None].float(), persistent=False)
+        self.register_buffer("taps", torch.stack(phases).float(), persistent=False)
 
     def forward(self, image: Tensor) -> Tensor:
         """Map (B, 1, H, W) float32 to (B, 1, 2H, 2W)."""
-        pad = self.kernel.shape[-1] // 2
+        batch, _, height, width = image.shape
         with torch.autocast(image.device.type, enabled=False):
-            padded = F.pad(image, (pad, pad, pad, pad), mode="replicate")
-            return F.pixel_shuffle(F.conv2d(padded, self.kernel), 2)
+            padded = F.pad(image, (self.REACH,) * 4, mode="replicate")
+            rows = F.conv2d(padded, self.taps[:, None, :, None]).flatten(0, 1)[:, None]
+            both = F.conv2d(rows, self.taps[:, None, None, :])
+            return F.pixel_shuffle(both.reshape(batch, 4, height, width), 2)
 
 
 def stages_for(scale: int) -> int:

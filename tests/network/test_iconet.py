@@ -1,0 +1,157 @@
+"""The network as its users see it."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from iconet.network import SIZES, ICONet, collaboration_loss, robust_scale
+
+
+def tiny(scale: int = 2, seed: int = 0) -> ICONet:
+    """A network in which every part, also those that start neutral, does something."""
+    torch.manual_seed(seed)
+    model = ICONet(scale, width=8, blocks=1, exchanges=2)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.15)
+    return model.eval()
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(16, 37), st.integers(16, 37), st.sampled_from([2, 4, 8]))
+def test_every_stage_returns_both_images_for_any_size(h: int, w: int, scale: int) -> None:
+    with torch.inference_mode():
+        output = tiny(scale)(torch.rand(2, 1, h, w))
+    assert len(output.stages) == {2: 1, 4: 2, 8: 3}[scale]
+    for i, stage in enumerate(output.stages):
+        assert stage.reconstruction.shape == (2, 1, h * 2**i, w * 2**i)
+        assert stage.super_resolution.shape == (2, 1, h * 2 ** (i + 1), w * 2 ** (i + 1))
+    assert torch.equal(output.image, output.stages[-1].super_resolution)
+    assert all(bool(image.isfinite().all()) for stage in output.stages for image in stage)
+
+
+@pytest.mark.parametrize("factor", [1e-4, 0.37, 2500.0, 1e6])
+def test_intensity_scale_does_not_matter(factor: float) -> None:
+    lr = torch.rand(1, 1, 24, 20)
+    with torch.inference_mode():
+        expected, got = tiny()(lr).image * factor, tiny()(lr * factor).image
+    torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-4 * factor)
+
+
+def test_zero_image_stays_finite() -> None:
+    with torch.inference_mode():
+        assert bool(tiny()(torch.zeros(1, 1, 16, 16)).image.isfinite().all())
+
+
+def test_untrained_network_interpolates_a_constant() -> None:
+    torch.manual_seed(0)
+    with torch.inference_mode():
+        image = ICONet(4)(torch.full((1, 1, 32, 32), 7.0)).image
+    assert float((image - 7).abs().mean()) < 0.7
+
+
+@pytest.mark.parametrize("scale", [2, 4])
+def test_gradients_reach_every_parameter_from_the_first_steps(scale: int) -> None:
+    torch.manual_seed(0)
+    model = ICONet(scale, **SIZES["tiny"])
+    lr = torch.rand(2, 1, 16, 16)
+    clean = [torch.rand(2, 1, 16 * 2**i, 16 * 2**i) for i in range(len(model.stages) + 1)]
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
+    for _ in range(3):  # what starts at zero passes gradients on once it has moved
+        optimizer.zero_grad()
+        collaboration_loss(model(lr), clean).backward()
+        optimizer.step()
+    silent = [n for n, p in model.named_parameters() if p.grad is None or not p.grad.any()]
+    assert silent == []
+
+
+@pytest.mark.parametrize("direction", ["to_rec", "to_sr"])
+def test_fusion_carries_information_both_ways(direction: str) -> None:
+    lr = torch.rand(1, 1, 24, 24)
+    whole, cut = tiny(), tiny()
+    for fusion in cut.stages[0].fusions:
+        for parameter in getattr(fusion, direction).parameters():
+            torch.nn.init.zeros_(parameter)
+    with torch.inference_mode():
+        a, b = whole(lr).stages[0], cut(lr).stages[0]
+    assert float((a.reconstruction - b.reconstruction).abs().max()) > 1e-4
+    assert float((a.super_resolution - b.super_resolution).abs().max()) > 1e-4
+
+
+def test_without_fusion_the_reconstruction_knows_nothing_of_the_other_branch() -> None:
+    """The counterpart: the way between the branches is the fusion and nothing else."""
+
+    def reconstruction(perturb: bool) -> Tensor:
+        model = tiny()
+        for fusion in model.stages[0].fusions:
+            for parameter in fusion.to_rec.parameters():
+                torch.nn.init.zeros_(parameter)
+        if perturb:
+            torch.nn.init.normal_(model.stages[0].head_sr.weight)
+        with torch.inference_mode():
+            return model(torch.ones(1, 1, 16, 16)).stages[0].reconstruction
+
+    assert torch.equal(reconstruction(False), reconstruction(True))
+
+
+def test_fusion_weights_depend_on_content() -> None:
+    fusion = tiny().stages[0].fusions[0]
+    rec, sr = torch.randn(2, 1, 8, 16, 16)
+    with torch.inference_mode():
+        low, high = fusion(rec, sr)[1] - sr, fusion(2 * rec, sr)[1] - sr
+        bias = fusion.to_sr.bias.view(1, -1, 1, 1)
+    # A fixed weight would double the message with its content.
+    assert not torch.allclose(high - bias, 2 * (low - bias), rtol=1e-2)
+
+
+@pytest.mark.parametrize("scale", [2, 4, 8])
+def test_cost_is_linear_in_the_number_of_pixels(scale: int) -> None:
+    def flops(side: int) -> int:
+        with FlopCounterMode(display=False) as counter, torch.inference_mode():
+            model(torch.zeros(1, 1, side, side))
+        return counter.get_total_flops()
+
+    model = tiny(scale)
+    assert 4.0 <= flops(128) / flops(64) <= 4.4
+
+
+@pytest.mark.parametrize("scale", [2, 4])
+def test_nothing_beyond_the_halo_matters_and_something_within_does(scale: int) -> None:
+    model = tiny(scale)
+    side = 2 * model.halo + 16
+    lr = torch.rand(1, 1, side, side, dtype=torch.float32)
+    far, near = lr.clone(), lr.clone()
+    keep = slice(model.halo, model.halo + 16)
+    corner = slice(keep.start * scale, keep.stop * scale)
+    lr, far, near = (torch.nn.functional.pad(x, (16, 16, 16, 16)) for x in (lr, far, near))
+    far[..., :16, :] += 1
+    near[..., 16 + model.halo // 2, :] += 1
+    inner = slice(corner.start + 16 * scale, corner.stop + 16 * scale)
+    one = torch.ones(1, 1, 1, 1)
+    with torch.inference_mode():
+        a, b, c = (model(x, one).image[..., inner, inner] for x in (lr, far, near))
+    assert torch.equal(a, b)
+    assert not torch.equal(a, c)
+
+
+def test_wrong_input_is_refused() -> None:
+    for shape in [(1, 1, 15, 16), (1, 2, 16, 16), (16, 16)]:
+        with pytest.raises(ValueError, match="expected"):
+            tiny()(torch.zeros(shape))
+    with pytest.raises(ValueError, match="scale 3"):
+        ICONet(3)
+
+
+def test_config_describes_the_network() -> None:
+    model = ICONet(4, width=8, blocks=2, exchanges=1)
+    ICONet(**model.config).load_state_dict(model.state_dict())
+
+
+def test_robust_scale_ignores_background_and_follows_intensity() -> None:
+    image = torch.rand(1, 1, 64, 64) + 1
+    padded = torch.nn.functional.pad(image, (64, 64, 64, 64))
+    assert robust_scale(padded).item() == pytest.approx(robust_scale(image).item(), rel=0.01)
+    assert robust_scale(image * 3e5).item() == pytest.approx(3e5 * robust_scale(image).item())
+    assert robust_scale(torch.zeros(2, 1, 16, 16)).flatten().tolist() == [1, 1]

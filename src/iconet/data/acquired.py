@@ -1,5 +1,7 @@
 """What a scanner really measured of an image that it enlarged before storing it."""
 
+import itertools
+
 import numpy as np
 import numpy.typing as npt
 
@@ -33,14 +35,20 @@ def acquired_matrix(stack: npt.NDArray[np.float32]) -> tuple[int, int]:
 
 def _extent(power: npt.NDArray[np.float64], length: int) -> int:
     # An image without any power, or too small for a spectrum, is left as it is.
-    if length < 2 * BINS or not power[1:].any():
+    nyquist = length // 2
+    if nyquist < BINS or not power[1:].any():
         return length
-    half = (power[1 : length // 2] + power[-1 : -(length // 2) : -1]) / 2
-    profile = np.log10([part.mean() + power.max() * 1e-12 for part in np.array_split(half, BINS)])
+    half = (power[1:nyquist] + power[-1:-nyquist:-1]) / 2
+    edges = np.linspace(0, nyquist - 1, BINS + 1).round().astype(int)
+    means = np.array([half[a:b].mean() for a, b in itertools.pairwise(edges)])
+    profile = np.log10(means + means.max() * 1e-9)
     reach = round(WITHIN * BINS / 2)
-    candidates = range(BINS // 2, BINS)
-    drops = [profile[i - reach] - profile[min(i + reach, BINS - 1)] for i in candidates]
+    span = range(BINS // 2, BINS)  # anatomy alone may fall steeply at lower frequencies
+    drops = [profile[i - reach] - profile[min(i + reach, BINS - 1)] for i in span]
     if max(drops) < DROP:
         return length
-    cliff = (candidates[int(np.argmax(drops))] + 0.5) / BINS
-    return 2 * round(length * cliff / 2)
+    fall = span[int(np.argmax(drops))]
+    steps = (-np.diff(profile[fall - reach : fall + reach + 1])).clip(min=0)
+    # The centre of gravity of the fall: exact for a sharp cliff, the middle of a tapered one.
+    cliff = fall - reach + 1 + float(np.average(np.arange(len(steps)), weights=steps))
+    return min(length, 2 * round(length * cliff / BINS / 2))

@@ -4,16 +4,11 @@ import csv
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from iconet.errors import InputError
 from iconet.network import robust_scale
-from iconet.physics.kspace import resize_kspace
-
-MULTIPLE = 8  # every scale divides the slices' sizes
-
 
 @dataclass(frozen=True)
 class Volume:
@@ -71,17 +66,11 @@ def load_volume(path: Path, plane: str, name: str = "", dataset: str = "") -> Vo
         InputError: If the file cannot be used.
     """
     # Here and not above: training from prepared slices works without nibabel.
-    from iconet.data.acquired import acquired_matrix
-    from iconet.images import choose_slice_axis, read
+    from iconet.data.truth import truth_stack
+    from iconet.images import read
 
-    scan = read(path)
-    axis = choose_slice_axis(scan.array.shape[:3], scan.spacing, plane, affine=scan.affine)
-    stack = np.moveaxis(scan.array, axis, 0).astype(np.float32)
-    slices = resize_kspace(torch.from_numpy(stack), acquired_matrix(stack)).abs()
-    height, width = (length - length % MULTIPLE for length in slices.shape[1:])
-    top, left = (slices.shape[1] - height) // 2, (slices.shape[2] - width) // 2
-    slices = slices[:, top : top + height, left : left + width]
-    slices = slices / robust_scale(slices.reshape(1, 1, -1, width))[0]
+    slices = torch.from_numpy(truth_stack(read(path), plane))
+    slices = slices / robust_scale(slices.reshape(1, 1, -1, slices.shape[2]))[0]
     bright = (slices > 0.1).float().mean(dim=(1, 2))
     slices = slices[bright > 0.05]
     return Volume(name or path.name, dataset, slices.half().contiguous())

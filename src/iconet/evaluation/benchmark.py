@@ -160,7 +160,7 @@ def _measure(
         return
     import torch
 
-    from iconet.evaluation.truth import truth_stack
+    from iconet.data.truth import truth_stack
     from iconet.images.reading import read
     from iconet.physics.kspace import crop_kspace
 

@@ -1,4 +1,4 @@
-"""From a scan to the stack of slices that methods are measured against."""
+"""From a scan to the slices that networks learn from and methods are measured against."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from iconet.images.geometry import choose_slice_axis
 from iconet.images.scan import Scan
 
-MULTIPLE = 8
+MULTIPLE = 8  # every scale divides it
 
 
 def truth_stack(scan: Scan, plane: str) -> NDArray[np.float32]:

@@ -23,7 +23,7 @@ def test_ramp_stays_where_it_was(axis: int) -> None:
     fine = ((torch.arange(80.0) + 0.5) / 2 - 0.5).expand(80, 80)
     ramp, fine = (ramp, fine) if axis == 1 else (ramp.T, fine.T)
     got = interpolate(ramp.contiguous())[INSIDE, INSIDE]
-    torch.testing.assert_close(got, fine[INSIDE, INSIDE], rtol=0, atol=2e-3)
+    torch.testing.assert_close(got, fine[INSIDE, INSIDE], rtol=0, atol=4e-3)
 
 
 def test_is_the_local_form_of_zero_filling() -> None:

@@ -72,6 +72,8 @@ class ICONet(nn.Module):
         count = stages_for(scale)
         self.stages = nn.ModuleList(Stage(**stage) for _ in range(count))
         self.handovers = nn.ModuleList(nn.Conv2d(width, 4 * width, 1) for _ in range(count - 1))
+        for handover in self.handovers:
+            nn.init.zeros_(handover.weight)  # neutral: a later stage begins as one of its own
 
     @property
     def halo(self) -> int:

@@ -43,11 +43,10 @@ class Stage(nn.Module):
         self.tail_rec = nn.Conv2d(width, 1, 3, padding=1)
         self.tail_sr = nn.Conv2d(width, 4, 3, padding=1)
         for tail in (self.tail_rec, self.tail_sr):
-            assert tail.bias is not None
-            # Training starts close to plain interpolation. Zeros, there or in the blocks' outputs, would
-            # start on it and then learn nothing for hundreds of steps (docs/experiments.md).
+            # Training starts near plain interpolation, with small weights, not zeros: a stage that is
+            # zero at its end and in its blocks learns slowly at first (docs/experiments.md).
             nn.init.normal_(tail.weight, std=0.1 * (9 * width) ** -0.5)
-            nn.init.zeros_(tail.bias)
+            nn.init.zeros_(tail.bias)  # type: ignore[arg-type]
         self.interpolate = SincInterpolation()
 
     def forward(self, image: Tensor, handed: Tensor | None = None) -> tuple[StageOutput, Tensor]:

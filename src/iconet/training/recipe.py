@@ -67,8 +67,8 @@ class Recipe(_Section):
     scale: int
     size: str = "base"
     seed: int = 0
-    start_from: Path | None = Field(
-        None, description="trained weights whose first stage every stage begins as"
+    start_from: str | None = Field(
+        None, description="trained weights, by name or file, whose first stage every stage begins as"
     )
     data: Data
     degradation: Degradation = Degradation()

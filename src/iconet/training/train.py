@@ -175,11 +175,11 @@ def _update_average(average: dict[str, Tensor], network: torch.nn.Module, decay:
             average[name].lerp_(tensor, 1 - decay)
 
 
-def _start_from(network: ICONet, path: Path) -> None:
+def _start_from(network: ICONet, name: str) -> None:
     """Begin every stage as the first stage of trained weights; they all do the same, 2x."""
     from iconet.zoo import load
 
-    trained = load(path).state_dict()
+    trained = load(name).state_dict()
     own = network.state_dict()
     for name, tensor in own.items():
         found = trained.get(re.sub(r"^stages\.\d+", "stages.0", name))

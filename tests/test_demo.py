@@ -27,7 +27,7 @@ def weights(tmp_path_factory):
 def test_the_demo_writes_scans_and_picture_and_prints_what_it_measured(weights, tmp_path, capsys):
     folder = tmp_path / "two words" / "out"
     folder.mkdir(parents=True)
-    (folder / "cubic.nii.gz").write_text("left over from an earlier run")
+    (folder / "bicubic.nii.gz").write_text("left over from an earlier run")
     results = demo.run(folder, model=str(weights))
     text = capsys.readouterr().out
     for name, result in results.items():
@@ -40,7 +40,7 @@ def test_the_demo_writes_scans_and_picture_and_prints_what_it_measured(weights, 
     truth = nibabel.load(folder / "truth.nii.gz")
     low = nibabel.load(folder / "low-resolution.nii.gz")
     assert [2 * n for n in low.shape[:2]] == list(truth.shape[:2])
-    for name in ("nearest", "cubic", "zero-filling", "iconet"):
+    for name in ("nearest", "bicubic", "zero-filling", "iconet"):
         image = nibabel.load(folder / f"{name}.nii.gz")
         assert image.shape == truth.shape
         assert np.allclose(image.affine, truth.affine, atol=1e-4)

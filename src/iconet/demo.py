@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 SCAN = "sub-01_T1w_slab.nii.gz"
 FACTOR = 2
 ICONET = "ICONet"
-INTERPOLATIONS = {"Nearest": "nearest", "Cubic B-spline": "cubic", "Zero-filling": "zero-filling"}
+INTERPOLATIONS = {"Nearest": "nearest", "Bicubic": "bicubic", "Zero-filling": "zero-filling"}
 
 
 def run(output: Path, *, model: str = "mri-x2") -> dict[str, Comparison]:

@@ -16,7 +16,7 @@ from iconet.evaluation.metrics import psnr, ssim
 from iconet.network import SIZES, ICONet
 from iconet.physics.kspace import crop_kspace
 
-METHODS = "[linear, zero-filling, cubic]"
+METHODS = "[linear, zero-filling, bicubic]"
 
 
 def head(seed, shape=(40, 35, 3)):
@@ -53,7 +53,7 @@ def recipe(data, tmp_path):
     path = tmp_path / "recipe.yaml"
     output = tmp_path / "out"
     path.write_text(
-        f"data: {data}\ndatasets: [toy]\nscales: [2]\nmethods: {METHODS}\noutput: {output}\n"
+        f"data: {{root: {data}}}\ndatasets: [toy]\nscales: [2]\nmethods: {METHODS}\noutput: {output}\n"
     )
     return path
 
@@ -98,6 +98,32 @@ def test_only_the_asked_split_is_measured_once_per_method(recipe, calls):
     assert len(rows) == len(calls) == 9
 
 
+def test_more_methods_join_without_measuring_the_others_again(recipe, calls):
+    benchmark.run(recipe)
+    calls.clear()
+    text = benchmark.run(recipe, ["methods=[linear, nearest, zero-filling, bicubic]"])
+    assert calls == [("nearest", 2)] * 3
+    with (recipe.parent / "out" / "benchmark.csv").open(newline="") as file:
+        shown = list(csv.DictReader(file))
+    assert sorted(shown, key=str) == sorted(rows_of(recipe), key=str)
+    order = [line.split("|")[2].strip() for line in text.splitlines() if line.startswith("| 2x")]
+    assert order == ["linear", "nearest", "zero-filling", "bicubic"]
+
+
+def test_another_truth_is_measured_again_and_the_old_rows_are_not_shown(recipe, data, calls):
+    benchmark.run(recipe)
+    scan = nibabel.load(data / "c.nii")
+    nibabel.save(nibabel.Nifti1Image(2 * scan.get_fdata(), scan.affine), data / "c.nii")
+    calls.clear()
+    benchmark.run(recipe)
+    assert len(calls) == 3
+    assert len(rows_of(recipe)) == 12
+    with (recipe.parent / "out" / "benchmark.csv").open(newline="") as file:
+        assert [row["path"] for row in csv.DictReader(file)] == [
+            name for name in ("a.nii", "b.nii", "c.nii") for _ in range(3)
+        ]
+
+
 def test_a_second_run_measures_nothing_and_prints_the_same_table(recipe, calls):
     first = benchmark.run(recipe)
     before = (recipe.parent / "out" / "results.csv").read_bytes()
@@ -132,9 +158,15 @@ def test_rows_under_another_convention_are_measured_again(recipe, calls):
     assert len(calls) == 9
 
 
-def test_the_table_averages_over_subjects_and_states_gains(recipe):
+def cells_of(text, start):
+    """The cells of the lines that begin so: of the means, then of the gains."""
+    lines = [line for line in text.splitlines() if line.startswith(start)]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def test_the_table_averages_over_subjects(recipe):
     text = benchmark.run(recipe, ["scales=[2, 4]"])
-    assert (recipe.parent / "out" / "table.md").read_text() == text
+    assert (recipe.parent / "out" / "benchmark.md").read_text() == text
     assert "## toy, T1w: 2 subjects, 3 volumes" in text
     values = {}
     for row in rows_of(recipe):
@@ -145,10 +177,8 @@ def test_the_table_averages_over_subjects_and_states_gains(recipe):
         a, b, c = (values[method, f"{name}.nii"] for name in "abc")
         return ((a + b) / 2 + c) / 2
 
-    line = next(line for line in text.splitlines() if line.startswith("| 4x    | cubic"))
-    cells = [cell.strip() for cell in line.strip("|").split("|")]
-    assert cells[2] == f"{mean('cubic'):.2f}"
-    assert cells[8].startswith(f"{mean('cubic') - mean('zero-filling'):+.2f} [")
+    (cells,) = cells_of(text, "| 4x    | bicubic")
+    assert cells[2] == f"{mean('bicubic'):.2f}"
     assert benchmark.CONVENTION in text
     assert "iconet benchmark" in text
 
@@ -163,21 +193,42 @@ def save_model(path, seed):
 def test_a_model_takes_part_at_its_scale_and_again_once_retrained(recipe):
     weights = recipe.parent / "my model.safetensors"
     save_model(weights, seed=0)
-    overrides = [f"methods=[cubic, zero-filling, '{weights}']", "scales=[2, 4]"]
+    methods = f"[bicubic, cubic-b-spline, zero-filling, '{weights}']"
+    overrides = [f"methods={methods}", "scales=[2, 4]"]
     text = benchmark.run(recipe, overrides)
     rows = [row for row in rows_of(recipe) if row["weights"]]
     assert {(row["method"], row["scale"]) for row in rows} == {(str(weights), "2")}
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()
     assert digest in text
-    line = next(line for line in text.splitlines() if line.startswith(f"| 2x    | **{weights}**"))
-    cells = [cell.strip() for cell in line.strip("|").split("|")]
-    assert all(cell.endswith("/2") for cell in cells[-3:-1])  # of two subjects
+    assert {row["compute"] for row in rows} <= {"cpu, fp32", "cpu, bf16", "cuda, bf16"}
 
     save_model(weights, seed=1)
     text = benchmark.run(recipe, overrides)
     again = [row for row in rows_of(recipe) if row["weights"]]
     assert len(again) == 2 * len(rows) == 6
     assert digest not in text
+
+
+def test_gains_and_wins_are_counted_by_subject(recipe):
+    weights = recipe.parent / "model.safetensors"
+    save_model(weights, seed=0)
+    interpolations = ["zero-filling", "bicubic", "cubic-b-spline"]
+    text = benchmark.run(recipe, [f"methods=[{', '.join(interpolations)}, '{weights}']"])
+    rows = {(row["method"], row["path"]): row for row in rows_of(recipe)}
+
+    def of_subjects(method, name):
+        a, b, c = (float(rows[method, f"{scan}.nii"][name]) for scan in "abc")
+        return np.array([(a + b) / 2, c])
+
+    _, gains = cells_of(text, f"| 2x    | **{weights}**")
+    for method, cell in zip(interpolations, gains[2:8:2], strict=True):
+        own, other = (of_subjects(m, "psnr_foreground") for m in (str(weights), method))
+        low, high = sorted(own - other)  # of two subjects, resampling often takes one twice
+        assert cell == f"{(own - other).mean():+.2f} [{low:+.2f}, {high:+.2f}]"
+    names = ("psnr_foreground", "ssim_foreground", "psnr", "ssim")
+    for name, cell in zip(names, gains[8:], strict=True):
+        best = np.max([of_subjects(method, name) for method in interpolations], axis=0)
+        assert cell == f"{(of_subjects(str(weights), name) > best).sum()} of 2"
 
 
 def test_an_unknown_model_is_refused_before_anything_is_measured(recipe):
@@ -196,7 +247,9 @@ def test_an_unknown_model_is_refused_before_anything_is_measured(recipe):
         ("output", "write key=value"),
         ("split=holdout", "'holdout'"),
         ("datasets=[elsewhere]", "'elsewhere'"),
-        ("data=nowhere", "nowhere"),
+        ("data.root=nowhere", "nowhere"),
+        ("data.colour=red", "unknown key 'data.colour': use one of root"),
+        ("data=nowhere", "'data'.*root"),
         ("output: [", "write key=value"),
         ("scales=[2", "as in YAML"),
     ],

@@ -13,13 +13,14 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 from numpy.typing import NDArray
 
 from iconet.errors import InputError
 from iconet.evaluation import interpolation
 from iconet.evaluation.metrics import CONVENTION, evaluate
 from iconet.evaluation.recipe import BenchmarkRecipe, read_recipe
-from iconet.evaluation.results import CONVENTION_ID, Key, Row, append_row, read_rows
+from iconet.evaluation.results import CONVENTION_ID, Key, Row, append_row, read_rows, write_rows
 from iconet.evaluation.table import markdown_tables
 
 
@@ -29,6 +30,7 @@ class Method:
 
     name: str
     weights: str
+    compute: str
     scale: int | None
     enlarge: Callable[[NDArray, int], NDArray]
 
@@ -47,9 +49,10 @@ class Volume:
 def run(recipe_path: Path | str, overrides: list[str] | None = None) -> str:
     """Run a benchmark recipe, going on where an earlier run stopped.
 
-    Writes ``results.csv``, a row a volume and method, each as soon as it is measured, and then
-    ``table.md`` into the recipe's output folder. What has a row is never measured again, unless
-    the weights or the metrics' convention have changed since.
+    Writes into the recipe's output folder: ``results.csv``, to which every measurement is added as
+    soon as it is made, and at the end ``benchmark.md``, the tables, and ``benchmark.csv``, the rows
+    that they were made of. What has a row is never measured again, unless the truth, the weights,
+    the device or precision of a model, or the metrics' convention have changed since.
 
     Args:
         recipe_path: YAML file, see `iconet.evaluation.recipe.BenchmarkRecipe`.
@@ -74,14 +77,15 @@ def run(recipe_path: Path | str, overrides: list[str] | None = None) -> str:
     rows = {row.key: row for row in read_rows(results)}
     wanted: dict[Key, Row] = {}
     for index, volume in enumerate(volumes):
+        truth = _truth(volume, recipe)
         plan: dict[Key, tuple[int, Method]] = {
-            _key(volume, scale, method, recipe): (scale, method)
+            _key(volume, truth, scale, method, recipe): (scale, method)
             for scale in recipe.scales
             for method in methods
             if method.scale in (None, scale)
         }
         missing = [work for key, work in plan.items() if key not in rows]
-        for row in _measure(volume, missing, recipe):
+        for row in _measure(volume, truth, missing, recipe):
             append_row(results, row)
             rows[row.key] = row
             print(
@@ -94,11 +98,12 @@ def run(recipe_path: Path | str, overrides: list[str] | None = None) -> str:
         wanted |= {key: rows[key] for key in plan}
 
     text = _report(list(wanted.values()), recipe_path, overrides, recipe)
-    table = recipe.output / "table.md"
+    table = recipe.output / "benchmark.md"
     try:
         table.write_text(text, encoding="utf-8")
     except OSError as error:
         raise InputError(f"cannot write {table}: {error.strerror}") from error
+    write_rows(table.with_suffix(".csv"), list(wanted.values()))
     print(text)
     return text
 
@@ -106,14 +111,14 @@ def run(recipe_path: Path | str, overrides: list[str] | None = None) -> str:
 def _volumes(recipe: BenchmarkRecipe) -> list[Volume]:
     from iconet.data.volumes import read_splits
 
-    lines = read_splits(recipe.data, str(recipe.splits), recipe.split)
+    lines = read_splits(recipe.data.root, recipe.data.splits, recipe.split)
     chosen = []
     for dataset in recipe.datasets:
         found = [line for line in lines if line["dataset"] == dataset]
         if not found:
             raise InputError(
-                f"{recipe.data / recipe.splits} has no '{recipe.split}' volume of the data set "
-                f"'{dataset}': leave it out of datasets"
+                f"{recipe.data.root / recipe.data.splits} has no '{recipe.split}' volume of "
+                f"the data set '{dataset}': leave it out of datasets"
             )
         names = Volume.__dataclass_fields__
         chosen += [Volume(**{name: line[name] for name in names}) for line in found]
@@ -122,7 +127,7 @@ def _volumes(recipe: BenchmarkRecipe) -> list[Volume]:
 
 def _method(name: str, recipe: BenchmarkRecipe) -> Method:
     if name in interpolation.METHODS:
-        return Method(name, "", None, interpolation.METHODS[name])
+        return Method(name, "", "", None, interpolation.METHODS[name])
 
     from iconet import zoo
     from iconet.upscaling.device import choose_compute
@@ -134,12 +139,31 @@ def _method(name: str, recipe: BenchmarkRecipe) -> Method:
     return Method(
         name=name,
         weights=str(model.sha256),
+        compute=str(compute),
         scale=model.scale,
         enlarge=lambda stack, factor: predict_stack(model, stack, compute=compute),
     )
 
 
-def _key(volume: Volume, scale: int, method: Method, recipe: BenchmarkRecipe) -> Key:
+def _truth(volume: Volume, recipe: BenchmarkRecipe) -> NDArray[np.float32]:
+    from iconet.data.truth import truth_stack
+    from iconet.images.reading import read
+
+    return truth_stack(read(recipe.data.root / volume.path), volume.sharp_plane)
+
+
+def _fingerprint(truth: NDArray[np.float32]) -> str:
+    # Four digits: what machines add up in another order is still the same truth.
+    return f"{' x '.join(map(str, truth.shape))}, mean {truth.mean(dtype=np.float64):.4g}"
+
+
+def _key(
+    volume: Volume,
+    truth: NDArray[np.float32],
+    scale: int,
+    method: Method,
+    recipe: BenchmarkRecipe,
+) -> Key:
     return Key(
         dataset=volume.dataset,
         subject=volume.subject,
@@ -148,23 +172,23 @@ def _key(volume: Volume, scale: int, method: Method, recipe: BenchmarkRecipe) ->
         degradation=recipe.degradation,
         method=method.name,
         weights=method.weights,
+        compute=method.compute,
+        truth=_fingerprint(truth),
         convention=CONVENTION_ID,
     )
 
 
 def _measure(
-    volume: Volume, work: list[tuple[int, Method]], recipe: BenchmarkRecipe
+    volume: Volume,
+    truth: NDArray[np.float32],
+    work: list[tuple[int, Method]],
+    recipe: BenchmarkRecipe,
 ) -> Iterator[Row]:
-    """Measure the methods at their scales on one volume, which is read and reduced only once."""
-    if not work:
-        return
+    """Measure the methods at their scales on one volume, which is reduced only once a scale."""
     import torch
 
-    from iconet.data.truth import truth_stack
-    from iconet.images.reading import read
     from iconet.physics.kspace import crop_kspace
 
-    truth = truth_stack(read(recipe.data / volume.path), volume.sharp_plane)
     small = {
         scale: crop_kspace(torch.from_numpy(truth), scale).abs().numpy()
         for scale in {scale for scale, _ in work}
@@ -183,6 +207,8 @@ def _measure(
             degradation=recipe.degradation,
             method=method.name,
             weights=method.weights,
+            compute=method.compute,
+            truth=_fingerprint(truth),
             slices=len(truth),
             ms_per_slice=round(1000 * seconds / len(truth), 3),
             **{name: round(value, 6) for name, value in measured.items()},
@@ -193,32 +219,39 @@ def _report(
     rows: list[Row], recipe_path: Path | str, overrides: list[str], recipe: BenchmarkRecipe
 ) -> str:
     command = shlex.join(["iconet", "benchmark", str(recipe_path), *overrides])
-    weights = {row.method: row.weights for row in rows if row.weights}
+    weights = {row.method: row for row in rows if row.weights}
     lines = [
         "# Benchmark",
         "",
         f"`{command}`, {datetime.now(UTC):%Y-%m-%d}.",
         "",
         f"Split '{recipe.split}'. Low-resolution scans: centred k-space crop of every slice, "
-        "magnitude. Truth: the slice at the matrix it was acquired with.",
+        "magnitude. Truth: the slice at the matrix it was acquired with. Numbers of every volume: "
+        "`benchmark.csv`.",
         "",
         CONVENTION,
         "",
-        "Gains are differences of the foreground PSNR in dB, mean over subjects with the 95 % "
-        "bootstrap interval over subjects; p: paired Wilcoxon test against zero-filling. Time: "
-        "median over volumes.",
+        "Means are over subjects; fg: inside the foreground; ms/slice: median over volumes, on a "
+        "machine that may have been busy. bicubic is cubic convolution, which most software calls "
+        "cubic; cubic-b-spline is prefiltered. Gains: differences of the foreground PSNR in dB, "
+        "mean with its 95 % bootstrap interval over subjects; p: paired Wilcoxon test. Higher than "
+        "all interpolations: on how many of the subjects a model's value is above that of every "
+        "interpolation in the table.",
         "",
         markdown_tables(rows),
         "",
-        *[f"- {name}: weights SHA-256 `{digest}`" for name, digest in sorted(weights.items())],
-        f"- {_hardware(recipe)}",
+        *[
+            f"- {name}: {row.compute}, weights SHA-256 `{row.weights}`"
+            for name, row in sorted(weights.items())
+        ],
+        f"- {_hardware()}",
         f"- {_versions()}",
         "",
     ]
     return "\n".join(lines)
 
 
-def _hardware(recipe: BenchmarkRecipe) -> str:
+def _hardware() -> str:
     import torch
 
     processor = platform.processor() or platform.machine()
@@ -229,7 +262,7 @@ def _hardware(recipe: BenchmarkRecipe) -> str:
     text = f"{processor}, {os.cpu_count()} cores, {torch.get_num_threads()} threads"
     if torch.cuda.is_available():
         text += f", {torch.cuda.get_device_name()}"
-    return f"{text}; models on device '{recipe.device}', precision '{recipe.precision}'"
+    return text
 
 
 def _versions() -> str:

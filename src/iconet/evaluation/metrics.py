@@ -19,7 +19,8 @@ CONVENTION = (
     "medical parameters C=5, alpha=4.9 on intensities scaled to 0-255, mean over slices. "
     "Foreground: reference above 10 % of the 99.5th percentile of its positive voxels, holes "
     "filled slice by slice; PSNR, NMSE and the SSIM map are averaged over its voxels, with the "
-    "same data range."
+    "same data range. Images are measured as they are: negative values, which zero-filling and "
+    "splines leave beside sharp edges, are neither clipped nor made positive."
 )
 
 WINDOW = 7

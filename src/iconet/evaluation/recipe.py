@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -11,27 +11,39 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from iconet.errors import InputError
 
 
-class BenchmarkRecipe(BaseModel):
-    """One benchmark: which scans, made smaller how, enlarged by what. Paths as on a command line.
+class Data(BaseModel):
+    """Where the scans are, as in training recipes.
 
     Attributes:
-        data: Folder with the scans.
+        root: Folder with the scans.
         splits: CSV inside it: dataset, subject, split, path, contrast, sharp_plane.
-        split: Rows of that file to use.
-        datasets: Values of its column ``dataset`` to use.
-        scales: Factors by which the scans are made smaller in plane.
-        degradation: How they are made smaller: ``kspace-crop`` is a centred crop of k-space.
-        methods: Interpolations (nearest, linear, cubic, lanczos, zero-filling), names of trained
-            models, or ``.safetensors`` files. A model takes part at its own scale.
-        device: Where models run (auto, cpu, cuda).
-        precision: In which precision (auto, fp32, bf16).
-        output: Folder for ``results.csv`` (a row a volume and method) and ``table.md``.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    data: Path
-    splits: Path = Path("splits.csv")
+    root: Path
+    splits: str = "splits.csv"
+
+
+class BenchmarkRecipe(BaseModel):
+    """One benchmark: which scans, made smaller how, enlarged by what. Paths as on a command line.
+
+    Attributes:
+        data: Where the scans are.
+        split: Rows of its table to use.
+        datasets: Values of its column ``dataset`` to use.
+        scales: Factors by which the scans are made smaller in plane.
+        degradation: How they are made smaller: ``kspace-crop`` is a centred crop of k-space.
+        methods: Interpolations (the names in `iconet.evaluation.interpolation.METHODS`), names of
+            trained models, or ``.safetensors`` files. A model takes part at its own scale.
+        device: Where models run (auto, cpu, cuda).
+        precision: In which precision (auto, fp32, bf16).
+        output: Folder for ``results.csv``, ``benchmark.csv`` and ``benchmark.md``.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    data: Data
     split: str = "test"
     datasets: list[str] = Field(min_length=1)
     scales: list[Literal[2, 4, 8]] = Field(min_length=1)
@@ -61,7 +73,7 @@ def read_recipe(path: Path, overrides: list[str]) -> BenchmarkRecipe:
         if not equals or not key:
             raise InputError(f"cannot use {override!r}: write key=value, such as split=validation")
         try:
-            content[key] = yaml.safe_load(value)
+            _set(content, key.split("."), yaml.safe_load(value))
         except yaml.YAMLError as error:
             raise InputError(
                 f"cannot read the value in {override!r}: write it as in YAML"
@@ -72,12 +84,23 @@ def read_recipe(path: Path, overrides: list[str]) -> BenchmarkRecipe:
         raise InputError(f"{path}: {_first_problem(error)}") from error
 
 
+def _set(content: dict[str, Any], names: list[str], value: object) -> None:
+    *sections, last = names
+    for name in sections:
+        inner = content.get(name)
+        content[name] = content = dict(inner) if isinstance(inner, dict) else {}
+    content[last] = value
+
+
 def _first_problem(error: ValidationError) -> str:
     problem = error.errors()[0]
     where = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
-        known = ", ".join(BenchmarkRecipe.model_fields)
+        model = Data if len(problem["loc"]) > 1 else BenchmarkRecipe
+        known = ", ".join(model.model_fields)
         return f"unknown key '{where}': use one of {known}"
     if problem["type"] == "missing":
         return f"the key '{where}' is missing"
+    if problem["type"] == "model_type":
+        return f"'{where}' is a section, not a value: set {where}.root, as in data.root=/path"
     return f"wrong value for '{where}': {problem['msg']}, not {problem['input']!r}"

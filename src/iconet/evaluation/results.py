@@ -27,12 +27,21 @@ class Key(NamedTuple):
     degradation: str
     method: str
     weights: str
+    compute: str
+    truth: str
     convention: str
 
 
 @dataclass(frozen=True)
 class Row:
-    """One volume, one method. ``weights`` is the SHA-256 of a model's file, else empty."""
+    """One volume, one method.
+
+    Attributes:
+        weights: SHA-256 of a model's file; empty for an interpolation.
+        compute: Device and precision that a model ran on; empty for an interpolation.
+        truth: Shape and mean of what was measured against, so that a row does not outlive a change
+            of the scan or of how the truth is made of it.
+    """
 
     dataset: str
     subject: str
@@ -42,6 +51,8 @@ class Row:
     degradation: str
     method: str
     weights: str
+    compute: str
+    truth: str
     psnr_foreground: float
     ssim_foreground: float
     nmse_foreground: float
@@ -92,17 +103,34 @@ def append_row(path: Path, row: Row) -> None:
     Raises:
         InputError: The file cannot be written.
     """
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    if not path.exists() or path.stat().st_size == 0:
-        writer.writeheader()
-    writer.writerow(asdict(row))
+    header = not path.exists() or path.stat().st_size == 0
     try:
         with path.open("ab", buffering=0) as file:
-            file.write(text.getvalue().encode("utf-8"))
+            file.write(_lines([row], header=header))
             os.fsync(file.fileno())
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror}") from error
+
+
+def write_rows(path: Path, rows: list[Row]) -> None:
+    """Write a whole table.
+
+    Raises:
+        InputError: The file cannot be written.
+    """
+    try:
+        path.write_bytes(_lines(rows, header=True))
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _lines(rows: list[Row], *, header: bool) -> bytes:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    if header:
+        writer.writeheader()
+    writer.writerows(asdict(row) for row in rows)
+    return text.getvalue().encode("utf-8")
 
 
 def _row(line: dict[str, str]) -> Row:

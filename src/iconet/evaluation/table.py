@@ -8,93 +8,95 @@ from statistics import fmean, median
 from iconet.evaluation.results import Row
 from iconet.evaluation.statistics import bootstrap_mean, paired_wilcoxon
 
-BASELINES = ("zero-filling", "cubic")
-HEADER = [
-    "scale",
-    "method",
-    "PSNR fg",
-    "SSIM fg",
-    "PSNR",
-    "SSIM",
-    "NMSE",
-    "HaarPSI",
-    "over zero-filling (dB)",
-    "p",
-    "over cubic (dB)",
-    "above both, PSNR",
-    "above both, SSIM",
-    "ms/slice",
-]
+MEASURES = {
+    "PSNR fg": ("psnr_foreground", 2),
+    "SSIM fg": ("ssim_foreground", 4),
+    "PSNR": ("psnr", 2),
+    "SSIM": ("ssim", 4),
+    "NMSE": ("nmse", 5),
+    "HaarPSI": ("haarpsi", 4),
+}
+"""Columns of means, with their digits."""
+BASELINES = ("zero-filling", "bicubic", "cubic-b-spline")
+"""Over which the gains of the models are stated."""
+COMPARED = ("PSNR fg", "SSIM fg", "PSNR", "SSIM")
+"""In which a model is held against every interpolation, subject by subject."""
+
+Methods = dict[tuple[str, str], list[Row]]
+"""Rows of one data set, contrast and scale, by method and weights, in the recipe's order."""
 
 
 def markdown_tables(rows: Sequence[Row]) -> str:
-    """Means over subjects; a subject with several volumes of a contrast counts once, by its mean.
+    """Means over subjects, then what the models gain over interpolation.
 
-    "Above both" counts the subjects on which a trained model is above zero-filling and above cubic
-    interpolation, inside the foreground.
+    A subject with several volumes of a contrast counts once, by its mean. Gains are in foreground
+    PSNR. "Higher than all" counts the subjects on which a model is above every interpolation that
+    was measured.
     """
     parts = []
     for dataset, contrast in dict.fromkeys((row.dataset, row.contrast) for row in rows):
         chosen = [row for row in rows if (row.dataset, row.contrast) == (dataset, contrast)]
         subjects = len({row.subject for row in chosen})
         volumes = len({row.path for row in chosen})
-        lines = [
-            line
-            for scale in dict.fromkeys(row.scale for row in chosen)
-            for line in _lines([row for row in chosen if row.scale == scale])
-        ]
+        scales: dict[int, Methods] = {}
+        for row in chosen:
+            methods = scales.setdefault(row.scale, {})
+            methods.setdefault((row.method, row.weights), []).append(row)
+        means = [line for scale, by in scales.items() for line in _means(scale, by)]
+        gains = [line for scale, by in scales.items() for line in _gains(scale, by)]
         title = f"{dataset}, {contrast}: {_count(subjects, 'subject')}, {_count(volumes, 'volume')}"
-        parts.append(f"## {title}\n\n{_markdown([HEADER, *lines])}")
+        parts += [
+            f"## {title}",
+            _markdown([["scale", "method", *MEASURES, "ms/slice"], *means]),
+        ]
+        if gains:
+            over = [cell for name in BASELINES for cell in (f"over {name} (dB)", "p")]
+            higher = [f"{name} higher than all" for name in COMPARED]
+            parts.append(_markdown([["scale", "method", *over, *higher], *gains]))
     return "\n\n".join(parts)
 
 
-def _lines(rows: list[Row]) -> list[list[str]]:
-    """Lines of one data set, contrast and scale; the methods in the recipe's order."""
-    by_method: dict[tuple[str, str], list[Row]] = {}
-    for row in rows:
-        by_method.setdefault((row.method, row.weights), []).append(row)
-    return [_line(own, by_method) for own in by_method.values()]
+def _means(scale: int, methods: Methods) -> list[list[str]]:
+    lines = []
+    for (method, weights), rows in methods.items():
+        line = [f"{scale}x", f"**{method}**" if weights else method]
+        for name, digits in MEASURES.values():
+            line.append(f"{fmean(_per_subject(rows, name).values()):.{digits}f}")
+        lines.append([*line, f"{median(row.ms_per_slice for row in rows):.1f}"])
+    return lines
 
 
-def _line(own: list[Row], by_method: dict[tuple[str, str], list[Row]]) -> list[str]:
-    method, is_model = own[0].method, bool(own[0].weights)
-    baselines = {name: by_method[name, ""] for name in BASELINES if (name, "") in by_method}
-    line = [f"{own[0].scale}x", f"**{method}**" if is_model else method]
-    for name, digits in (
-        ("psnr_foreground", 2),
-        ("ssim_foreground", 4),
-        ("psnr", 2),
-        ("ssim", 4),
-        ("nmse", 5),
-        ("haarpsi", 4),
-    ):
-        line.append(f"{fmean(_per_subject(own, name).values()):.{digits}f}")
-    zero_filling, cubic = (
-        _gain(own, baselines[name]) if name in baselines and name != method else ("", "")
-        for name in BASELINES
-    )
-    line += [*zero_filling, cubic[0]]
-    for name in ("psnr_foreground", "ssim_foreground"):
-        compare = is_model and len(baselines) == len(BASELINES)
-        line.append(_wins(own, list(baselines.values()), name) if compare else "")
-    line.append(f"{median(row.ms_per_slice for row in own):.1f}")
-    return line
+def _gains(scale: int, methods: Methods) -> list[list[str]]:
+    interpolations = {name: rows for (name, weights), rows in methods.items() if not weights}
+    lines = []
+    for (method, weights), rows in methods.items():
+        if not weights:
+            continue
+        line = [f"{scale}x", f"**{method}**"]
+        for name in BASELINES:
+            line += _gain(rows, interpolations[name]) if name in interpolations else ["", ""]
+        for heading in COMPARED:
+            line.append(_wins(rows, list(interpolations.values()), MEASURES[heading][0]))
+        lines.append(line)
+    return lines
 
 
-def _gain(own: list[Row], baseline: list[Row]) -> tuple[str, str]:
+def _gain(own: list[Row], baseline: list[Row]) -> list[str]:
     ours, theirs = (_per_subject(rows, "psnr_foreground") for rows in (own, baseline))
     gain = bootstrap_mean([ours[subject] - theirs[subject] for subject in ours])
     if len(ours) == 1:
-        return f"{gain.mean:+.2f}", ""
+        return [f"{gain.mean:+.2f}", ""]
     p = paired_wilcoxon(list(ours.values()), [theirs[subject] for subject in ours])
-    return f"{gain.mean:+.2f} [{gain.low:+.2f}, {gain.high:+.2f}]", f"{p:.2g}"
+    return [f"{gain.mean:+.2f} [{gain.low:+.2f}, {gain.high:+.2f}]", f"{p:.2g}"]
 
 
-def _wins(own: list[Row], baselines: list[list[Row]], name: str) -> str:
+def _wins(own: list[Row], interpolations: list[list[Row]], name: str) -> str:
+    if not interpolations:
+        return ""
     ours = _per_subject(own, name)
-    others = [_per_subject(rows, name) for rows in baselines]
+    others = [_per_subject(rows, name) for rows in interpolations]
     won = sum(all(ours[subject] > other[subject] for other in others) for subject in ours)
-    return f"{won}/{len(ours)}"
+    return f"{won} of {len(ours)}"
 
 
 def _per_subject(rows: list[Row], name: str) -> dict[str, float]:

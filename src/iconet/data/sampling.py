@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from iconet.data.volumes import Volume
+from iconet.errors import InputError
 from iconet.physics.degradation import DegradationMix
 from iconet.physics.kspace import crop_kspace
 
@@ -29,6 +30,9 @@ class Sampler:
         mix: How resolution is lost.
         seed: Any integer.
         device: Where degradation is computed.
+
+    Raises:
+        InputError: If no volume is as large as a patch, or all have weight 0.
     """
 
     def __init__(
@@ -54,6 +58,12 @@ class Sampler:
                 for v in self.volumes
             ]
         )
+        if not self.volumes:
+            raise InputError(
+                f"no training scan has slices of {patch} x {patch}; make patch smaller"
+            )
+        if not self.probabilities.any():
+            raise InputError(f"data.weights {weights} leave no training scan; raise one above 0")
         self.scale, self.patch, self.batch, self.mix = scale, patch, batch, mix
         self.seed, self.device = seed, device
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from iconet.errors import InputError
 from iconet.network import robust_scale
 
+
 @dataclass(frozen=True)
 class Volume:
     """A scan as a stack of sharp slices.
@@ -36,17 +37,24 @@ def read_splits(root: Path, splits: str, split: str) -> list[dict[str, str]]:
         split: ``train``, ``validation`` or ``test``.
 
     Raises:
-        InputError: If the table is missing, lacks a column or has no such split.
+        InputError: If the table is missing or unreadable, lacks something or has no such split.
     """
     table = root / splits
     if not table.is_file():
         raise InputError(f"{table}: no such table of scans; set data.root to its folder")
-    with table.open(newline="") as file:
-        rows = list(csv.DictReader(file))
+    try:
+        # With or without the mark that spreadsheets put first.
+        with table.open(newline="", encoding="utf-8-sig") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{table}: not a readable CSV table ({error}); save it again") from None
     needed = {"dataset", "subject", "split", "path", "contrast", "sharp_plane"}
     missing = sorted(needed - set(rows[0] if rows else ()))
     if missing:
         raise InputError(f"{table}: the table lacks {', '.join(missing)}; add the column(s)")
+    for number, row in enumerate(rows, start=1):
+        if any(row[column] is None for column in needed):
+            raise InputError(f"{table}: scan {number} lacks values at its end; complete its row")
     chosen = [row for row in rows if row["split"] == split]
     if not chosen:
         raise InputError(f"{table}: no scan has split '{split}'; mark some")
@@ -69,7 +77,12 @@ def load_volume(path: Path, plane: str, name: str = "", dataset: str = "") -> Vo
     from iconet.data.truth import truth_stack
     from iconet.images import read
 
-    slices = torch.from_numpy(truth_stack(read(path), plane))
+    scan = read(path)
+    if scan.array.ndim != 3:
+        raise InputError(f"{path}: has {scan.array.ndim} axes; training takes volumes with 3")
+    slices = torch.from_numpy(truth_stack(scan, plane))
+    if not slices.numel():
+        raise InputError(f"{path}: its slices are smaller than 8 x 8; leave it out of the table")
     slices = slices / robust_scale(slices.reshape(1, 1, -1, slices.shape[2]))[0]
     bright = (slices > 0.1).float().mean(dim=(1, 2))
     slices = slices[bright > 0.05]

@@ -7,21 +7,35 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from iconet.errors import InputError
 
 
 def write_safetensors(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str]) -> None:
-    """Write tensors so that the file is either complete or not there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write tensors so that the file is complete, or as it was before.
+
+    Raises:
+        InputError: If the folder cannot be written to, or the disk is full.
+    """
     partial = path.with_name(f".{path.name}.partial")
+    content = save({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, metadata)
     try:
-        save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, partial, metadata)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            # Not safetensors' save_file: what that writes only its owner may read.
+            with partial.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be written ({error.strerror}); make room or choose another folder"
+        ) from None
 
 
 def save_checkpoint(
@@ -66,13 +80,22 @@ def load_checkpoint(
         model.load_state_dict(parts["model"])
         for name, tensor in average.items():
             tensor.copy_(parts["average"][name])
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        _load_moments(optimizer, parts["optimizer"])
+        return dict(state)
+    except (OSError, SafetensorError, LookupError, TypeError, ValueError, RuntimeError) as error:
         line = str(error).splitlines()[0]
         raise InputError(f"{path}: not a checkpoint of this recipe ({line}); delete it") from None
+
+
+def _load_moments(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
     moments: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in parts["optimizer"].items():
+    for name, tensor in tensors.items():
         index, _, kind = name.partition(".")
+        like = parameters[int(index)]
+        if tensor.ndim:
+            # In memory as the parameter lies: the same sums in the same order as before the stop.
+            tensor = torch.empty_like(like, dtype=tensor.dtype).copy_(tensor.view_as(like))
         moments.setdefault(int(index), {})[kind] = tensor
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": moments, "param_groups": groups})
-    return dict(state)

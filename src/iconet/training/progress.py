@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from torch import Tensor
 
+from iconet.errors import InputError
+
 LINE_EVERY = 30.0  # seconds between lines where there is no terminal
 LOG_EVERY = 20  # steps between points of the logged curves
 
@@ -21,13 +23,21 @@ class Reporter:
         output: Folder for the TensorBoard logs.
         steps: Steps of the whole run.
         max_time: Seconds of the whole run, None without a limit.
+
+    Raises:
+        InputError: If the folder cannot be written to.
     """
 
     def __init__(self, output: Path, steps: int, max_time: float | None) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
         self.steps, self.max_time = steps, max_time
-        self.writer = SummaryWriter(str(output / "tensorboard"))
+        try:
+            self.writer = SummaryWriter(str(output / "tensorboard"))
+        except OSError as error:
+            raise InputError(
+                f"{output}: cannot be written to ({error.strerror}); choose another folder"
+            ) from None
         self.console = Console()
         self.bar = Progress(
             TextColumn("training"),
@@ -77,3 +87,7 @@ class Reporter:
             self.writer.add_scalar(f"validation/{name}", value, step)
         text = "  ".join(f"{name} {value:.3f} dB" for name, value in scores.items())
         self.console.print(f"validation at step {step}: {text}", highlight=False)
+
+    def interrupted(self, step: int) -> None:
+        """Report that Ctrl-C stopped the run and nothing is lost."""
+        self.console.print(f"saved at step {step}; the same command goes on", highlight=False)

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from iconet.errors import InputError
 from iconet.network import SIZES
 
+SMALLEST_INPUT = 16  # pixels along a side of what the network takes
+
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Data(_Section):
@@ -21,7 +30,7 @@ class Data(_Section):
 
     root: Path = Field(description="folder that the table's paths are relative to")
     splits: str = Field("splits.csv", description="table of scans in that folder")
-    weights: dict[str, float] = Field(
+    weights: dict[str, Annotated[float, Field(ge=0)]] = Field(
         default_factory=dict, description="relative frequency of each data set, 1 if not named"
     )
 
@@ -62,13 +71,14 @@ class Loss(_Section):
 class Recipe(_Section):
     """Everything that makes a trained network."""
 
-    name: str
+    name: str = Field(pattern=r"^[^/\\]+$", description="of the file of weights")
     purpose: str
     scale: int
     size: str = "base"
     seed: int = 0
     start_from: str | None = Field(
-        None, description="trained weights, by name or file, whose first stage every stage begins as"
+        None,
+        description="trained weights, by name or file, whose first stage every stage begins as",
     )
     data: Data
     degradation: Degradation = Degradation()
@@ -88,6 +98,14 @@ class Recipe(_Section):
         if size not in SIZES:
             raise ValueError(f"must be one of {', '.join(SIZES)}")
         return size
+
+    @field_validator("optimisation")
+    @classmethod
+    def _large_enough(cls, optimisation: Optimisation, others: ValidationInfo) -> Optimisation:
+        scale = others.data.get("scale", 2)
+        if optimisation.patch < SMALLEST_INPUT * scale:
+            raise ValueError(f"patch must be at least {SMALLEST_INPUT * scale} at scale {scale}")
+        return optimisation
 
 
 def read_recipe(path: Path, overrides: list[str] | None = None) -> Recipe:
@@ -119,7 +137,10 @@ def read_recipe(path: Path, overrides: list[str] | None = None) -> Recipe:
             place = place.setdefault(section, {})
             if not isinstance(place, dict):
                 raise InputError(f"{override}: '{section}' is a value of the recipe, not a section")
-        place[last] = yaml.safe_load(value)
+        try:
+            place[last] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise InputError(f"{override}: the value is not YAML; quote it twice") from None
     try:
         return Recipe.model_validate(content)
     except ValidationError as error:

@@ -7,6 +7,7 @@ import platform
 import re
 import subprocess
 import time
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from iconet.errors import InputError
 from iconet.network import SIZES, ICONet, collaboration_loss
 from iconet.physics.degradation import DegradationMix
 from iconet.training.checkpoint import load_checkpoint, save_checkpoint, write_safetensors
+from iconet.training.interruption import Interruption
 from iconet.training.progress import Reporter
 from iconet.training.recipe import Recipe, read_recipe
 from iconet.training.schedule import learning_rate, progress, seconds
@@ -36,6 +38,7 @@ def train(
 
     The output folder receives ``checkpoint.safetensors`` (all that is needed to go on), TensorBoard
     logs, and ``<name>.safetensors``: the averaged weights that were best on the validation scans.
+    Ctrl-C finishes the step at hand and saves it before it stops the run.
 
     Args:
         recipe_path: The YAML recipe.
@@ -49,7 +52,8 @@ def train(
         The file of trained weights.
 
     Raises:
-        InputError: If the recipe, its data or an earlier checkpoint cannot be used.
+        InputError: If the recipe, its data, the folder or an earlier checkpoint cannot be used.
+        KeyboardInterrupt: After Ctrl-C, the state being saved.
     """
     recipe = read_recipe(recipe_path, overrides)
     limit = seconds(max_time) if max_time else None
@@ -74,14 +78,16 @@ def fit(
     device: str = "auto",
 ) -> Path:
     """Train on volumes in memory; see :func:`train`."""
-    from lightning_fabric import Fabric, seed_everything
+    lightning = _lightning()
 
     if not volumes:
         raise InputError(f"{recipe.data.root}: no training scan could be used")
     options = recipe.optimisation
     bf16 = options.precision == "bf16" or (options.precision == "auto" and _bf16_is_fast(device))
-    fabric = Fabric(accelerator=device, devices=1, precision="bf16-mixed" if bf16 else "32-true")
-    seed_everything(recipe.seed, verbose=False)
+    fabric = lightning.Fabric(
+        accelerator=device, devices=1, precision="bf16-mixed" if bf16 else "32-true"
+    )
+    lightning.seed_everything(recipe.seed, verbose=False)
     network = ICONet(recipe.scale, **SIZES[recipe.size])
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if recipe.start_from:
@@ -121,12 +127,13 @@ def fit(
         state = found
 
     clock = time.monotonic() - state["elapsed"]
-    with Reporter(output, options.steps, max_time) as report:
+    with Reporter(output, options.steps, max_time) as report, Interruption() as interruption:
         while True:
             step = state["step"]
             state["elapsed"] = time.monotonic() - clock
             done = progress(step, options.steps, state["elapsed"], max_time)
-            if (step > 0 and step % options.validate_every == 0) or done >= 1:
+            due = (step > 0 and step % options.validate_every == 0) or done >= 1
+            if due:
                 averaged.load_state_dict(average)
                 scores = validate(averaged.eval()) if validate.pairs else {"mean": 0.0}
                 report.validation(step, scores)
@@ -135,9 +142,13 @@ def fit(
                     state["best"] = {**scores, "step": step}
                     metadata = _metadata(recipe, state, fabric.device)
                     write_safetensors(averaged.state_dict(), weights, metadata)
+            if due or interruption.wanted:
                 save_checkpoint(checkpoint, network, average, optimizer, state)
             if done >= 1:
                 break
+            if interruption.wanted:
+                report.interrupted(step)
+                raise KeyboardInterrupt
             rate = learning_rate(options.learning_rate, step, options.warm_up, done)
             for group in optimizer.param_groups:
                 group["lr"] = rate
@@ -152,6 +163,15 @@ def fit(
             state["step"] = step + 1
             report.step(step + 1, loss, rate, done, options.batch)
     return weights
+
+
+def _lightning() -> Any:
+    """Lightning Fabric, alone or as a part of the complete package ``lightning``."""
+    try:
+        import lightning_fabric
+    except ModuleNotFoundError:
+        return import_module("lightning.fabric")
+    return lightning_fabric
 
 
 def _volumes(recipe: Recipe, split: str) -> list[Volume]:

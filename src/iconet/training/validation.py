@@ -24,7 +24,7 @@ class Validation:
         self.pairs: list[tuple[str, Tensor, Tensor]] = []
         for volume in volumes:
             count = len(volume.slices)
-            for i in range(SLICES):
+            for i in range(min(SLICES, count)):
                 number = count * (i + 1) // (SLICES + 1)
                 truth = volume.slices[number].to(device).float()[None, None]
                 self.pairs.append((volume.dataset, crop_kspace(truth, scale).abs(), truth))

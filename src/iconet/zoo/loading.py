@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from iconet.errors import InputError
 from iconet.zoo.catalogue import catalogue
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from iconet.network import ICONet
 
 
@@ -29,49 +31,76 @@ def load(name: str | Path, device: str = "cpu") -> ICONet:
         InputError: If the name is unknown, or the file is missing, damaged or not of an ICONet.
     """
     path, expected = _find(name)
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); check the path") from None
-    digest = hashlib.sha256(content).hexdigest()
+    metadata, tensors = _read(path)
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
     if expected and digest != expected:
         raise InputError(f"{path}: damaged (its SHA-256 is not the recorded one); reinstall iconet")
-    return _build(path, content, digest).to(device).eval()
+    model = _build(path, metadata, tensors)
+    model.metadata, model.sha256 = metadata, digest
+    return model.to(device).eval()
 
 
 def _find(name: str | Path) -> tuple[Path, str | None]:
-    for entry in catalogue():
+    entries = catalogue()
+    for entry in entries:
         if str(name) == entry.name:
             return entry.path, entry.sha256
     path = Path(name)
     if path.suffix != ".safetensors":
-        known = ", ".join(entry.name for entry in catalogue())
-        raise InputError(f"{name}: no such model; choose one of {known}, or a .safetensors file")
+        known = "".join(f"{entry.name}, " for entry in entries)
+        raise InputError(f"{name}: no such model; choose {known}or a .safetensors file")
     if not path.is_file():
         raise InputError(f"{path}: no such file of weights; check the path")
     return path, None
 
 
-def _build(path: Path, content: bytes, digest: str) -> ICONet:
-    from safetensors import SafetensorError
-    from safetensors.torch import load as parse
+def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Metadata and tensors; of a file that is not ours only the header is read."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            if metadata.get("format") != "iconet":
+                raise InputError(
+                    f"{path}: weights of another program; give a file made by iconet train"
+                )
+            return metadata, {name: file.get_tensor(name) for name in file.keys()}
+    except SafetensorError:
+        raise InputError(f"{path}: damaged or not a safetensors file; get it again") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error}); check the path") from None
+
+
+def _build(path: Path, metadata: dict[str, str], tensors: dict[str, Tensor]) -> ICONet:
+    import torch
 
     from iconet.network import ICONet
 
     try:
-        tensors = parse(content)
-        length = int.from_bytes(content[:8], "little")
-        metadata = json.loads(content[8 : 8 + length]).get("__metadata__", {})
-    except (SafetensorError, ValueError, KeyError):
-        raise InputError(f"{path}: damaged or not a safetensors file; get it again") from None
-    if metadata.get("format") != "iconet":
-        raise InputError(f"{path}: weights of another program; give a file made by iconet train")
-    try:
-        model = ICONet(**json.loads(metadata["config"]))
+        config = dict(json.loads(metadata["config"]))
+        _check_numbers(config, len(tensors))
+        # Without memory first: what the configuration claims must be what the file holds.
+        with torch.device("meta"):
+            claimed = {name: t.shape for name, t in ICONet(**config).state_dict().items()}
+        if claimed != {name: t.shape for name, t in tensors.items()}:
+            raise ValueError("other tensors than the configuration says")
+        model = ICONet(**config)
         model.load_state_dict(tensors)
     except (KeyError, TypeError, ValueError, RuntimeError):
         raise InputError(
             f"{path}: its weights do not fit this version's network; train or get it again"
         ) from None
-    model.metadata, model.sha256 = metadata, digest
+    if not all(bool(tensor.isfinite().all()) for tensor in model.state_dict().values()):
+        raise InputError(f"{path}: damaged (some weights are no numbers); get it again")
     return model
+
+
+def _check_numbers(config: dict[str, Any], tensors: int) -> None:
+    """Refuse a configuration of more modules than the file has tensors: building takes time."""
+    if any(type(value) is not int or value < 1 for value in config.values()):
+        raise ValueError("not a positive whole number")
+    units = config["rec_units"] + config["sr_units"]
+    if config["exchanges"] * units > tensors:
+        raise ValueError("more units than tensors")

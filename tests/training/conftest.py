@@ -7,7 +7,7 @@ from iconet.data import Volume
 from iconet.network import SIZES
 from iconet.training.recipe import Recipe
 
-NARROW = {"width": 8, "exchanges": 1, "rec_units": 1, "sr_units": 1}
+from .small import NARROW, make_recipe
 
 
 @pytest.fixture(autouse=True)
@@ -33,17 +33,3 @@ def volumes() -> list[Volume]:
 @pytest.fixture
 def recipe() -> Recipe:
     return make_recipe()
-
-
-def make_recipe(**optimisation: object) -> Recipe:
-    options = {"steps": 12, "batch": 4, "patch": 32, "warm_up": 2, "validate_every": 3}
-    options |= {"precision": "fp32", **optimisation}
-    return Recipe.model_validate(
-        {
-            "name": "small",
-            "purpose": "tests",
-            "scale": 2,
-            "data": {"root": "nowhere"},
-            "optimisation": options,
-        }
-    )

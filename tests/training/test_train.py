@@ -1,16 +1,21 @@
 """The loop: it learns, stops when told, and a cut run equals a whole one."""
 
+import importlib
+import itertools
 import json
 import os
 import signal
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
+import nibabel as nib
 import numpy as np
 import pytest
 import torch
+import yaml
 from safetensors import safe_open
 from safetensors.torch import load_file
 
@@ -19,7 +24,13 @@ from iconet.data import Volume
 from iconet.errors import InputError
 from iconet.training import fit, train
 from iconet.training.progress import Reporter
-from iconet.training.recipe import Recipe
+from iconet.training.recipe import Data, Degradation, Recipe
+from iconet.training.validation import Validation
+
+from .small import NARROW, make_recipe
+
+# The package offers the function of the same name.
+loop = importlib.import_module("iconet.training.train")
 
 Losses = dict[int, float]
 
@@ -118,3 +129,200 @@ def test_a_run_that_was_killed_goes_on_from_its_last_validation(
     assert state["step"] == 6
     run(recipe, volumes, tmp_path / "cut")
     assert_same_run(tmp_path / "whole", tmp_path / "cut")
+
+
+def test_a_second_ctrl_c_does_not_wait(
+    recipe: Recipe, volumes: list[Volume], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def twice() -> None:
+        press_ctrl_c()
+        press_ctrl_c()
+
+    before = signal.getsignal(signal.SIGINT)
+    at_step(monkeypatch, 2, twice)
+    with pytest.raises(KeyboardInterrupt):
+        run(recipe, volumes, tmp_path)
+    assert not (tmp_path / "checkpoint.safetensors").exists()
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_training_works_outside_the_main_thread(
+    recipe: Recipe, volumes: list[Volume], tmp_path: Path
+) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(run, recipe, volumes, tmp_path).result().is_file()
+
+
+def test_a_finished_run_stays_as_it_is(
+    recipe: Recipe, volumes: list[Volume], tmp_path: Path, losses: Losses
+) -> None:
+    first = load_file(run(recipe, volumes, tmp_path))
+    losses.clear()
+    second = load_file(run(recipe, volumes, tmp_path))
+    assert losses == {}
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_the_loss_falls_on_a_slice_seen_again_and_again(
+    volumes: list[Volume], tmp_path: Path, losses: Losses
+) -> None:
+    recipe = make_recipe(steps=60, learning_rate=5e-3, validate_every=60)
+    plain = {"kspace": 1, "windowed": 0, "blurred": 0, "averaged": 0, "noise_probability": 0}
+    recipe = recipe.model_copy(update={"degradation": Degradation(**plain)})
+    run(recipe, volumes[:1], tmp_path)
+    first, last = (
+        np.mean([losses[step] for step in steps]) for steps in (range(1, 11), range(51, 61))
+    )
+    assert last < 0.7 * first
+
+
+def test_written_weights_are_loaded_by_the_zoo_and_say_what_they_are(
+    recipe: Recipe, volumes: list[Volume], tmp_path: Path
+) -> None:
+    path = run(recipe, volumes, tmp_path / "a folder with ü")
+    model = iconet.load(path)
+    assert model.config == {"scale": 2, **NARROW}
+    assert model.metadata["purpose"] == "tests"
+    assert json.loads(model.metadata["recipe"])["optimisation"]["steps"] == 12
+    best = json.loads(model.metadata["validation"])
+    assert best["step"] == int(model.metadata["trained_steps"])
+    # The score is that of the weights in this very file.
+    scores = Validation(volumes, 2, torch.device("cpu"))(model)
+    assert scores["mean"] == pytest.approx(best["mean"], abs=1e-4)
+
+
+def test_the_best_validation_is_kept_not_the_last(
+    recipe: Recipe, volumes: list[Volume], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = iter([20.0, 24.0, 23.0, 22.0])
+    monkeypatch.setattr(Validation, "__call__", lambda *_: {"mean": next(answers)})
+    path = run(recipe, volumes, tmp_path)
+    assert metadata(path)["trained_steps"] == "6"
+    kept, last = load_file(path), load_file(tmp_path / "checkpoint.safetensors")
+    assert any(not torch.equal(kept[name], last[f"average.{name}"]) for name in kept)
+
+
+def test_without_validation_scans_the_newest_weights_are_kept(
+    recipe: Recipe, volumes: list[Volume], tmp_path: Path
+) -> None:
+    path = fit(recipe, volumes, [], output=tmp_path, device="cpu")
+    assert metadata(path)["trained_steps"] == "12"
+
+
+def test_max_time_ends_the_run_with_its_schedule_finished(
+    volumes: list[Volume], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = itertools.count(0.0, 10.0)  # every look at the clock finds it 10 s later
+    monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: next(seconds)))
+    rates = []
+    report = Reporter.step
+
+    def step(self: Reporter, number: int, loss: torch.Tensor, rate: float, *rest: float) -> None:
+        rates.append(rate)
+        report(self, number, loss, rate, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Reporter, "step", step)
+    recipe = make_recipe(steps=100_000, warm_up=0, validate_every=50_000, learning_rate=1e-3)
+    run(recipe, volumes, tmp_path, max_time=105.0)
+    assert len(rates) == 10
+    assert rates == sorted(rates, reverse=True)
+    assert rates[-1] < 0.03e-3
+    assert (tmp_path / "small.safetensors").is_file()
+
+
+def test_bf16_trains_float32_weights(volumes: list[Volume], tmp_path: Path, losses: Losses) -> None:
+    path = run(make_recipe(steps=3, precision="bf16"), volumes, tmp_path)
+    assert {tensor.dtype for tensor in load_file(path).values()} == {torch.float32}
+    bf16 = dict(losses)
+    losses.clear()
+    run(make_recipe(steps=3), volumes, tmp_path / "fp32")
+    assert all(np.isfinite(list(bf16.values())))
+    assert bf16 != losses
+    assert list(bf16.values()) == pytest.approx(list(losses.values()), rel=0.05)
+
+
+def test_the_complete_lightning_package_serves_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    complete = ModuleType("lightning.fabric")
+    monkeypatch.setitem(sys.modules, "lightning_fabric", None)
+    monkeypatch.setitem(sys.modules, "lightning", ModuleType("lightning"))
+    monkeypatch.setitem(sys.modules, "lightning.fabric", complete)
+    assert loop._lightning() is complete
+
+
+def test_a_checkpoint_of_another_recipe_is_refused(
+    recipe: Recipe, volumes: list[Volume], tmp_path: Path
+) -> None:
+    run(recipe, volumes, tmp_path)
+    before = (tmp_path / "checkpoint.safetensors").read_bytes()
+    with pytest.raises(InputError, match=r"checkpoint\.safetensors: of another recipe") as error:
+        run(make_recipe(learning_rate=2e-3), volumes, tmp_path)
+    assert "\n" not in str(error.value)
+    assert (tmp_path / "checkpoint.safetensors").read_bytes() == before
+
+
+def test_moved_data_is_still_the_same_recipe(
+    recipe: Recipe, volumes: list[Volume], tmp_path: Path, losses: Losses
+) -> None:
+    run(recipe, volumes, tmp_path)
+    losses.clear()
+    moved = recipe.model_copy(update={"data": Data(root=Path("elsewhere"))})
+    run(moved, volumes, tmp_path)
+    assert losses == {}
+
+
+def test_a_network_can_start_from_a_trained_one(
+    recipe: Recipe, volumes: list[Volume], tmp_path: Path
+) -> None:
+    first = run(recipe, volumes, tmp_path / "x2")
+    trained = load_file(first)
+    network = iconet.ICONet(4, **NARROW)
+    loop._start_from(network, str(first))
+    for name, tensor in network.state_dict().items():
+        if name.startswith("stages."):
+            assert torch.equal(tensor, trained[f"stages.0.{name.split('.', 2)[2]}"])
+
+
+def test_an_output_that_cannot_be_a_folder_is_said_in_one_line(
+    recipe: Recipe, volumes: list[Volume], tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(InputError, match="file/out: cannot be written to") as error:
+        run(recipe, volumes, tmp_path / "file/out")
+    assert "\n" not in str(error.value)
+
+
+def test_no_training_scan_at_all_is_said(recipe: Recipe, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="nowhere: no training scan could be used"):
+        run(recipe, [], tmp_path)
+
+
+def test_train_reads_scans_and_leaves_damaged_ones_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "scans with space and ü"
+    root.mkdir()
+    y, x = np.mgrid[:40, :40]
+    disc = 100 * ((x - 20) ** 2 + (y - 20) ** 2 < 300) * (1 + 0.3 * np.sin(x))
+    scan = nib.Nifti1Image(np.repeat(disc[..., None], 4, 2).astype(np.float32), np.eye(4))
+    nib.save(scan, root / "good.nii.gz")
+    (root / "damaged.nii.gz").write_bytes((root / "good.nii.gz").read_bytes()[:200])
+    (root / "splits.csv").write_text(
+        "dataset,subject,split,path,contrast,sharp_plane\n"
+        "d,1,train,good.nii.gz,T1w,axial\n"
+        "d,2,train,damaged.nii.gz,T1w,axial\n"
+        "d,3,validation,good.nii.gz,T1w,axial\n"
+    )
+    path = tmp_path / "my rezept ü.yaml"
+    content = make_recipe(steps=1).model_dump(mode="json")
+    content["data"]["root"] = str(root)
+    path.write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
+
+    output = tmp_path / "out"
+    weights = train(path, ["optimisation.steps=2"], output=output, max_time="1h", device="cpu")
+    assert metadata(weights)["trained_steps"] == "2"
+    said = capsys.readouterr().out
+    left_out = [line for line in said.splitlines() if line.startswith("left out: ")]
+    assert len(left_out) == 1
+    assert "damaged.nii.gz" in left_out[0]
+    assert "train: 1 scans, 1 left out" in said
+    assert "validation: 1 scans, 0 left out" in said

@@ -94,7 +94,7 @@ def _load_moments(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) 
         index, _, kind = name.partition(".")
         like = parameters[int(index)]
         if tensor.ndim:
-            # In memory as the parameter lies: the same sums in the same order as before the stop.
+            # In memory as the parameter lies, as the optimizer itself makes them.
             tensor = torch.empty_like(like, dtype=tensor.dtype).copy_(tensor.view_as(like))
         moments.setdefault(int(index), {})[kind] = tensor
     groups = optimizer.state_dict()["param_groups"]

@@ -1,0 +1,20 @@
+"""A recipe and a network small enough for a test."""
+
+from iconet.training.recipe import Recipe
+
+NARROW = {"width": 8, "exchanges": 1, "rec_units": 1, "sr_units": 1}
+
+
+def make_recipe(**optimisation: object) -> Recipe:
+    """Twelve steps with four validations; arguments replace parts of the section optimisation."""
+    options = {"steps": 12, "batch": 4, "patch": 32, "warm_up": 2, "validate_every": 3}
+    options |= {"precision": "fp32", **optimisation}
+    return Recipe.model_validate(
+        {
+            "name": "small",
+            "purpose": "tests",
+            "scale": 2,
+            "data": {"root": "nowhere"},
+            "optimisation": options,
+        }
+    )

@@ -38,4 +38,4 @@ class Entry:
 
 def catalogue() -> list[Entry]:
     """Trained networks of this package, read from ``catalogue.json`` beside the weights."""
-    return [Entry(**entry) for entry in json.loads((FOLDER / "catalogue.json").read_text())]
+    return [Entry(**entry) for entry in json.loads((FOLDER / "catalogue.json").read_text("utf-8"))]

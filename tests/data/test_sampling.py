@@ -1,0 +1,169 @@
+"""Batches: reproducible, aligned, weighted."""
+
+from collections import Counter
+from dataclasses import asdict
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from iconet.data import Sampler, Volume
+from iconet.data.sampling import JITTER, PATCHES_PER_SLICE
+from iconet.errors import InputError
+from iconet.physics.degradation import DegradationMix
+from iconet.physics.kspace import crop_kspace
+
+PLAIN = DegradationMix(
+    kspace=1, windowed=0, blurred=0, averaged=0, noise_probability=0, noise_max=0
+)
+SIZE = (96, 80)
+
+
+def volume(dataset: str = "a", count: int = 3, size: tuple[int, int] = SIZE) -> Volume:
+    """Slices without symmetry: every window of every slice is recognised by its content."""
+    generator = torch.Generator().manual_seed(count + size[0])
+    coarse = 0.3 + 0.7 * torch.rand(count, 1, size[0] // 8, size[1] // 8, generator=generator)
+    slices = F.interpolate(coarse, size=size, mode="bicubic").clamp(0.2, 1.2)[:, 0]
+    return Volume(f"{dataset}/1/T1w", dataset, slices.half())
+
+
+def make_sampler(*volumes: Volume, **changes: object) -> Sampler:
+    options = {"weights": {}, "scale": 2, "patch": 32, "batch": 8, "mix": PLAIN, "seed": 3}
+    options |= {"device": torch.device("cpu"), **changes}
+    return Sampler(volumes or (volume(),), **options)  # type: ignore[arg-type]
+
+
+def same(one: tuple[Tensor, list[Tensor]], other: tuple[Tensor, list[Tensor]]) -> bool:
+    return torch.equal(one[0], other[0]) and all(map(torch.equal, one[1], other[1]))
+
+
+def test_a_batch_is_a_function_of_seed_and_step_alone() -> None:
+    noisy = DegradationMix()
+    first, second = make_sampler(mix=noisy), make_sampler(mix=noisy)
+    in_order = [first(step) for step in range(4)]
+    torch.manual_seed(1234)  # global random numbers play no part
+    backwards = [second(step) for step in reversed(range(4))][::-1]
+    assert all(map(same, in_order, backwards))
+    assert not same(in_order[0], in_order[1])
+    assert not same(in_order[0], make_sampler(mix=noisy, seed=4)(0))
+
+
+@pytest.mark.parametrize("scale", [2, 4, 8])
+def test_every_size_from_low_to_full_is_there(scale: int) -> None:
+    low, clean = make_sampler(scale=scale, patch=64, batch=4, mix=DegradationMix())(0)
+    assert low.shape == (4, 1, 64 // scale, 64 // scale)
+    sides = [image.shape[-1] for image in clean]
+    assert sides == [s for s in (8, 16, 32, 64) if s >= 64 // scale]
+    assert all(image.shape == (4, 1, side, side) for image, side in zip(clean, sides, strict=True))
+    assert all(image.dtype == torch.float32 for image in (low, *clean))
+
+
+def orientations(image: Tensor) -> list[Tensor]:
+    turned = [torch.rot90(image, turns, dims=(2, 3)) for turns in range(4)]
+    return [*turned, *(one.flip(3) for one in turned)]
+
+
+def find(patch: Tensor, image: Tensor) -> list[tuple[int, int, int]]:
+    """(orientation, top, left) of every place in the image where the patch was cut."""
+    side = patch.shape[-1]
+    # Undone orientation for orientation: the turned patch is looked for in the whole image.
+    found = []
+    for number, whole in enumerate(orientations(image)):
+        windows = whole[0, 0].unfold(0, side, 1).unfold(1, side, 1)
+        hits = ((windows - patch[0, 0]).abs().amax(dim=(2, 3)) < 1e-5).nonzero()
+        found += [(number, *place) for place in hits.tolist()]
+    return found
+
+
+@pytest.mark.parametrize("scale", [2, 4])
+def test_patches_of_all_sizes_are_one_window_turned_alike(
+    scale: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("iconet.data.sampling.JITTER", (1.0, 1.0))
+    one = volume(count=1)
+    image = one.slices[:1, None].float()
+    orientation_seen = set()
+    for step in range(6):
+        low, clean = make_sampler(one, scale=scale, batch=4, mix=PLAIN)(step)
+        torch.testing.assert_close(low, clean[0])  # a plain crop is the clean image of that size
+        for patch in range(PATCHES_PER_SLICE):
+            [(number, top, left)] = find(low[patch][None], crop_kspace(image, scale).abs())
+            orientation_seen.add(number)
+            for i, size in enumerate(clean):
+                ratio = 2**i
+                whole = crop_kspace(image, scale // ratio).abs() if ratio < scale else image
+                assert (number, top * ratio, left * ratio) in find(size[patch][None], whole)
+    assert orientation_seen == set(range(8))
+
+
+def test_degraded_patches_show_the_same_place_as_clean_ones() -> None:
+    low, clean = make_sampler(mix=DegradationMix(), batch=16)(5)
+    for degraded, truth in zip(low, clean[0], strict=True):
+        agreement = torch.corrcoef(torch.stack([degraded.flatten(), truth.flatten()]))[0, 1]
+        assert float(agreement) > 0.9
+
+
+def test_intensities_vary_within_the_stated_range_and_alike_in_all_sizes() -> None:
+    flat = Volume("flat", "a", torch.full((1, *SIZE), 1.0).half())
+    found = []
+    for step in range(12):
+        low, clean = make_sampler(flat, batch=4)(step)
+        values = torch.stack([image.mean() for image in (low, *clean)])
+        torch.testing.assert_close(values, values[:1].expand(3), rtol=1e-5, atol=1e-5)
+        found.append(float(values[0]))
+    assert JITTER[0] <= min(found) < 0.9
+    assert 1.1 < max(found) <= JITTER[1]
+
+
+def drawn(sampler: Sampler, draws: int = 40) -> Counter[float]:
+    """How often each data set was drawn; flat volumes tell by intensity which one it was."""
+    counts: Counter[float] = Counter()
+    for step in range(draws):
+        low, _ = sampler(step)
+        counts.update(round(float(patch.mean()), 2) for patch in low[::PATCHES_PER_SLICE])
+    return counts
+
+
+def flat(dataset: str, value: float, slices: int, size: tuple[int, int] = (32, 32)) -> Volume:
+    return Volume(dataset, dataset, torch.full((slices, *size), value).half())
+
+
+def test_weights_steer_data_sets_whatever_their_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("iconet.data.sampling.JITTER", (1.0, 1.0))
+    many, few, never = flat("many", 0.5, 50), flat("few", 1.0, 2), flat("never", 0.25, 9)
+    sampler = make_sampler(many, few, never, weights={"few": 3.0, "never": 0}, batch=40)
+    counts = drawn(sampler)
+    assert set(counts) == {0.5, 1.0}  # a data set that is not named has weight 1
+    assert counts[1.0] / counts.total() == pytest.approx(0.75, abs=0.07)
+
+
+def test_within_a_data_set_every_slice_counts_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("iconet.data.sampling.JITTER", (1.0, 1.0))
+    counts = drawn(make_sampler(flat("a", 0.5, 9), flat("a", 1.0, 3), batch=40))
+    assert counts[0.5] / counts.total() == pytest.approx(0.75, abs=0.07)
+
+
+def test_volumes_smaller_than_a_patch_or_empty_are_left_out() -> None:
+    small, empty = volume(size=(96, 24)), volume(count=0)
+    large = volume()
+    sampler = make_sampler(small, large, empty)
+    assert sampler.volumes == [large]
+    assert all(sampler(step)[1][-1].shape == (8, 1, 32, 32) for step in range(3))
+
+
+@pytest.mark.parametrize("volumes", [[volume(size=(96, 24))], [volume(count=0)]])
+def test_no_volume_that_is_large_enough_is_said_in_one_line(volumes: list[Volume]) -> None:
+    with pytest.raises(InputError, match="no training scan has slices of 32 x 32") as error:
+        make_sampler(*volumes)
+    assert "\n" not in str(error.value)
+
+
+def test_weights_that_leave_nothing_are_said() -> None:
+    with pytest.raises(InputError, match=r"data\.weights"):
+        make_sampler(weights={"a": 0.0})
+
+
+def test_a_dark_slice_gives_a_batch_all_the_same() -> None:
+    low, clean = make_sampler(flat("dark", 0.0, 1, SIZE), mix=DegradationMix(**asdict(PLAIN)))(0)
+    assert not any(bool(image.any()) for image in (low, *clean))

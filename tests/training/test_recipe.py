@@ -1,0 +1,135 @@
+"""A recipe that is wrong says where."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from iconet.errors import InputError
+from iconet.training.recipe import read_recipe
+
+RECIPES = sorted(Path(__file__).parents[2].glob("recipes/mri-*.yaml"))
+CONTENT = """\
+name: small
+purpose: tests
+scale: 2
+data:
+  root: somewhere
+  weights: {a: 0.5}
+optimisation:
+  steps: 10
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "mein rezept ü.yaml"
+    path.write_text(CONTENT, encoding="utf-8")
+    return path
+
+
+def refusal(path: Path, *overrides: str) -> str:
+    with pytest.raises(InputError) as error:
+        read_recipe(path, list(overrides))
+    message = str(error.value)
+    assert "\n" not in message
+    return message
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
+def test_recipes_of_the_repository_are_right_and_named_as_their_files(recipe: Path) -> None:
+    found = read_recipe(recipe)
+    assert found.name == recipe.stem
+    assert found.scale == int(recipe.stem[-1])
+
+
+def test_a_recipe_is_read_with_its_defaults(path: Path) -> None:
+    recipe = read_recipe(path)
+    assert (recipe.name, recipe.scale, recipe.size) == ("small", 2, "base")
+    assert recipe.data.root == Path("somewhere")
+    assert recipe.optimisation.steps == 10
+    assert recipe.optimisation.batch == 8
+
+
+def test_overrides_replace_values_and_are_yaml(path: Path) -> None:
+    overrides = ["optimisation.learning_rate=2.0e-4", "data.weights={b: 2}", "seed=7", "name=a=b"]
+    recipe = read_recipe(path, [*overrides, "degradation.kspace=1", "data.root=with space/ü"])
+    assert recipe.optimisation.learning_rate == 2e-4
+    assert recipe.optimisation.steps == 10
+    assert recipe.data.weights == {"b": 2.0}
+    assert recipe.seed == 7
+    assert recipe.name == "a=b"
+    assert recipe.degradation.kspace == 1  # a section that the file leaves out
+    assert recipe.data.root == Path("with space/ü")
+
+
+@pytest.mark.parametrize(
+    ("override", "key"),
+    [
+        ("optimisation.stepps=5", "optimisation.stepps"),
+        ("colour=red", "colour"),
+        ("optimisation.steps=0", "optimisation.steps"),
+        ("optimisation.steps=many", "optimisation.steps"),
+        ("optimisation.batch=6", "optimisation.batch"),
+        ("optimisation.patch=90", "optimisation.patch"),
+        ("optimisation.learning_rate=.inf", "optimisation.learning_rate"),
+        ("optimisation.precision=fp16", "optimisation.precision"),
+        ("optimisation.ema=1", "optimisation.ema"),
+        ("degradation.noise_probability=1.5", "degradation.noise_probability"),
+        ("degradation.kspace=-1", "degradation.kspace"),
+        ("data.weights={a: -1}", "data.weights.a"),
+        ("data.weights={a: .nan}", "data.weights.a"),
+        ("scale=3", "scale"),
+        ("size=huge", "size"),
+        ("name=../elsewhere", "name"),
+        ("name=", "name"),
+    ],
+)
+def test_a_wrong_key_or_value_names_itself(path: Path, override: str, key: str) -> None:
+    assert refusal(path, override).startswith(f"{path}: {key}: ")
+
+
+def test_wrong_choices_name_the_right_ones(path: Path) -> None:
+    assert "2, 4 or 8" in refusal(path, "scale=3")
+    assert "tiny, base, large" in refusal(path, "size=huge")
+
+
+def test_a_patch_too_small_for_the_scale_is_refused(path: Path) -> None:
+    message = refusal(path, "scale=8", "optimisation.patch=96")
+    assert "patch must be at least 128 at scale 8" in message
+    assert read_recipe(path, ["scale=8", "optimisation.patch=128"]).optimisation.patch == 128
+
+
+def test_a_missing_key_names_itself(path: Path) -> None:
+    content = yaml.safe_load(CONTENT)
+    del content["optimisation"]["steps"]
+    path.write_text(yaml.safe_dump(content))
+    assert refusal(path).startswith(f"{path}: optimisation.steps: Field required")
+
+
+@pytest.mark.parametrize("override", ["steps", "=5", "name.first=x", "seed=[1", "seed={"])
+def test_an_override_that_is_none_names_itself(path: Path, override: str) -> None:
+    assert refusal(path, override).startswith(f"{override}: ")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"name: [", "not a readable YAML recipe"),
+        (b"\xff\xfe\x00binary", "not a readable YAML recipe"),
+        (b"", "mapping"),
+        (b"just words", "mapping"),
+        (b"- a\n- b", "mapping"),
+        (b"!!python/object/apply:os.system [exit]", "not a readable YAML recipe"),
+    ],
+)
+def test_what_is_no_recipe_is_refused(path: Path, content: bytes, reason: str) -> None:
+    path.write_bytes(content)
+    message = refusal(path)
+    assert message.startswith(f"{path}: ")
+    assert reason in message
+
+
+def test_a_missing_recipe_and_a_folder_are_refused(tmp_path: Path) -> None:
+    assert "no such recipe" in refusal(tmp_path / "nothing.yaml")
+    assert "not a readable YAML recipe" in refusal(tmp_path)

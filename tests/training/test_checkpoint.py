@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -66,6 +67,17 @@ def test_a_checkpoint_holds_no_pickle(path: Path) -> None:
     with pytest.raises(pickle.UnpicklingError):
         pickle.loads(path.read_bytes())
     assert len(load_file(path)) == 10
+
+
+def test_the_same_content_gives_the_same_bytes(tmp_path: Path) -> None:
+    metadata = {f"key {i} ü": "x" * i for i in range(20)}
+    tensors = {"b": torch.rand(3, dtype=torch.float16), "a": torch.rand(2, 2)}
+    for name in ("one", "other"):
+        write_safetensors(tensors, tmp_path / name, metadata)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "other").read_bytes()
+    with safe_open(tmp_path / "one", framework="pt") as file:
+        assert file.metadata() == metadata
+        assert all(torch.equal(file.get_tensor(name), tensors[name]) for name in tensors)
 
 
 def test_others_may_read_the_file_as_any_other(path: Path) -> None:

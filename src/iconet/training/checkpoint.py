@@ -16,11 +16,14 @@ from iconet.errors import InputError
 def write_safetensors(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str]) -> None:
     """Write tensors so that the file is complete, or as it was before.
 
+    The same tensors and metadata give the same bytes.
+
     Raises:
         InputError: If the folder cannot be written to, or the disk is full.
     """
     partial = path.with_name(f".{path.name}.partial")
-    content = save({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, metadata)
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    content = _ordered(save(plain, metadata))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -36,6 +39,14 @@ def write_safetensors(tensors: dict[str, Tensor], path: Path, metadata: dict[str
         raise InputError(
             f"{path}: cannot be written ({error.strerror}); make room or choose another folder"
         ) from None
+
+
+def _ordered(content: bytes) -> bytes:
+    """Sort the header of a safetensors file: the library writes metadata in random order."""
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.dumps(json.loads(content[8:end]), sort_keys=True).encode()
+    header += b" " * (-len(header) % 8)  # tensors begin at multiples of 8 bytes
+    return len(header).to_bytes(8, "little") + header + content[end:]
 
 
 def save_checkpoint(

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from iconet.network import ICONet
 
+LARGEST = 1 << 30  # bytes; the weights that come with the package have about a hundredth of it
+
 
 def load(name: str | Path, device: str = "cpu") -> ICONet:
     """Load a trained network.
@@ -60,6 +62,10 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
     from safetensors import SafetensorError, safe_open
 
     try:
+        if path.stat().st_size > LARGEST:
+            raise InputError(
+                f"{path}: larger than any ICONet's weights; give a file made by iconet train"
+            )
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             if metadata.get("format") != "iconet":

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from iconet.allocator import keep_freed_blocks
 from iconet.errors import InputError
 
 app = typer.Typer(
@@ -30,6 +31,7 @@ Recipe = Annotated[Path, typer.Argument(metavar="RECIPE.yaml")]
 
 def main() -> None:
     """Run the program and exit with its code."""
+    keep_freed_blocks()
     sys.exit(run(sys.argv[1:]))
 
 

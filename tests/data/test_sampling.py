@@ -152,6 +152,13 @@ def test_volumes_smaller_than_a_patch_or_empty_are_left_out() -> None:
     assert all(sampler(step)[1][-1].shape == (8, 1, 32, 32) for step in range(3))
 
 
+def test_what_is_left_out_takes_nothing_from_its_data_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("iconet.data.sampling.JITTER", (1.0, 1.0))
+    small = flat("a", 0.25, 30, (32, 24))
+    counts = drawn(make_sampler(small, flat("a", 0.5, 10), flat("b", 1.0, 10), batch=40))
+    assert counts[0.5] / counts.total() == pytest.approx(0.5, abs=0.07)
+
+
 @pytest.mark.parametrize("volumes", [[volume(size=(96, 24))], [volume(count=0)]])
 def test_no_volume_that_is_large_enough_is_said_in_one_line(volumes: list[Volume]) -> None:
     with pytest.raises(InputError, match="no training scan has slices of 32 x 32") as error:

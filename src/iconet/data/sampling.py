@@ -49,8 +49,8 @@ class Sampler:
     ) -> None:
         self.volumes = [v for v in volumes if len(v.slices) and min(v.slices.shape[1:]) >= patch]
         per_dataset = {
-            d: sum(len(v.slices) for v in volumes if v.dataset == d)
-            for d in {v.dataset for v in volumes}
+            d: sum(len(v.slices) for v in self.volumes if v.dataset == d)
+            for d in {v.dataset for v in self.volumes}
         }
         self.probabilities = torch.tensor(
             [

@@ -73,7 +73,8 @@ class ICONet(nn.Module):
         self.stages = nn.ModuleList(Stage(**stage) for _ in range(count))
         self.handovers = nn.ModuleList(nn.Conv2d(width, 4 * width, 1) for _ in range(count - 1))
         for handover in self.handovers:
-            nn.init.zeros_(handover.weight)  # neutral: a later stage begins as one of its own
+            # Neutral: a later stage begins as one of its own.
+            nn.init.zeros_(handover.weight)  # type: ignore[arg-type]
 
     @property
     def halo(self) -> int:

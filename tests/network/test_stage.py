@@ -1,4 +1,4 @@
-"""The fixed interpolation inside a stage: a half-pixel here would be a wrong result for every user."""
+"""The fixed interpolation inside a stage: half a pixel here would be wrong for every user."""
 
 import pytest
 import torch

@@ -16,8 +16,8 @@ class SRRecFusion(nn.Module):
         rec' = rec + tell_rec(gate_rec * s)
         sr'  = sr  + tell_sr(gate_sr * r)
 
-    ``tell_rec`` and ``tell_sr`` start at zero: the branches begin as strangers, and what flows between
-    them is what training found useful.
+    ``tell_rec`` and ``tell_sr`` start at zero: the branches begin as strangers, and what flows
+    between them is what training found useful.
 
     Args:
         width: Number of channels C of each branch.
@@ -32,7 +32,7 @@ class SRRecFusion(nn.Module):
         self.tell_sr = Scatter(width)
 
     def forward(self, rec: Tensor, sr: Tensor) -> tuple[Tensor, Tensor]:
-        """Fuse features of the reconstruction and the super-resolution branch, (B, C, H, W) each."""
+        """Fuse features of the two branches, (B, C, H, W) each."""
         r, s = self.read_rec(rec), self.read_sr(sr)
         gates = torch.sigmoid(self.weigh(torch.cat([r, s], dim=1)))
         gate_rec, gate_sr = gates.chunk(2, dim=1)

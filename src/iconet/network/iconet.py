@@ -93,8 +93,9 @@ class ICONet(nn.Module):
 
         Args:
             lr: (B, 1, H, W) real, any intensity scale, H and W at least 16 (odd sizes too).
-            intensity: (B, 1, 1, 1), what the network divides by. Give one value for a whole volume so
-                that its slices and tiles are treated alike; by default :func:`robust_scale` of each.
+            intensity: (B, 1, 1, 1), what the network divides by. Give one value for a whole volume
+                so that its slices and tiles are treated alike; by default :func:`robust_scale` of
+                each.
 
         Returns:
             The images, on the intensity scale of ``lr``, float32.

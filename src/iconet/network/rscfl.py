@@ -1,7 +1,7 @@
 """RSCFL: residual spatial-channel feature learning, the block of both branches.
 
-Cost: dense 3 x 3 convolutions, two a unit, at full resolution; what is long-range happens once a block
-on a grid 4 x 4 coarser. All of it is linear in the number of pixels.
+Cost: dense 3 x 3 convolutions, two a unit, at full resolution; what is long-range happens once a
+block on a grid 4 x 4 coarser. All of it is linear in the number of pixels.
 """
 
 import torch
@@ -40,8 +40,8 @@ class ChannelPath(nn.Module):
     """Relates channels: a gate per channel from the strengths of all channels nearby.
 
     The strengths are means over 3 x 3 cells (12 x 12 pixels), the same on a training patch, a
-    tile and a whole slice. Means over the whole image (squeeze-and-excitation) would make the answer
-    depend on the image's size.
+    tile and a whole slice. Means over the whole image (squeeze-and-excitation) would make the
+    answer depend on the image's size.
     """
 
     def __init__(self, width: int) -> None:
@@ -58,8 +58,8 @@ class ChannelPath(nn.Module):
 class RSCFL(nn.Module):
     """Features in, features out: ``y + enlarge(channel(cells) * spatial(cells))``.
 
-    Here ``y = local(x)`` is residual itself, and ``cells = gather(y)`` is the coarse grid, on which both
-    paths stand side by side.
+    Here ``y = local(x)`` is residual itself, and ``cells = gather(y)`` is the coarse grid, on which
+    both paths stand side by side.
 
     Args:
         width: Number of channels C.

@@ -43,8 +43,8 @@ class Stage(nn.Module):
         self.tail_rec = nn.Conv2d(width, 1, 3, padding=1)
         self.tail_sr = nn.Conv2d(width, 4, 3, padding=1)
         for tail in (self.tail_rec, self.tail_sr):
-            # Training starts near plain interpolation, with small weights, not zeros: a stage that is
-            # zero at its end and in its blocks learns slowly at first (docs/experiments.md).
+            # Training starts near plain interpolation, with small weights, not zeros: a stage that
+            # is zero at its end and in its blocks learns slowly at first (docs/experiments.md).
             nn.init.normal_(tail.weight, std=0.1 * (9 * width) ** -0.5)
             nn.init.zeros_(tail.bias)  # type: ignore[arg-type]
         self.interpolate = SincInterpolation()
@@ -78,8 +78,9 @@ class Stage(nn.Module):
 class SincInterpolation(nn.Module):
     """Fixed 2x interpolation by a Kaiser-windowed sinc of 13 taps, field of view kept.
 
-    The new voxel centres lie at -1/4 and +1/4 of the old ones. Being local it gives the same on patches,
-    tiles and whole slices, which Fourier zero-filling (its limit for an endless kernel) does not.
+    The new voxel centres lie at -1/4 and +1/4 of the old ones. Being local it gives the same on
+    patches, tiles and whole slices, which Fourier zero-filling (its limit for an endless kernel)
+    does not.
     """
 
     REACH = 6  # pixels to each side

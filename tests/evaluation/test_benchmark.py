@@ -53,7 +53,8 @@ def recipe(data, tmp_path):
     path = tmp_path / "recipe.yaml"
     output = tmp_path / "out"
     path.write_text(
-        f"data: {{root: {data}}}\ndatasets: [toy]\nscales: [2]\nmethods: {METHODS}\noutput: {output}\n"
+        f"data: {{root: {data}}}\ndatasets: [toy]\n"
+        f"scales: [2]\nmethods: {METHODS}\noutput: {output}\n"
     )
     return path
 

@@ -112,9 +112,14 @@ def test_one_bright_artefact_does_not_empty_the_foreground():
     assert np.array_equal(foreground(reference), plain)
 
 
+def same(image, kernel):
+    """MATLAB's "same" convolution, as in the published code: even kernels lie unlike in SciPy's."""
+    return np.rot90(convolve2d(np.rot90(image, 2), np.rot90(kernel, 2), mode="same"), 2)
+
+
 def haarpsi_by_the_paper(x, y, c=5.0, alpha=4.9):
     """HaarPSI of 0-255 images from 2-D filters, as the paper writes it."""
-    x, y = (convolve2d(image, np.full((2, 2), 0.25), mode="same")[::2, ::2] for image in (x, y))
+    x, y = (same(image, np.full((2, 2), 0.25))[::2, ::2] for image in (x, y))
     numerator = denominator = 0.0
     for direction in (0, 1):
         details = []
@@ -122,13 +127,20 @@ def haarpsi_by_the_paper(x, y, c=5.0, alpha=4.9):
             kernel = np.full((2**level, 2**level), 2.0**-level)
             kernel[: 2 ** (level - 1)] *= -1
             kernel = kernel.T if direction else kernel
-            details.append([np.abs(convolve2d(image, kernel, mode="same")) for image in (x, y)])
+            details.append([np.abs(same(image, kernel)) for image in (x, y)])
         local = sum((2 * a * b + c) / (a**2 + b**2 + c) for a, b in details[:2]) / 2
         weight = np.maximum(*details[2])
         numerator += np.sum(weight / (1 + np.exp(-alpha * local)))
         denominator += np.sum(weight)
     mean = numerator / denominator
     return (np.log(mean / (1 - mean)) / alpha) ** 2
+
+
+def test_haarpsi_looks_at_blocks_so_equal_block_means_are_equal():
+    coarse = volume(4, (1, 16, 20))
+    repeated = coarse.repeat(2, axis=1).repeat(2, axis=2)
+    chequered = repeated + 3 * (-1) ** np.add.outer(np.arange(32), np.arange(40))
+    assert haarpsi(chequered, repeated) == pytest.approx(1.0)
 
 
 def test_haarpsi_equals_the_paper_s_two_dimensional_filters():

@@ -16,7 +16,8 @@ CONVENTION = (
     "Data range: maximum of the reference volume. PSNR and NMSE over all voxels of the volume; "
     "SSIM with a 7x7 uniform window, K1=0.01, K2=0.03, sample covariance, on the windows that lie "
     "wholly inside a slice, mean over slices (as fastMRI and scikit-image). HaarPSI with the "
-    "medical parameters C=5, alpha=4.9 on intensities scaled to 0-255, mean over slices. "
+    "medical parameters C=5, alpha=4.9 on means of 2x2 blocks of intensities scaled to 0-255, "
+    "mean over slices. "
     "Foreground: reference above 10 % of the 99.5th percentile of its positive voxels, holes "
     "filled slice by slice; PSNR, NMSE and the SSIM map are averaged over its voxels, with the "
     "same data range. Images are measured as they are: negative values, which zero-filling and "
@@ -203,11 +204,11 @@ def _haarpsi_slice(x: Array, y: Array) -> float:
 
 
 def _halved(image: Array) -> Array:
-    """2x2 means on every second voxel: HaarPSI's model of the viewing distance."""
+    """Means of 2x2 blocks: HaarPSI's model of the viewing distance."""
     from scipy.ndimage import convolve1d
 
     for axis in (0, 1):
-        image = convolve1d(image, [0.5, 0.5], axis=axis, mode="constant", origin=-1)
+        image = convolve1d(image, [0.5, 0.5], axis=axis, mode="constant")
     return image[::2, ::2]
 
 
@@ -218,6 +219,5 @@ def _haar(image: Array, level: int, axis: int) -> Array:
     width = 2**level
     step = np.ones(width)
     step[: width // 2] = -1
-    # origin=-1: an even filter centred as in the published code (a "same" convolution).
-    image = convolve1d(image, step / width, axis=axis, mode="constant", origin=-1)
-    return convolve1d(image, np.ones(width), axis=1 - axis, mode="constant", origin=-1)
+    image = convolve1d(image, step / width, axis=axis, mode="constant")
+    return convolve1d(image, np.ones(width), axis=1 - axis, mode="constant")

@@ -84,8 +84,8 @@ def run(recipe_path: Path | str, overrides: list[str] | None = None) -> str:
             for method in methods
             if method.scale in (None, scale)
         }
-        missing = [work for key, work in plan.items() if key not in rows]
-        for row in _measure(volume, truth, missing, recipe):
+        missing = {key: work for key, work in plan.items() if key not in rows}
+        for row in _measure(volume, truth, missing):
             append_row(results, row)
             rows[row.key] = row
             print(
@@ -181,8 +181,7 @@ def _key(
 def _measure(
     volume: Volume,
     truth: NDArray[np.float32],
-    work: list[tuple[int, Method]],
-    recipe: BenchmarkRecipe,
+    work: dict[Key, tuple[int, Method]],
 ) -> Iterator[Row]:
     """Measure the methods at their scales on one volume, which is reduced only once a scale."""
     import torch
@@ -191,24 +190,16 @@ def _measure(
 
     small = {
         scale: crop_kspace(torch.from_numpy(truth), scale).abs().numpy()
-        for scale in {scale for scale, _ in work}
+        for scale in {scale for scale, _ in work.values()}
     }
-    for scale, method in work:
+    for key, (scale, method) in work.items():
         start = time.perf_counter()
         prediction = method.enlarge(small[scale], scale)
         seconds = time.perf_counter() - start
         measured = asdict(evaluate(prediction, truth))
         yield Row(
-            dataset=volume.dataset,
-            subject=volume.subject,
-            path=volume.path,
+            **key._asdict(),
             contrast=volume.contrast,
-            scale=scale,
-            degradation=recipe.degradation,
-            method=method.name,
-            weights=method.weights,
-            compute=method.compute,
-            truth=_fingerprint(truth),
             slices=len(truth),
             ms_per_slice=round(1000 * seconds / len(truth), 3),
             **{name: round(value, 6) for name, value in measured.items()},

@@ -49,8 +49,8 @@ class Reporter:
         )
         self.task = self.bar.add_task("", total=1.0)
         self.loss: float | None = None
-        self.begin = self.last_line = time.monotonic()
-        self.first: tuple[int, float] | None = None
+        self.last_line = time.monotonic()
+        self.first: tuple[int, float, float] | None = None  # step, done, time
 
     def __enter__(self) -> Self:
         self.bar.start()
@@ -68,12 +68,12 @@ class Reporter:
         value = float(loss.detach())
         self.loss = value if self.loss is None else 0.9 * self.loss + 0.1 * value
         now = time.monotonic()
-        self.first = self.first or (step, done)
-        ran = now - self.begin
-        gained = done - self.first[1]
-        speed = (step - self.first[0] + LOG_EVERY) * batch / ran
-        left = f"{ran * (1 - done) / gained / 60:.0f} min left" if gained > 0 else ""
-        text = f"step {step}  loss {self.loss:.5f}  {speed:.1f} patches/s  {left}"
+        first_step, first_done, begin = self.first = self.first or (step, done, now)
+        text = f"step {step}  loss {self.loss:.5f}"
+        if done > first_done:
+            speed = (step - first_step) * batch / (now - begin)
+            left = (now - begin) * (1 - done) / (done - first_done) / 60
+            text += f"  {speed:.1f} patches/s  {left:.0f} min left"
         self.bar.update(self.task, completed=done, description=text)
         self.writer.add_scalar("loss/train", value, step)
         self.writer.add_scalar("learning_rate", rate, step)

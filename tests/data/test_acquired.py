@@ -34,7 +34,7 @@ def test_zero_filled_axes_are_found(acquired: tuple[int, int], stored: tuple[int
         assert got % 2 == 0
 
 
-@pytest.mark.parametrize("size", [(160, 192), (130, 101), (24, 30)])
+@pytest.mark.parametrize("size", [(160, 192), (130, 101), (82, 83), (80, 81), (24, 30)])
 def test_images_that_were_not_enlarged_are_left_alone(size: tuple[int, int]) -> None:
     assert acquired_matrix(anatomy(*size)) == size
 

@@ -1,10 +1,12 @@
 """The truth is what was acquired, in the plane that is sharp."""
 
 import numpy as np
+import pytest
 import torch
 
 from iconet.data.acquired import acquired_matrix
 from iconet.data.truth import truth_stack
+from iconet.errors import InputError
 from iconet.images import Scan
 from iconet.physics.kspace import resize_kspace
 
@@ -28,3 +30,11 @@ def test_a_scan_without_empty_kspace_is_only_cropped_to_multiples_of_eight():
     affine = np.diag([-1.0, 1.0, 1.0, 1.0])
     truth = truth_stack(Scan(array, affine), "coronal")
     assert np.array_equal(truth, np.moveaxis(array[1:89, :, 3:99], 1, 0))
+
+
+@pytest.mark.parametrize(
+    ("shape", "reason"), [((16, 16, 4, 2), "4 axes"), ((16, 7, 4), "smaller than 8 x 8")]
+)
+def test_scans_without_slices_to_measure_are_refused(shape: tuple[int, ...], reason: str):
+    with pytest.raises(InputError, match=reason):
+        truth_stack(Scan(np.ones(shape, np.float32), np.eye(4)), "axial")

@@ -113,9 +113,13 @@ def test_the_mark_that_spreadsheets_put_first_is_no_part_of_a_column(tmp_path: P
         (b"dataset,subject,path\nd,1,a.nii\n", "lacks contrast, sharp_plane, split"),
         (HEADER.encode() + b"d,1,test,a.nii,T1w,axial\n", "no scan has split 'train'"),
         (HEADER.encode() + b"d,1,train,a.nii\n", "scan 1 lacks values"),
+        (
+            HEADER.encode() + b"d,1,train,a.nii,T1w,axial\nd,1,test,b.nii,T2w,axial\n",
+            "subject '1' of 'd' is in two splits",
+        ),
         (HEADER.encode() + b"\xff\xfe\n", "not a readable CSV table"),
     ],
-    ids=["missing", "empty", "header alone", "columns", "split", "short row", "binary"],
+    ids=["missing", "empty", "header alone", "columns", "split", "short row", "leak", "binary"],
 )
 def test_tables_that_cannot_be_used_are_refused_in_one_line(
     tmp_path: Path, content: bytes | None, reason: str

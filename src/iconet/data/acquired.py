@@ -36,7 +36,7 @@ def acquired_matrix(stack: npt.NDArray[np.float32]) -> tuple[int, int]:
 def _extent(power: npt.NDArray[np.float64], length: int) -> int:
     # An image without any power, or too small for a spectrum, is left as it is.
     nyquist = length // 2
-    if nyquist < BINS or not power[1:].any():
+    if nyquist <= BINS or not power[1:].any():
         return length
     half = (power[1:nyquist] + power[-1:-nyquist:-1]) / 2
     edges = np.linspace(0, nyquist - 1, BINS + 1).round().astype(int)

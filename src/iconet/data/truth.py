@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from iconet.errors import InputError
 from iconet.images.geometry import choose_slice_axis
 from iconet.images.scan import Scan
 
@@ -21,18 +22,25 @@ def truth_stack(scan: Scan, plane: str) -> NDArray[np.float32]:
     Args:
         scan: A volume with three axes.
         plane: The plane in which it is sharp: axial, coronal, sagittal, i, j, k or auto.
+
+    Raises:
+        InputError: If the scan has other axes or slices smaller than 8 x 8.
     """
     import torch
 
     from iconet.data.acquired import acquired_matrix
     from iconet.physics.kspace import resize_kspace
 
+    if scan.array.ndim != 3:
+        raise InputError(f"{scan.name}: has {scan.array.ndim} axes; give a volume with 3")
     axis = choose_slice_axis(scan.array.shape, scan.spacing, plane, affine=scan.affine)
     stack = np.ascontiguousarray(np.moveaxis(scan.array, axis, 0), dtype=np.float32)
     matrix = acquired_matrix(stack)
     if matrix != stack.shape[1:]:
         # The magnitude: reducing can leave small negative values beside sharp edges.
         stack = resize_kspace(torch.from_numpy(stack), matrix).abs().numpy()
+    if min(stack.shape[1:]) < MULTIPLE:
+        raise InputError(f"{scan.name}: its slices are smaller than 8 x 8; leave it out")
     rows, columns = (_centred(length) for length in stack.shape[1:])
     return np.ascontiguousarray(stack[:, rows, columns])
 

@@ -37,7 +37,8 @@ def read_splits(root: Path, splits: str, split: str) -> list[dict[str, str]]:
         split: ``train``, ``validation`` or ``test``.
 
     Raises:
-        InputError: If the table is missing or unreadable, lacks something or has no such split.
+        InputError: If the table is missing or unreadable, lacks something, has no such split or a
+            subject in two.
     """
     table = root / splits
     if not table.is_file():
@@ -55,6 +56,13 @@ def read_splits(root: Path, splits: str, split: str) -> list[dict[str, str]]:
     for number, row in enumerate(rows, start=1):
         if any(row[column] is None for column in needed):
             raise InputError(f"{table}: scan {number} lacks values at its end; complete its row")
+    splits_of: dict[tuple[str, str], str] = {}
+    for row in rows:
+        if splits_of.setdefault((row["dataset"], row["subject"]), row["split"]) != row["split"]:
+            raise InputError(
+                f"{table}: subject '{row['subject']}' of '{row['dataset']}' is in two splits; "
+                "keep all scans of a person in one"
+            )
     chosen = [row for row in rows if row["split"] == split]
     if not chosen:
         raise InputError(f"{table}: no scan has split '{split}'; mark some")
@@ -77,12 +85,7 @@ def load_volume(path: Path, plane: str, name: str = "", dataset: str = "") -> Vo
     from iconet.data.truth import truth_stack
     from iconet.images import read
 
-    scan = read(path)
-    if scan.array.ndim != 3:
-        raise InputError(f"{path}: has {scan.array.ndim} axes; training takes volumes with 3")
-    slices = torch.from_numpy(truth_stack(scan, plane))
-    if not slices.numel():
-        raise InputError(f"{path}: its slices are smaller than 8 x 8; leave it out of the table")
+    slices = torch.from_numpy(truth_stack(read(path), plane))
     slices = slices / robust_scale(slices.reshape(1, 1, -1, slices.shape[2]))[0]
     bright = (slices > 0.1).float().mean(dim=(1, 2))
     slices = slices[bright > 0.05]

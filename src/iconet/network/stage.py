@@ -68,7 +68,7 @@ class Stage(nn.Module):
         ):
             rec, sr = fuse(rec_block(rec), sr_block(sr))
         sr = sr + shallow
-        # The images are float32 whatever precision the features have: half precision has 8 bits.
+        # The images are float32 whatever precision the features have: bfloat16 keeps only 8 bits.
         reconstruction = image + self.tail_rec(rec).float()
         detail = F.pixel_shuffle(self.tail_sr(sr), 2).float()
         # Interpolating the reconstruction, not the input, makes the prior carry the SR image.

@@ -282,6 +282,24 @@ def test_a_network_can_start_from_a_trained_one(
             assert torch.equal(tensor, trained[f"stages.0.{name.split('.', 2)[2]}"])
 
 
+def test_starting_from_a_network_of_another_size_is_refused(
+    recipe: Recipe, volumes: list[Volume], tmp_path: Path
+) -> None:
+    first = run(recipe, volumes, tmp_path / "x2")
+    wider = iconet.ICONet(2, **{**NARROW, "width": 16})
+    with pytest.raises(InputError, match="another size"):
+        loop._start_from(wider, str(first))
+
+
+def test_validation_scans_too_small_for_the_network_are_left_out(
+    recipe: Recipe, volumes: list[Volume], tmp_path: Path
+) -> None:
+    small = Volume("small", "a", torch.ones(4, 24, 40).half())
+    path = fit(recipe, volumes, [*volumes, small], output=tmp_path / "with", device="cpu")
+    expected = run(recipe, volumes, tmp_path / "without")
+    assert metadata(path)["validation"] == metadata(expected)["validation"]
+
+
 def test_an_output_that_cannot_be_a_folder_is_said_in_one_line(
     recipe: Recipe, volumes: list[Volume], tmp_path: Path
 ) -> None:

@@ -21,17 +21,14 @@ class Reporter:
 
     Args:
         output: Folder for the TensorBoard logs.
-        steps: Steps of the whole run.
-        max_time: Seconds of the whole run, None without a limit.
 
     Raises:
         InputError: If the folder cannot be written to.
     """
 
-    def __init__(self, output: Path, steps: int, max_time: float | None) -> None:
+    def __init__(self, output: Path) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        self.steps, self.max_time = steps, max_time
         try:
             self.writer = SummaryWriter(str(output / "tensorboard"))
         except OSError as error:

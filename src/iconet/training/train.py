@@ -21,7 +21,7 @@ from iconet.physics.degradation import DegradationMix
 from iconet.training.checkpoint import load_checkpoint, save_checkpoint, write_safetensors
 from iconet.training.interruption import Interruption
 from iconet.training.progress import Reporter
-from iconet.training.recipe import Recipe, read_recipe
+from iconet.training.recipe import SMALLEST_INPUT, Recipe, read_recipe
 from iconet.training.schedule import learning_rate, progress, seconds
 from iconet.training.validation import Validation
 
@@ -112,7 +112,9 @@ def fit(
         seed=recipe.seed,
         device=fabric.device,
     )
-    validate = Validation(validation_volumes, recipe.scale, fabric.device)
+    smallest = SMALLEST_INPUT * recipe.scale
+    large = [v for v in validation_volumes if min(v.slices.shape[1:]) >= smallest]
+    validate = Validation(large, recipe.scale, fabric.device)
     checkpoint, weights = output / "checkpoint.safetensors", output / f"{recipe.name}.safetensors"
     state: dict[str, Any] = {
         "step": 0,
@@ -127,7 +129,7 @@ def fit(
         state = found
 
     clock = time.monotonic() - state["elapsed"]
-    with Reporter(output, options.steps, max_time) as report, Interruption() as interruption:
+    with Reporter(output) as report, Interruption() as interruption:
         while True:
             step = state["step"]
             state["elapsed"] = time.monotonic() - clock
@@ -195,16 +197,17 @@ def _update_average(average: dict[str, Tensor], network: torch.nn.Module, decay:
             average[name].lerp_(tensor, 1 - decay)
 
 
-def _start_from(network: ICONet, name: str) -> None:
+def _start_from(network: ICONet, weights: str) -> None:
     """Begin every stage as the first stage of trained weights; they all do the same, 2x."""
     from iconet.zoo import load
 
-    trained = load(name).state_dict()
+    trained = load(weights)
+    if {**trained.config, "scale": network.scale} != network.config:
+        raise InputError(f"start_from {weights}: a network of another size; set size to match")
+    first = trained.state_dict()
     own = network.state_dict()
-    for name, tensor in own.items():
-        found = trained.get(re.sub(r"^stages\.\d+", "stages.0", name))
-        if found is not None and found.shape == tensor.shape:
-            own[name] = found
+    for name in own:
+        own[name] = first.get(re.sub(r"^stages\.\d+", "stages.0", name), own[name])
     network.load_state_dict(own)
 
 

@@ -18,6 +18,7 @@ def keep_freed_blocks() -> None:
     if not sys.platform.startswith("linux"):
         return
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # glibc's; musl has none
-    if mallopt is not None:
-        mallopt(M_MMAP_THRESHOLD, LARGEST_BLOCK)
+    # Before 2.35 glibc refuses such a threshold. Trimming alone must not be set then: that fixes
+    # the other threshold at its first value, 128 kB, and all that is larger is mapped anew.
+    if mallopt is not None and mallopt(M_MMAP_THRESHOLD, LARGEST_BLOCK):
         mallopt(M_TRIM_THRESHOLD, 2**31 - 1)

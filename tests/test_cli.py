@@ -124,6 +124,15 @@ def test_one_bad_scan_does_not_stop_the_others(linear, capsys):
     assert len(errors) == 1 and "bad.npy" in errors[0]
 
 
+def test_a_file_that_is_no_scan_does_not_stop_the_scans_beside_it(linear, capsys):
+    nifti("good.nii")
+    Path("notes.txt").write_text("hello")
+    assert cli.run(["upscale", "good.nii", "notes.txt", "-o", "out"]) == 2
+    assert os.listdir("out") == ["good.nii"]
+    errors = [line for line in capsys.readouterr().err.splitlines() if "error" in line]
+    assert len(errors) == 1 and errors[0].startswith("iconet: error: notes.txt: unknown")
+
+
 def test_one_scan_into_an_existing_folder_keeps_its_name(linear):
     nifti()
     os.mkdir("out")
@@ -421,6 +430,23 @@ def test_interrupting_leaves_nothing(linear, monkeypatch, capfd):
     monkeypatch.setattr(files, "open_model", lambda *_, **__: linear)
     assert cli.run(["upscale", "scan.nii.gz", "-o", "out.nii.gz"]) == 130
     assert capfd.readouterr().err == "iconet: interrupted\n"
+    assert listing() == ["scan.nii.gz"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a signal of POSIX")
+def test_being_terminated_leaves_nothing(folder):
+    program = """
+import os, signal
+from iconet import cli
+from iconet.upscaling import files
+files.upscale_file = lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM)
+files.open_model = lambda *_, **__: None
+cli.main()
+"""
+    nifti()
+    command = [sys.executable, "-c", program, "upscale", "scan.nii.gz", "-o", "out"]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert (result.returncode, result.stderr) == (143, "")
     assert listing() == ["scan.nii.gz"]
 
 

@@ -1,9 +1,10 @@
 """The command line: one thin function a command.
 
 Exit codes: 0 done; 2 the input or the call is wrong (one line on standard error, nothing written);
-130 interrupted; 1 anything else.
+130 interrupted; 143 terminated; 1 anything else.
 """
 
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -32,6 +33,8 @@ Recipe = Annotated[Path, typer.Argument(metavar="RECIPE.yaml")]
 def main() -> None:
     """Run the program and exit with its code."""
     keep_freed_blocks()
+    # As an exception, so that what was begun is removed: a scheduler's time limit sends this.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     sys.exit(run(sys.argv[1:]))
 
 

@@ -54,8 +54,6 @@ def upscale_files(
     compute = choose_compute(device, precision)
     failed = 0
     with nullcontext() if outputs == [output] else _folder(output):
-        for path, target in zip(inputs, outputs, strict=True):
-            check_output(target, [path])
         network = open_model(model, scale=scale, device=str(compute.device))
         for path, target in zip(inputs, outputs, strict=True):
             try:

@@ -64,6 +64,8 @@ def test_the_field_of_view_stays(affine, factor):
         ((64, 64, 80), (1.0, 1.0, 1.0), 1),
         ((1, 64, 64), (1.0, 1.0, 9.0), 0),  # a single slice, however thick the voxels
         ((128, 128, 150), (2.0, 2.0, 1.0), 2),  # the plane that lost resolution
+        ((68, 80, 69), (2.19, 2.19, 1.99), 2),  # the same, hardly thinner than its pixels
+        ((192, 256, 48), (0.9, 0.94, 0.94), 2),  # but this is an isotropic slab
         ((64, 64, 20, 300), (3.0, 3.0, 3.0), 2),
         ((64, 80), (1.0, 1.0), 2),
     ],

@@ -24,7 +24,7 @@ SMALLEST_VOLUME = 1e-5
 # A through-plane step this much larger than the in-plane ones marks slices acquired one by one.
 THICK = 1.5
 # Steps that differ by less than this may be the sides of one in-plane pixel.
-SQUARE = 1.2
+SQUARE = 1.08
 PLANES = {"sagittal": 0, "coronal": 1, "axial": 2}
 COMMENT = 6
 
@@ -79,10 +79,11 @@ def choose_slice_axis(
         shape: Voxels along each axis; the first three count.
         spacing: Millimetres along each of these axes.
         plane: `auto` takes an axis of one voxel, else the axis whose spacing is more than 1.5 times
-            both others' (thick slices) or less than both by that where these are alike (slices that
-            lost resolution in their plane), else the one with the fewest voxels (the last of
-            equals). `axial`, `coronal`, `sagittal` name the plane of the slices (oblique: the
-            nearest); `i`, `j`, `k` name the voxel axis across them.
+            both others' (thick slices), else the one whose spacing is less than both others' where
+            these are alike within 8 % (slices that lost resolution in their plane), else the one
+            with the fewest voxels (the last of equals). `axial`, `coronal`, `sagittal` name the
+            plane of the slices (oblique: the nearest); `i`, `j`, `k` name the voxel axis across
+            them.
         affine: Needed for the three anatomical names.
 
     Returns:
@@ -116,7 +117,7 @@ def choose_slice_axis(
         return fewest
     if high > THICK * middle:
         return thickest
-    return thinnest if middle > THICK * low and high < SQUARE * middle else fewest
+    return thinnest if middle > SQUARE * low and high < SQUARE * middle else fewest
 
 
 def check_upscalable(scan: Scan, slice_axis: int) -> None:
@@ -168,7 +169,7 @@ def updated_header(header: Nifti1Header, affine: np.ndarray, shape: Sequence[int
         new.set_data_shape(tuple(int(n) for n in shape))
     except HeaderDataError as error:
         raise InputError(
-            f"{tuple(shape)} voxels: too many for a NIfTI-1 header; write .npy"
+            f"{tuple(shape)} voxels: too many for a NIfTI-1 header; convert the scan to NIfTI-2"
         ) from error
     # The quaternion stays bit by bit: near half turns float32 rounding would cost up to 0.1 mm.
     new["pixdim"][1:4] = header["pixdim"][1:4] * steps

@@ -5,7 +5,7 @@ import torch
 from iconet.errors import InputError
 from iconet.upscaling import slices
 from iconet.upscaling.device import choose_compute
-from iconet.upscaling.slices import BATCH_PIXELS, predict_stack, robust_scale
+from iconet.upscaling.slices import BATCH_PIXELS, dark_level, predict_stack, robust_scale
 
 CPU = choose_compute("cpu", "fp32")
 
@@ -127,3 +127,13 @@ def test_robust_scale_agrees_with_the_network():
         image = np.abs(noise(*shape)) * (noise(*shape, seed=1) > 110)
         theirs = network.robust_scale(torch.from_numpy(image)[None]).item()
         assert robust_scale(image) == pytest.approx(theirs, rel=1e-5)
+
+
+def test_the_dark_level_is_that_of_the_background():
+    head = np.zeros((4, 32, 32), np.float32)
+    head[:, 8:24, 8:24] = 1 + np.random.default_rng(0).random((4, 16, 16))
+    assert dark_level(head) == 0 == dark_level(head + 1)
+    assert dark_level(head - 1000) == -1000
+    ringing = head.copy()
+    ringing[:, 4, 4:20] = -0.2
+    assert dark_level(ringing) == 0

@@ -201,6 +201,14 @@ def test_says_before_allocating_that_memory_is_short(linear, monkeypatch):
     assert not linear.calls
 
 
+def test_says_before_computing_that_the_result_is_too_wide_for_nifti_1(linear):
+    wide = np.random.default_rng(0).random((16_400, 16, 1), np.float32)
+    with pytest.raises(InputError, match="NIfTI-2"):
+        upscale(nibabel.Nifti1Image(wide, np.eye(4)), linear)
+    assert not linear.calls
+    assert upscale(nibabel.Nifti2Image(wide, np.eye(4)), linear).shape == (32_800, 32, 1)
+
+
 @pytest.mark.parametrize("error", [MemoryError, torch.OutOfMemoryError])
 def test_says_when_the_device_runs_out_of_memory(linear, monkeypatch, error):
     def forward(self, lr, intensity=None):

@@ -25,7 +25,9 @@ def check_memory(scan: Scan, factor: int, network: int) -> None:
         InputError: names the scan, both amounts and the remedy.
     """
     voxels = scan.array.size * factor**2
-    scaling = math.prod(scan.array.shape[:3]) * 9  # magnitudes, which are bright, and those
+    scaling = (
+        math.prod(scan.array.shape[:3]) * 13
+    )  # above the offset, magnitudes, which are bright, and those
     needed = voxels * 4 + max(voxels * scan.dtype.itemsize, scaling + network)
     available = available_memory()
     if needed > available:

@@ -44,6 +44,16 @@ def robust_scale(volume: NDArray) -> float:
     return float(bright[rank])
 
 
+def dark_level(volume: NDArray) -> float:
+    """The value that stands for nothing: 0, or the 5th percentile of a signed volume if negative.
+
+    Networks know magnitudes, whose background is 0: a z-scored head or Hounsfield units come back
+    worse than interpolated unless their background is put there. A percentile, because a few voxels
+    of ringing below 0 must not lift the background of a magnitude image.
+    """
+    return min(0.0, float(np.percentile(volume, 5))) if volume.min() < 0 else 0.0
+
+
 def predict_stack(
     model: "ICONet",
     stack: NDArray,
@@ -63,7 +73,8 @@ def predict_stack(
         compute: device and precision.
         out: (N, scale * H, scale * W) float32 to write into, any strides; made when not given.
         intensity: the scale the network divides by, one for the stack so that slices stay
-            consistent with each other; by default `robust_scale(stack)`.
+            consistent with each other; by default `robust_scale` of what the network is given,
+            `stack - dark_level(stack)`.
         batch: slices (or tiles) that go through the network together; by default as many as
             make `BATCH_PIXELS`.
         tile: side of a tile's own area in input pixels, to which its context is added; by default
@@ -81,8 +92,9 @@ def predict_stack(
     count, height, width = stack.shape
     if out is None:
         out = np.empty((count, height * model.scale, width * model.scale), np.float32)
+    dark = dark_level(stack)
     if intensity is None:
-        intensity = robust_scale(stack)
+        intensity = robust_scale(stack - dark if dark else stack)
 
     waiting = []
     for index in range(count):
@@ -103,10 +115,11 @@ def predict_stack(
         for start in range(0, len(waiting), plan.batch):
             chosen = waiting[start : start + plan.batch]
             slices = torch.from_numpy(np.ascontiguousarray(stack[chosen], np.float32))[:, None]
+            slices -= dark
             for read, keep, write in windows:
                 kept = _run(model, slices[(..., *read)], intensity, compute)[(..., *keep)].numpy()
                 for position, index in enumerate(chosen):
-                    out[(index, *write)] = kept[position]
+                    out[(index, *write)] = kept[position] + dark
                 done += len(chosen)
                 report(done, total)
     return out

@@ -145,18 +145,18 @@ def resize_in_plane(scan: Scan, axis: int, ratio: tuple[int, int], fill: StackFi
     shape = tuple(
         size * up // down if index in in_plane else size for index, size in enumerate(array.shape)
     )
-    # NIfTI stores the first axis fastest: in that order it is written without another copy.
-    bigger = np.empty(shape, np.float32, order="C" if scan.affine is None else "F")
-    for volume in range(array.shape[3] if array.ndim == 4 else 1):
-        chosen = (..., volume) if array.ndim == 4 else ...
-        fill(_as_stack(array[chosen], axis), _as_stack(bigger[chosen], axis))
-
     affine, header = scan.affine, scan.header
     if affine is not None:
         factors = [up / down if index in in_plane else 1.0 for index in range(3)]
         affine = scaled_affine(affine, factors)
     if header is not None and affine is not None:
         header = updated_header(header, affine, shape)
+    # NIfTI stores the first axis fastest: in that order it is written without another copy.
+    bigger = np.empty(shape, np.float32, order="C" if scan.affine is None else "F")
+    for volume in range(array.shape[3] if array.ndim == 4 else 1):
+        chosen = (..., volume) if array.ndim == 4 else ...
+        fill(_as_stack(array[chosen], axis), _as_stack(bigger[chosen], axis))
+
     return replace(scan, array=bigger, affine=affine, header=header)
 
 

@@ -16,8 +16,8 @@ class SRRecFusion(nn.Module):
         rec' = rec + tell_rec(gate_rec * s)
         sr'  = sr  + tell_sr(gate_sr * r)
 
-    ``tell_rec`` and ``tell_sr`` start at zero: the branches begin as strangers, and what flows
-    between them is what training found useful.
+    ``tell_rec`` and ``tell_sr`` start at zero: at first the branches do not know of each other,
+    and what flows between them later is what training found useful.
 
     Args:
         width: Number of channels C of each branch.

@@ -47,7 +47,7 @@ class ICONet(nn.Module):
     """
 
     metadata: dict[str, str]  # what a file of trained weights says of itself; set by iconet.load
-    sha256: str
+    sha256: str  # of that file
 
     multiple = FOLD  # tiles must begin at multiples of this many low-resolution pixels
 
@@ -73,7 +73,8 @@ class ICONet(nn.Module):
         self.stages = nn.ModuleList(Stage(**stage) for _ in range(count))
         self.handovers = nn.ModuleList(nn.Conv2d(width, 4 * width, 1) for _ in range(count - 1))
         for handover in self.handovers:
-            # Neutral: a later stage begins as one of its own.
+            # At first a later stage sees its image and nothing of the features before it (only a
+            # constant, the bias).
             nn.init.zeros_(handover.weight)  # type: ignore[arg-type]
 
     @property

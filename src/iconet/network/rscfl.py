@@ -73,7 +73,8 @@ class RSCFL(nn.Module):
         self.spatial = SpatialPath(width)
         self.channel = ChannelPath(width)
         self.merge = nn.Conv2d(width, width, 1)
-        # The long range starts neutral and comes in as training finds a use for it.
+        # The long range starts without content (a constant, the bias) and comes in as training
+        # finds a use for it.
         nn.init.zeros_(self.merge.weight)
 
     def forward(self, x: Tensor) -> Tensor:

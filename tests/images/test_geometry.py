@@ -97,8 +97,9 @@ def test_planes_are_named_by_axis():
 
 
 def test_planes_that_do_not_exist_are_refused():
-    with pytest.raises(InputError, match=r"lateral.*choose auto"):
-        choose_slice_axis((9, 9, 9), (1, 1, 1), "lateral")
+    for shape in ((9, 9, 9), (9, 9)):
+        with pytest.raises(InputError, match=r"lateral.*choose auto"):
+            choose_slice_axis(shape, (1, 1, 1), "lateral")
     with pytest.raises(InputError, match=r"axial.*use i, j or k"):
         choose_slice_axis((9, 9, 9), (1, 1, 1), "axial")
 

@@ -92,6 +92,10 @@ def choose_slice_axis(
     Raises:
         InputError: An unknown plane, or an anatomical one without an affine.
     """
+    if plane not in ("auto", *PLANES, "i", "j", "k"):
+        raise InputError(
+            f"plane {plane}: unknown; choose auto, axial, coronal, sagittal, i, j or k"
+        )
     if len(shape) == 2:
         return 2
     if plane in ("i", "j", "k"):
@@ -104,10 +108,6 @@ def choose_slice_axis(
         from nibabel.orientations import io_orientation
 
         return int(np.flatnonzero(io_orientation(affine)[:, 0] == PLANES[plane])[0])
-    if plane != "auto":
-        raise InputError(
-            f"plane {plane}: unknown; choose auto, axial, coronal, sagittal, i, j or k"
-        )
     sizes, steps = list(shape[:3]), list(spacing[:3])
     fewest = max(range(3), key=lambda axis: (-sizes[axis], axis))
     thickest = max(range(3), key=lambda axis: steps[axis])

@@ -150,7 +150,10 @@ def resize_in_plane(scan: Scan, axis: int, ratio: tuple[int, int], fill: StackFi
         factors = [up / down if index in in_plane else 1.0 for index in range(3)]
         affine = scaled_affine(affine, factors)
     if header is not None and affine is not None:
-        header = updated_header(header, affine, shape)
+        try:
+            header = updated_header(header, affine, shape)
+        except InputError as error:
+            raise InputError(f"{scan.name}: {error}") from None
     # NIfTI stores the first axis fastest: in that order it is written without another copy.
     bigger = np.empty(shape, np.float32, order="C" if scan.affine is None else "F")
     for volume in range(array.shape[3] if array.ndim == 4 else 1):

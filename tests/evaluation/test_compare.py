@@ -70,8 +70,8 @@ def test_pictures_are_one_slice(tmp_path):
 
 def test_other_shapes_and_places_are_refused_with_both_names(pair, tmp_path):
     array = nibabel.load(pair[1]).get_fdata(dtype=np.float32)
-    cut = save(tmp_path / "cut.nii", array[:-1])
-    with pytest.raises(InputError, match=r"cut\.nii has 11 x 14 x 5 .*r\.nii\.gz has 12 x 14 x 5"):
+    cut = save(tmp_path / "cut.nii", array[:-8])
+    with pytest.raises(InputError, match=r"cut\.nii has 4 x 14 x 5 .*r\.nii\.gz has 12 x 14 x 5"):
         compare_files(cut, pair[1])
     half_a_voxel = AFFINE.copy()
     half_a_voxel[:3, 3] += AFFINE[:3, 0] / 2
@@ -89,3 +89,22 @@ def test_a_reference_without_signal_is_refused_by_name(tmp_path):
     empty = save(tmp_path / "empty.nii", np.zeros((9, 9, 9), np.float32))
     with pytest.raises(InputError, match=r"empty\.nii.*above zero"):
         compare_files(empty, empty)
+
+
+def test_voxels_that_degrading_dropped_are_left_out_and_named(tmp_path):
+    generator = np.random.default_rng(1)
+    reference = generator.uniform(10, 100, (13, 15, 5)).astype(np.float32)
+    prediction = reference[:12, :14] + 1
+    paths = save(tmp_path / "p.nii.gz", prediction), save(tmp_path / "r.nii.gz", reference)
+    result = compare_files(*paths)
+    expected = evaluate(np.moveaxis(prediction, 2, 0), np.moveaxis(reference[:12, :14], 2, 0))
+    assert result.metrics == expected
+    assert "last 1 x 1 x 0 voxels" in str(result)
+    assert json.loads(result.to_json())["reference_voxels_left_out"] == [1, 1, 0]
+
+
+@pytest.mark.parametrize("shape", [(20, 14, 5), (11, 14, 5), (12, 14, 5, 2)])
+def test_more_than_dropped_voxels_is_another_grid(pair, tmp_path, shape):
+    other = save(tmp_path / "o.nii.gz", np.ones(shape, np.float32))
+    with pytest.raises(InputError, match="same grid"):
+        compare_files(pair[0], other)

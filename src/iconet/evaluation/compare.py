@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,9 @@ from iconet.images.scan import Scan
 
 AFFINE_TOLERANCE_MM = 1e-3
 """Headers store float32 and quaternions, which round; a misplaced voxel is a hundred times this."""
+
+LARGEST_SCALE = 8
+"""`iconet degrade` drops fewer last voxels than this, where the scale does not divide a size."""
 
 LABELS = {
     "psnr": "PSNR (dB)",
@@ -31,12 +34,17 @@ LABELS = {
 
 @dataclass(frozen=True)
 class Comparison:
-    """Metrics of a prediction file against a reference file. ``str()`` is meant for people."""
+    """Metrics of a prediction file against a reference file. ``str()`` is meant for people.
+
+    Attributes:
+        left_out: Voxels at the end of each axis of the reference that the prediction lacks.
+    """
 
     prediction: Path
     reference: Path
     metrics: Metrics
     slice_axis: int
+    left_out: tuple[int, ...]
     convention: str = CONVENTION
 
     def __str__(self) -> str:
@@ -44,6 +52,9 @@ class Comparison:
         values = asdict(self.metrics)
         lines = [f"{label:<{width}}  {values[name]:.6g}" for name, label in LABELS.items()]
         across = f"Slices across voxel axis {'ijk'[self.slice_axis]}."
+        if any(self.left_out):
+            missing = " x ".join(map(str, self.left_out))
+            across += f" The last {missing} voxels of the reference, not predicted, are left out."
         return "\n".join([*lines, f"{across} {self.convention}"])
 
     def to_json(self) -> str:
@@ -57,6 +68,7 @@ class Comparison:
             "reference": str(self.reference),
             **metrics,
             "slice_axis": "ijk"[self.slice_axis],
+            "reference_voxels_left_out": self.left_out,
             "convention": self.convention,
         }
         return json.dumps(content, ensure_ascii=False, indent=2)
@@ -65,7 +77,9 @@ class Comparison:
 def compare_files(prediction: str | Path, reference: str | Path) -> Comparison:
     """Measure a scan file against the truth, slice by slice along the reference's slice axis.
 
-    Both must lie on the same voxel grid: same shape and, where both have one, the same affine.
+    Both must lie on the same voxel grid: same shape and, where both have one, the same affine. The
+    reference may be up to 7 voxels longer at the end of an axis, which `iconet degrade` drops where
+    the scale does not divide a size; they are left out, and the result says so.
     Pictures are one slice; the volumes of a 4-D series are evaluated as one long stack of slices.
 
     Raises:
@@ -73,13 +87,27 @@ def compare_files(prediction: str | Path, reference: str | Path) -> Comparison:
             without a value above zero or with slices under 7 voxels.
     """
     first, second = read(prediction), read(reference)
+    second, left_out = _covered(first, second)
     _check_same_grid(first, second)
     axis = choose_slice_axis(second.array.shape[:3], second.spacing, affine=second.affine)
     try:
         metrics = evaluate(_stack(first.array, axis), _stack(second.array, axis))
     except ValueError as error:
         raise InputError(f"{second.name}: {error}; choose another reference") from error
-    return Comparison(Path(prediction), Path(reference), metrics, axis)
+    return Comparison(Path(prediction), Path(reference), metrics, axis, left_out)
+
+
+def _covered(prediction: Scan, reference: Scan) -> tuple[Scan, tuple[int, ...]]:
+    """The part of the reference that the prediction covers, if that is all but the last voxels."""
+    shape, whole = prediction.array.shape, reference.array.shape
+    none = (0,) * len(whole[:3])
+    if len(shape) != len(whole) or shape[3:] != whole[3:]:
+        return reference, none
+    left_out = tuple(long - short for short, long in zip(shape[:3], whole[:3], strict=True))
+    if not all(0 <= voxels < LARGEST_SCALE for voxels in left_out):
+        return reference, none
+    covered = reference.array[tuple(slice(size) for size in shape[:3])]
+    return replace(reference, array=covered), left_out
 
 
 def _check_same_grid(prediction: Scan, reference: Scan) -> None:

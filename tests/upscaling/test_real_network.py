@@ -70,17 +70,21 @@ def test_trained_networks_agree_in_both_precisions(name):
     full = predict_stack(network, stack, compute=CPU)
     half = predict_stack(network, stack, compute=choose_compute("cpu", "bf16"))
     assert half.dtype == np.float32
-    assert np.sqrt(np.mean((half - full) ** 2)) < 1e-3 * np.ptp(full)
+    # Every stage of the cascade rounds once more.
+    assert np.sqrt(np.mean((half - full) ** 2)) < 1e-3 * len(network.stages) * np.ptp(full)
 
 
 @pytest.mark.parametrize("name", TRAINED)
 def test_trained_networks_do_not_mind_where_zero_is(name):
-    """Z-scores and Hounsfield units: a background below 0 changes what comes back by rounding."""
+    """Z-scores and Hounsfield units come back as the same image on their own scale.
+
+    Nearly: the level taken for 0 is a percentile. Without it the difference is 15 % and more.
+    """
     network, stack = iconet.load(name), head(96, 120)
     stack -= stack.min()
     plain = predict_stack(network, stack, compute=CPU)
     shifted = predict_stack(network, stack - stack.max(), compute=CPU) + stack.max()
-    assert np.abs(shifted - plain).max() < 1e-2 * stack.max()
+    assert np.sqrt(np.mean((shifted - plain) ** 2)) < 5e-3 * stack.max()
 
 
 @pytest.mark.parametrize("name", TRAINED)

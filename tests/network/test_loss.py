@@ -30,7 +30,11 @@ def test_every_image_is_supervised(wrong: int) -> None:
     assert collaboration_loss(two_stages(*values), images(0, 0, 0)).item() > 0
 
 
-def test_wrong_number_of_clean_images() -> None:
+def test_an_output_without_stages_is_judged_by_its_image() -> None:
+    assert collaboration_loss(ICONetOutput(images(0.0, 3.0)[1], []), images(0.0, 1.0)).item() == 4
+
+
+def test_an_image_without_a_clean_one_of_its_size_is_refused() -> None:
     output = ICONet(2, width=8)(torch.rand(1, 1, 16, 16))
-    with pytest.raises(ValueError, match="need 2 clean images"):
+    with pytest.raises(ValueError, match="no clean image has"):
         collaboration_loss(output, images(0, 0, 0))

@@ -1,7 +1,17 @@
-"""The paper: read rscfl, fusion, stage, iconet, loss, in this order."""
+"""The paper: read rscfl, fusion, consistency, stage, iconet, loss, in this order."""
 
+from iconet.network.consistency import DataConsistency, Samples
 from iconet.network.iconet import SIZES, ICONet, ICONetOutput, robust_scale
 from iconet.network.loss import collaboration_loss
 from iconet.network.stage import StageOutput
 
-__all__ = ["SIZES", "ICONet", "ICONetOutput", "StageOutput", "collaboration_loss", "robust_scale"]
+__all__ = [
+    "SIZES",
+    "DataConsistency",
+    "ICONet",
+    "ICONetOutput",
+    "Samples",
+    "StageOutput",
+    "collaboration_loss",
+    "robust_scale",
+]

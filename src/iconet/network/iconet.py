@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from iconet.network.consistency import Samples
 from iconet.network.rscfl import FOLD
 from iconet.network.stage import SincInterpolation, Stage, StageOutput, stages_for
 
@@ -21,7 +22,7 @@ class ICONetOutput(NamedTuple):
     """What the network returns.
 
     Attributes:
-        image: (B, 1, scale * H, scale * W), the super-resolution image of the last stage.
+        image: (B, c, scale * H, scale * W), the super-resolution image of the last stage.
         stages: Both images of every stage, first to last.
     """
 
@@ -37,6 +38,7 @@ class ICONet(nn.Module):
 
     Args:
         scale: 2, 4 or 8.
+        channels: 1 for magnitude images, 2 for complex ones as real and imaginary part.
         width: Channels of each branch.
         exchanges: How often the branches talk in each stage; before each, both run one RSCFL block.
         rec_units: Local units in each block of the reconstruction branch.
@@ -55,6 +57,7 @@ class ICONet(nn.Module):
         self,
         scale: int = 2,
         *,
+        channels: int = 1,
         width: int = 64,
         exchanges: int = 2,
         rec_units: int = 1,
@@ -62,7 +65,9 @@ class ICONet(nn.Module):
     ) -> None:
         super().__init__()
         self.scale = scale
+        self.channels = channels
         stage = {
+            "channels": channels,
             "width": width,
             "exchanges": exchanges,
             "rec_units": rec_units,
@@ -89,33 +94,42 @@ class ICONet(nn.Module):
         reach = sum(stage / 2**i for i in range(len(self.stages)))
         return FOLD * math.ceil(reach / FOLD)
 
-    def forward(self, lr: Tensor, intensity: Tensor | None = None) -> ICONetOutput:
+    def forward(
+        self, lr: Tensor, intensity: Tensor | None = None, samples: Samples | None = None
+    ) -> ICONetOutput:
         """Upscale a batch of slices.
 
         Args:
-            lr: (B, 1, H, W) real, any intensity scale, H and W at least 16 (odd sizes too).
+            lr: (B, c, H, W) real, any intensity scale, H and W at least 16 (odd sizes too).
             intensity: (B, 1, 1, 1), what the network divides by. Give one value for a whole volume
                 so that its slices and tiles are treated alike; by default :func:`robust_scale` of
                 each.
+            samples: Measured k-space of complex images, on the intensity scale of ``lr``; the
+                images then agree with it. Whole slices only, H and W multiples of 4.
 
         Returns:
             The images, on the intensity scale of ``lr``, float32.
 
         Raises:
-            ValueError: If ``lr`` is not (B, 1, H, W) with H, W >= 16.
+            ValueError: If ``lr`` is not (B, c, H, W) with H, W >= 16, or samples do not fit it.
         """
-        if lr.ndim != 4 or lr.shape[1] != 1 or min(lr.shape[2:]) < 16:
-            raise ValueError(f"expected (B, 1, H, W) with H, W >= 16, got {tuple(lr.shape)}")
+        c = self.channels
+        if lr.ndim != 4 or lr.shape[1] != c or min(lr.shape[2:]) < 16:
+            raise ValueError(f"expected (B, {c}, H, W) with H, W >= 16, got {tuple(lr.shape)}")
+        if samples is not None and (c != 2 or samples.kspace.shape[-2:] != lr.shape[-2:]):
+            raise ValueError("samples need a network with 2 channels and the k-space of its input")
         lr = lr.float()
         if intensity is None:
             intensity = robust_scale(lr)
         height, width = lr.shape[2:]
+        if samples is not None:
+            samples = samples._replace(kspace=samples.kspace / intensity)
         image = F.pad(lr / intensity, (0, -width % FOLD, 0, -height % FOLD), mode="replicate")
 
         stages: list[StageOutput] = []
         handed: Tensor | None = None
         for i, stage in enumerate(self.stages):
-            output, features = stage(image, handed)
+            output, features = stage(image, handed, samples)
             image = output.super_resolution
             if i < len(self.handovers):
                 handed = F.pixel_shuffle(self.handovers[i](features), 2)
@@ -135,13 +149,13 @@ def robust_scale(images: Tensor) -> Tensor:
     amount of background or by a few bright vessels.
 
     Args:
-        images: (B, 1, H, W) real.
+        images: (B, c, H, W) real; two channels are the parts of a complex image.
 
     Returns:
         (B, 1, 1, 1), positive; 1 where an image is zero everywhere.
     """
     scales = []
-    for image in images.detach().float().abs():
+    for image in torch.linalg.vector_norm(images.detach().float(), dim=1):
         bright = image[image > image.mean()]
         scales.append(_percentile(bright, 0.995) if bright.numel() else image.amax())
     scale = torch.stack(scales).view(-1, 1, 1, 1)

@@ -9,12 +9,12 @@ from iconet.network.iconet import ICONetOutput
 def collaboration_loss(
     output: ICONetOutput, clean: list[Tensor], *, reconstruction: float = 0.3, early: float = 0.3
 ) -> Tensor:
-    """Mean squared error of every image of every stage against the clean image of its size.
+    """Mean squared error of the image, and of every image of every stage, each at its size.
 
     Args:
-        output: What the network returned for a batch.
-        clean: Clean images from the input's size to the final size, each twice the one before:
-            ``len(output.stages) + 1`` tensors.
+        output: What the network returned for a batch. One without stages (a network that ICONet
+            is compared with) is judged by its image alone.
+        clean: Clean images from the input's size to the final size, each twice the one before.
         reconstruction: Weight of a stage's reconstruction relative to its super-resolution.
         early: Weight of the stages before the last, relative to the last.
 
@@ -24,16 +24,21 @@ def collaboration_loss(
         leaving it out (docs/experiments.md).
 
     Raises:
-        ValueError: If the number of clean images does not fit the number of stages.
+        ValueError: If an image has no clean image of its size.
     """
-    stages = output.stages
-    if len(clean) != len(stages) + 1:
-        raise ValueError(f"{len(stages)} stages need {len(stages) + 1} clean images")
-    total = output.image.new_zeros(())
-    for i, stage in enumerate(stages):
-        weight = 1.0 if i == len(stages) - 1 else early
-        total = total + weight * (
-            F.mse_loss(stage.super_resolution, clean[i + 1])
-            + reconstruction * F.mse_loss(stage.reconstruction, clean[i])
-        )
+    by_size = {tuple(image.shape[-2:]): image for image in clean}
+
+    def error(image: Tensor) -> Tensor:
+        size = tuple(image.shape[-2:])
+        if size not in by_size:
+            raise ValueError(f"no clean image has {size} pixels, only {list(by_size)}")
+        return F.mse_loss(image, by_size[size])
+
+    total = error(output.image)
+    for i, stage in enumerate(output.stages):
+        last = i == len(output.stages) - 1
+        weight = 1.0 if last else early
+        total = total + weight * reconstruction * error(stage.reconstruction)
+        if not last:
+            total = total + weight * error(stage.super_resolution)
     return total

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from iconet.network.consistency import DataConsistency, Samples
 from iconet.network.fusion import SRRecFusion
 from iconet.network.rscfl import RSCFL
 
@@ -15,8 +16,8 @@ class StageOutput(NamedTuple):
     """What a stage of the cascade returns.
 
     Attributes:
-        reconstruction: (B, 1, H, W), the artifact-free image at the stage's input size (the prior).
-        super_resolution: (B, 1, 2H, 2W).
+        reconstruction: (B, c, H, W), the artifact-free image at the stage's input size (the prior).
+        super_resolution: (B, c, 2H, 2W).
     """
 
     reconstruction: Tensor
@@ -27,34 +28,43 @@ class Stage(nn.Module):
     """Reconstruction branch and super-resolution branch side by side, talking several times.
 
     Args:
+        channels: Channels of the images: 1, or 2 for complex images.
         width: Channels of each branch.
         exchanges: How often the branches talk; before each, both run one RSCFL block.
         rec_units: Local units in each block of the reconstruction branch.
         sr_units: Local units in each block of the super-resolution branch.
     """
 
-    def __init__(self, width: int, exchanges: int, rec_units: int, sr_units: int) -> None:
+    def __init__(
+        self, channels: int, width: int, exchanges: int, rec_units: int, sr_units: int
+    ) -> None:
         super().__init__()
-        self.head_rec = nn.Conv2d(1, width, 3, padding=1)
-        self.head_sr = nn.Conv2d(1, width, 3, padding=1)
+        self.head_rec = nn.Conv2d(channels, width, 3, padding=1)
+        self.head_sr = nn.Conv2d(channels, width, 3, padding=1)
         self.rec_blocks = nn.ModuleList(RSCFL(width, rec_units) for _ in range(exchanges))
         self.sr_blocks = nn.ModuleList(RSCFL(width, sr_units) for _ in range(exchanges))
         self.fusions = nn.ModuleList(SRRecFusion(width) for _ in range(exchanges))
-        self.tail_rec = nn.Conv2d(width, 1, 3, padding=1)
-        self.tail_sr = nn.Conv2d(width, 4, 3, padding=1)
+        self.tail_rec = nn.Conv2d(width, channels, 3, padding=1)
+        self.tail_sr = nn.Conv2d(width, 4 * channels, 3, padding=1)
         for tail in (self.tail_rec, self.tail_sr):
             # Training starts near plain interpolation, with small weights, not zeros: a stage that
             # is zero at its end and in its blocks learns slowly at first (docs/experiments.md).
             nn.init.normal_(tail.weight, std=0.1 * (9 * width) ** -0.5)
             nn.init.zeros_(tail.bias)  # type: ignore[arg-type]
         self.interpolate = SincInterpolation()
+        self.consistency = (
+            nn.ModuleList(DataConsistency() for _ in range(2)) if channels == 2 else None
+        )
 
-    def forward(self, image: Tensor, handed: Tensor | None = None) -> tuple[StageOutput, Tensor]:
+    def forward(
+        self, image: Tensor, handed: Tensor | None = None, samples: Samples | None = None
+    ) -> tuple[StageOutput, Tensor]:
         """Run the stage.
 
         Args:
-            image: (B, 1, H, W), H and W multiples of 4.
+            image: (B, c, H, W), H and W multiples of 4.
             handed: (B, C, H, W) features of the stage before, None in the first.
+            samples: Measured k-space, with which both images agree in the end.
 
         Returns:
             The two images, and the super-resolution features (B, C, H, W) for the next stage.
@@ -71,8 +81,13 @@ class Stage(nn.Module):
         # The images are float32 whatever precision the features have: bfloat16 keeps only 8 bits.
         reconstruction = image + self.tail_rec(rec).float()
         detail = F.pixel_shuffle(self.tail_sr(sr), 2).float()
+        if samples is not None and self.consistency is not None:
+            reconstruction = self.consistency[0](reconstruction, samples)
         # Interpolating the reconstruction, not the input, makes the prior carry the SR image.
-        return StageOutput(reconstruction, self.interpolate(reconstruction) + detail), sr
+        super_resolution = self.interpolate(reconstruction) + detail
+        if samples is not None and self.consistency is not None:
+            super_resolution = self.consistency[1](super_resolution, samples)
+        return StageOutput(reconstruction, super_resolution), sr
 
 
 class SincInterpolation(nn.Module):
@@ -100,13 +115,13 @@ class SincInterpolation(nn.Module):
         self.register_buffer("taps", torch.stack(phases).float(), persistent=False)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Map (B, 1, H, W) float32 to (B, 1, 2H, 2W)."""
-        batch, _, height, width = image.shape
+        """Map (B, c, H, W) float32 to (B, c, 2H, 2W)."""
+        batch, channels, height, width = image.shape
         with torch.autocast(image.device.type, enabled=False):
-            padded = F.pad(image, (self.REACH,) * 4, mode="replicate")
+            padded = F.pad(image.flatten(0, 1)[:, None], (self.REACH,) * 4, mode="replicate")
             rows = F.conv2d(padded, self.taps[:, None, :, None]).flatten(0, 1)[:, None]
             both = F.conv2d(rows, self.taps[:, None, None, :])
-            return F.pixel_shuffle(both.reshape(batch, 4, height, width), 2)
+            return F.pixel_shuffle(both.reshape(batch, 4 * channels, height, width), 2)
 
 
 def stages_for(scale: int) -> int:

@@ -1,0 +1,102 @@
+"""Data consistency: what was measured in k-space stays as it was measured."""
+
+import functools
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+_PLANE = (-2, -1)
+
+
+class Samples(NamedTuple):
+    """Measured k-space of the low-resolution image.
+
+    Attributes:
+        kspace: (B, 1, h, w) complex, the centred orthonormal Fourier transform (DC at
+            (h//2, w//2)) of the low-resolution complex image; 0 where not measured.
+        mask: (B, 1, 1, w) or (B, 1, h, w) bool, True where measured.
+    """
+
+    kspace: Tensor
+    mask: Tensor
+
+
+class DataConsistency(nn.Module):
+    """Moves an image towards the measured samples by a learned share, almost all of the way.
+
+    With k the number of times that the image has more pixels per axis than was acquired, ``crop``
+    the centred crop of k-space to the acquired matrix and ``fill`` zero-filling::
+
+        image' = image + fill(F^-1[w mask (samples - F[crop(image)])])
+
+    w, between 0 and 1, weighs the noise of the samples against the errors of the network, as in
+    Schlemper et al., IEEE Transactions on Medical Imaging 37:491-503, 2018, equation 6.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor(3.0))  # w = sigmoid(weight), 0.95 at first
+
+    def forward(self, image: Tensor, samples: Samples) -> Tensor:
+        """Correct complex images.
+
+        Args:
+            image: (B, 2, k h, k w), real and imaginary part, on the scale of the samples.
+            samples: What was measured at (h, w).
+
+        Returns:
+            Like ``image``, float32.
+        """
+        with torch.autocast(image.device.type, enabled=False):
+            image = image.float()
+            size = samples.kspace.shape[-2:]
+            low = _to_complex(_resize(image, size))
+            miss = samples.kspace - _fft(low)
+            correction = _inverse_fft(miss * samples.mask * torch.sigmoid(self.weight))
+            change = torch.cat([correction.real, correction.imag], dim=1)
+            return image + _resize(change, image.shape[-2:])
+
+
+def _to_complex(image: Tensor) -> Tensor:
+    return torch.complex(image[:, :1], image[:, 1:])
+
+
+def _fft(image: Tensor) -> Tensor:
+    shifted = torch.fft.ifftshift(image, dim=_PLANE)
+    return torch.fft.fftshift(torch.fft.fft2(shifted, norm="ortho"), dim=_PLANE)
+
+
+def _inverse_fft(kspace: Tensor) -> Tensor:
+    shifted = torch.fft.ifftshift(kspace, dim=_PLANE)
+    return torch.fft.fftshift(torch.fft.ifft2(shifted, norm="ortho"), dim=_PLANE)
+
+
+def _resize(image: Tensor, size: tuple[int, ...]) -> Tensor:
+    """Centred crop or zero-filling of k-space, field of view and intensities kept."""
+    if image.shape[-2:] == size:
+        return image
+    rows = _kernel(image.shape[-2], size[0]).to(image)
+    columns = _kernel(image.shape[-1], size[1]).to(image)
+    return rows @ image @ columns.T
+
+
+@functools.cache
+def _kernel(old: int, new: int) -> Tensor:
+    """Matrix (new, old) that resamples a periodic signal by cropping or zero-padding its band.
+
+    Sample m of the new lies at (m + 1/2) old/new - 1/2 of the old. Each entry sums the band's
+    cosines of that distance: a Dirichlet kernel. The Nyquist frequency of an even length belongs
+    half to each of its ends.
+    """
+    band = min(old, new)
+    frequency = torch.arange(band // 2 + 1, dtype=torch.float64)
+    gain = torch.full_like(frequency, 2 / old)
+    gain[0] /= 2
+    if band % 2 == 0:
+        gain[-1] /= 2
+    place = (torch.arange(new, dtype=torch.float64) + 0.5) * old / new - 0.5
+    distance = place[:, None] - torch.arange(old, dtype=torch.float64)
+    angle = 2 * math.pi / old * distance[..., None] * frequency
+    return (torch.cos(angle) * gain).sum(-1).float()

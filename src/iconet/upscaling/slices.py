@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iconet.errors import InputError
+from iconet.images.intensity import dark_level
 from iconet.upscaling.device import Compute
 
 if TYPE_CHECKING:
@@ -42,16 +43,6 @@ def robust_scale(volume: NDArray) -> float:
     rank = max(1, round(0.995 * bright.size)) - 1
     bright.partition(rank)
     return float(bright[rank])
-
-
-def dark_level(volume: NDArray) -> float:
-    """The value that stands for nothing: 0, or the 5th percentile of a signed volume if negative.
-
-    Networks know magnitudes, whose background is 0: a z-scored head or Hounsfield units come back
-    worse than interpolated unless their background is put there. A percentile, because a few voxels
-    of ringing below 0 must not lift the background of a magnitude image.
-    """
-    return min(0.0, float(np.percentile(volume, 5))) if volume.min() < 0 else 0.0
 
 
 def predict_stack(

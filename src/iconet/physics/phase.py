@@ -1,5 +1,7 @@
 """The smooth phase that coils, field and motion give every MR image."""
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 
@@ -34,6 +36,8 @@ def smooth_phase(
     return field if device is None else field.to(device)
 
 
+# Sizes repeat in training, and the terms take longer than all else a simulated acquisition does.
+@lru_cache(maxsize=8)
 def _smooth_terms(height: int, width: int) -> Tensor:
     """The terms (K, H, W), each within [-1, 1]: slopes, curvatures, one period or less per axis."""
     y = ((torch.arange(height) + 0.5) / height * 2 - 1)[:, None]

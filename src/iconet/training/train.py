@@ -154,7 +154,7 @@ def fit(
             rate = learning_rate(options.learning_rate, step, options.warm_up, done)
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            low, clean = sampler(step)
+            low, clean, _ = sampler(step)
             predicted = model(low, torch.ones_like(low[:, :, :1, :1]))
             loss = collaboration_loss(predicted, clean, **recipe.loss.model_dump())
             optimizer.zero_grad()

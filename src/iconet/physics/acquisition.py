@@ -1,0 +1,128 @@
+"""The joint task's acquisition: few voxels and few lines of k-space, both with noise."""
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from iconet.errors import InputError
+from iconet.physics.kspace import crop_kspace, fft2c, ifft2c
+from iconet.physics.noise import complex_noise
+from iconet.physics.phase import smooth_phase
+from iconet.physics.undersampling import cartesian_mask
+
+
+class Measured(NamedTuple):
+    """What an acquisition measured.
+
+    Attributes:
+        image: (B, 1, h, w) complex, the zero-filled reconstruction: ``ifft2c(kspace)``.
+        kspace: (B, 1, h, w) complex, `fft2c` of the noisy low-resolution image where it was
+            measured, 0 elsewhere.
+        mask: (B, 1, 1, w) bool, True for the lines that were measured.
+        phase: (B, 1, H, W) in radians, what the clean image was given at its full size.
+    """
+
+    image: Tensor
+    kspace: Tensor
+    mask: Tensor
+    phase: Tensor
+
+
+@dataclass(frozen=True)
+class Acquisition:
+    """Simulates low-resolution, accelerated, noisy scans of clean magnitude images.
+
+    Every image receives a smooth random phase, is reduced to the centre of its k-space and measured
+    along the lines of its own Cartesian mask, the last axis being the phase-encoding direction.
+    Noise is white, in what was measured only; the transform being orthonormal, its standard
+    deviation in k-space is that of a fully sampled low-resolution image.
+
+    Attributes:
+        acceleration: smallest and largest acceleration, uniform between; equal for a fixed one.
+        centre_fraction: share of the lines in the fully sampled centre.
+        mask: kind of mask, see `cartesian_mask`; "either" is one of both for each image.
+        noise_min: smallest noise level, as a share of `scale`.
+        noise_max: largest noise level; levels are uniform between.
+
+    Raises:
+        InputError: for settings that no acquisition can have.
+    """
+
+    acceleration: tuple[float, float] = (2.0, 6.0)
+    centre_fraction: float = 0.08
+    mask: Literal["random", "equispaced", "either"] = "either"
+    noise_min: float = 0.0
+    noise_max: float = 0.02
+
+    def __post_init__(self) -> None:
+        """Refuses settings that no acquisition can have."""
+        slow, fast = self.acceleration
+        if not 1 <= slow <= fast < float("inf"):
+            raise InputError(
+                f"no acceleration lies between {slow} and {fast}: choose 1 or more, "
+                "the smaller one first"
+            )
+        if not 0 <= self.centre_fraction <= 1 / fast:
+            raise InputError(
+                f"centre_fraction {self.centre_fraction} does not fit an acceleration of {fast}: "
+                f"choose 0 to {1 / fast:.3g}"
+            )
+        if self.mask not in ("random", "equispaced", "either"):
+            raise InputError(
+                f"no mask is called {self.mask!r}: choose random, equispaced or either"
+            )
+        if not 0 <= self.noise_min <= self.noise_max < float("inf"):
+            raise InputError(
+                f"noise between {self.noise_min} and {self.noise_max} of the scale cannot be: "
+                "choose 0 or more, noise_min at most noise_max"
+            )
+
+    def __call__(
+        self, clean: Tensor, factor: int, generator: torch.Generator, scale: Tensor
+    ) -> Measured:
+        """Acquires a batch; the same generator state gives the same result.
+
+        Args:
+            clean: (B, 1, H, W), float32 or float64, >= 0; `factor` divides H and W.
+            factor: how many times fewer voxels per axis.
+            generator: source of randomness; may live on another device than `clean`.
+            scale: (B, 1, 1, 1), the intensity that noise levels are relative to.
+
+        Raises:
+            InputError: where `factor` does not divide both sizes, or w = W / factor lines are too
+                few for the acceleration.
+        """
+        batch = len(clean)
+        # As many numbers for every image whatever its mask, so that images stay independent.
+        level, *choices = torch.rand(3, batch, generator=generator, device=generator.device)
+        seeds = torch.randint(2**32, (batch,), generator=generator, device=generator.device)
+        phase = smooth_phase(tuple(clean.shape), generator=generator, device=clean.device)
+        phase = phase.to(clean.dtype)
+
+        low = crop_kspace(torch.polar(clean, phase), factor)
+        sigma = self.noise_min + (self.noise_max - self.noise_min) * level.to(clean)
+        noise = complex_noise(low, scale * sigma.view(batch, 1, 1, 1), generator)
+        mask = torch.stack(
+            [
+                self._mask(low.shape[-1], *chosen)
+                for chosen in zip(*(c.tolist() for c in (*choices, seeds)), strict=True)
+            ]
+        )
+        mask = mask.view(batch, 1, 1, -1).to(clean.device)
+        # Selected, not multiplied: what was not measured is 0 and not -0 or something tiny.
+        kspace = torch.where(mask, fft2c(low) + noise, 0)
+        return Measured(ifft2c(kspace), kspace, mask, phase)
+
+    def _mask(self, lines: int, speed: float, kind: float, seed: int) -> Tensor:
+        """Mask (lines,) of one image, from numbers in [0, 1) and a seed of its own."""
+        slow, fast = self.acceleration
+        either: Literal["random", "equispaced"] = "random" if kind < 0.5 else "equispaced"
+        return cartesian_mask(
+            lines,
+            acceleration=slow + (fast - slow) * speed,
+            centre_fraction=self.centre_fraction,
+            kind=either if self.mask == "either" else self.mask,
+            generator=torch.Generator().manual_seed(seed),
+        )

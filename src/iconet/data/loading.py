@@ -1,0 +1,90 @@
+"""From the section ``data`` of a recipe to the volumes of a split."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from iconet.data.layouts import scans
+from iconet.data.splits import read_splits, read_table, write_table
+from iconet.data.volumes import Volume, load_volume
+from iconet.errors import InputError
+
+TABLE = "splits.csv"
+
+
+class Selection(Protocol):
+    """Which scans to use, as recipes say it; see `iconet.data.layouts.scans`."""
+
+    @property
+    def root(self) -> Path: ...  # noqa: D102
+    @property
+    def layout(self) -> str: ...  # noqa: D102
+    @property
+    def splits(self) -> str: ...  # noqa: D102
+    @property
+    def contrasts(self) -> list[str]: ...  # noqa: D102
+    @property
+    def pattern(self) -> str | None: ...  # noqa: D102
+
+
+def volumes_for(data: Selection, split: str, output: Path) -> tuple[list[Volume], list[str]]:
+    """Load the scans of a split. One that cannot be used is named and left out.
+
+    Args:
+        data: Where they are and which to take.
+        split: ``train``, ``validation`` or ``test``.
+        output: Folder that receives the table of scans where the data set has none, see
+            `table_of_scans`.
+
+    Returns:
+        The volumes, and why each of the others was left out.
+
+    Raises:
+        InputError: If the data set or its table cannot be used.
+    """
+    table = table_of_scans(data, output)
+    volumes, left_out = [], []
+    for row in read_splits(data.root, table, split):
+        if data.contrasts and row["contrast"] not in ("", *data.contrasts):
+            continue
+        name = f"{row['dataset']}/{row['subject']}/{row['contrast']}"
+        path = data.root / row["path"]
+        try:
+            volume = load_volume(path, row["sharp_plane"], name, row["dataset"], row["contrast"])
+            volumes.append(volume)
+        except InputError as error:
+            left_out.append(str(error))
+            print(f"left out: {error}", flush=True)
+    print(f"{split}: {len(volumes)} scans, {len(left_out)} left out", flush=True)
+    return volumes, left_out
+
+
+def table_of_scans(data: Selection, output: Path) -> Path:
+    """The table that says which subject is in which split.
+
+    It is the data set's own, ``data.splits``, where that exists. Otherwise the scans are found by
+    ``data.layout`` and their table is written to ``splits.csv`` in the output folder, for others to
+    use in place of it.
+
+    Returns:
+        Its absolute path.
+
+    Raises:
+        InputError: If there is none, none can be made, or the output folder has one of other scans.
+    """
+    own = (data.root / data.splits).absolute()
+    if data.layout == "table" or data.splits != TABLE or own.is_file():
+        return own
+    rows = scans(data.root, data.layout, data.contrasts, data.pattern)
+    table = (output / TABLE).absolute()
+    if not table.exists():
+        write_table(rows, table)
+        print(f"{table}: {len(rows)} scans found", flush=True)
+    elif read_table(table) != rows:
+        # It may have been edited by hand, and a run must not go on with other scans unnoticed.
+        raise InputError(
+            f"{table}: lists other scans than {data.root} has now; delete it, or keep it by "
+            f"data.splits={table}"
+        )
+    return table

@@ -1,0 +1,119 @@
+"""The table of scans: which subject is for training, validation and test."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from iconet.errors import InputError
+
+COLUMNS = ("dataset", "subject", "split", "path", "contrast", "sharp_plane")
+SITE = "site"  # a column more, of tables that we write: the hospital, where a layout tells
+
+
+def assign(subjects: Iterable[str], *, train: float, validation: float) -> dict[str, str]:
+    """The split of every subject, decided by a hash of its name.
+
+    Nothing else plays a part, so a subject that is added moves no other one (but in a handful of
+    subjects, where every split gets at least one as far as there are enough).
+
+    Args:
+        subjects: Names; repeated ones count once.
+        train: Share for training.
+        validation: Share for validation; the rest is for test.
+    """
+    ordered = sorted(set(subjects), key=_position)
+    positions = [_position(subject) for subject in ordered]
+    count, tests = len(ordered), int(train + validation < 1 and len(ordered) > 2)
+    first = sum(position < train for position in positions)
+    first = min(max(first, 1), max(1, count - 1 - tests))
+    second = sum(position < train + validation for position in positions)
+    second = min(max(second, first + 1), count - tests)
+    return {
+        subject: "train" if i < first else "validation" if i < second else "test"
+        for i, subject in enumerate(ordered)
+    }
+
+
+def _position(subject: str) -> float:
+    """A number in [0, 1) that only the name decides, the same on every machine."""
+    return int.from_bytes(hashlib.sha256(subject.encode()).digest()[:6]) / 2**48
+
+
+def read_splits(root: Path, splits: str | Path, split: str) -> list[dict[str, str]]:
+    """Rows of one split in a table of scans.
+
+    Args:
+        root: Folder that the table's paths are relative to.
+        splits: Name of the table in that folder, or its absolute path: a CSV with the columns
+            dataset, subject, split, path, contrast, sharp_plane.
+        split: ``train``, ``validation`` or ``test``.
+
+    Raises:
+        InputError: If the table is missing or unreadable, lacks something, has no such split or a
+            subject in two.
+    """
+    table = root / splits
+    rows = read_table(table)
+    missing = sorted(set(COLUMNS) - set(rows[0] if rows else ()))
+    if missing:
+        raise InputError(f"{table}: the table lacks {', '.join(missing)}; add the column(s)")
+    for number, row in enumerate(rows, start=1):
+        if any(row[column] is None for column in COLUMNS):
+            raise InputError(f"{table}: scan {number} lacks values at its end; complete its row")
+    splits_of: dict[tuple[str, str], str] = {}
+    for row in rows:
+        if splits_of.setdefault((row["dataset"], row["subject"]), row["split"]) != row["split"]:
+            raise InputError(
+                f"{table}: subject '{row['subject']}' of '{row['dataset']}' is in two splits; "
+                "keep all scans of a person in one"
+            )
+    chosen = [row for row in rows if row["split"] == split]
+    if not chosen:
+        raise InputError(f"{table}: no scan has split '{split}'; mark some")
+    return chosen
+
+
+def read_table(table: Path) -> list[dict[str, str]]:
+    """All rows of a CSV table.
+
+    Raises:
+        InputError: If it is missing or is not a CSV table.
+    """
+    if not table.is_file():
+        raise InputError(f"{table}: no such table of scans; set data.root to its folder")
+    try:
+        # With or without the mark that spreadsheets put first.
+        with table.open(newline="", encoding="utf-8-sig") as file:
+            return list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{table}: not a readable CSV table ({error}); save it again") from None
+
+
+def write_table(rows: list[dict[str, str]], table: Path) -> None:
+    """Write a table that `read_splits` reads; complete, or as it was before.
+
+    Raises:
+        InputError: If the folder cannot be written to.
+    """
+    text = io.StringIO()
+    writer = csv.DictWriter(text, [*COLUMNS, SITE], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    # A name of its own: the processes of one training on several GPUs all write the same table.
+    partial = table.with_name(f".{table.name}.{os.getpid()}.partial")
+    try:
+        table.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            partial.write_text(text.getvalue(), encoding="utf-8")
+            os.replace(partial, table)
+        finally:
+            partial.unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"{table}: cannot be written ({error.strerror}); make room or choose another folder"
+        ) from None

@@ -91,7 +91,8 @@ class Sampler:
             generator = _generator(self.seed, step, item)
             image = _draw(self.volumes, self.probabilities, generator).to(self.device)
             pyramid = self._pyramid(image, generator)
-            cut += [self._cut(pyramid, generator) for _ in range(PATCHES_PER_SLICE)]
+            anatomy = _anatomy(pyramid[1])
+            cut += [self._cut(pyramid, anatomy, generator) for _ in range(PATCHES_PER_SLICE)]
         low, *clean = (torch.cat(size) for size in zip(*cut, strict=True))
         return Batch(low, clean, None)
 
@@ -102,10 +103,12 @@ class Sampler:
         degraded = self.mix(image, self.scale, generator, jitter.to(image))
         return [degraded, *(size.abs() for size in _sizes(image, self.scale))]
 
-    def _cut(self, pyramid: list[Tensor], generator: torch.Generator) -> list[Tensor]:
+    def _cut(
+        self, pyramid: list[Tensor], anatomy: Tensor, generator: torch.Generator
+    ) -> list[Tensor]:
         """The same random window of every size, around anatomy, randomly flipped and turned."""
         coarse, side = pyramid[0], self.patch // self.scale
-        top, left = _corner(pyramid[1], side, generator)
+        top, left = _corner(anatomy, coarse, side, generator)
         ratios = [image.shape[-1] // coarse.shape[-1] for image in pyramid]
         windows = [
             image[..., top * r : (top + side) * r, left * r : (left + side) * r]
@@ -191,7 +194,8 @@ class JointSampler:
         rows, columns = (max(0, self.patch - length) for length in image.shape[2:])
         around = (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2)
         image = F.pad(image, around)
-        top, left = _corner(image, self.patch, generator)
+        anatomy = 4 * _anatomy(image[..., ::4, ::4])  # fine enough for a centre, and quick
+        top, left = _corner(anatomy, image, self.patch, generator)
         return image[..., top : top + self.patch, left : left + self.patch]
 
 
@@ -256,9 +260,15 @@ def _sizes(image: Tensor, scale: int) -> list[Tensor]:
     return sizes
 
 
-def _corner(image: Tensor, side: int, generator: torch.Generator) -> tuple[int, int]:
+def _anatomy(image: Tensor) -> Tensor:
+    """Rows and columns (N, 2) of the pixels of an image (1, 1, H, W) that show some."""
+    return (image[0, 0] > 0.1).nonzero()
+
+
+def _corner(
+    anatomy: Tensor, image: Tensor, side: int, generator: torch.Generator
+) -> tuple[int, int]:
     """Top left of a random window around anatomy, and within the image (1, 1, H, W)."""
-    anatomy = (image[0, 0] > 0.1).nonzero()
     pick = int(torch.randint(max(1, len(anatomy)), (), generator=generator))
     centre = anatomy[pick].tolist() if len(anatomy) else [0, 0]
     top, left = (

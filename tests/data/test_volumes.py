@@ -1,4 +1,4 @@
-"""Scans as training slices, and the table that names them."""
+"""Scans as training slices."""
 
 from pathlib import Path
 
@@ -7,10 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from iconet.data import load_volume, read_splits
+from iconet.data import load_volume
 from iconet.errors import InputError
-
-HEADER = "dataset,subject,split,path,contrast,sharp_plane\n"
 
 
 def disc(shape: tuple[int, int, int], empty: int, brightness: float) -> np.ndarray:
@@ -88,46 +86,4 @@ def test_scans_that_cannot_be_used_are_refused_in_one_line(
     path = saved(array, tmp_path / "scan.nii")
     with pytest.raises(InputError, match=reason) as error:
         load_volume(path, plane)
-    assert "\n" not in str(error.value)
-
-
-def test_rows_of_one_split_are_read(tmp_path: Path) -> None:
-    rows = "d,1,train,a ü.nii,T1w,axial\nd,2,test,b.nii,T1w,axial\nd,3,train,c.nii,T2w,auto\n"
-    (tmp_path / "splits.csv").write_text(HEADER + rows, encoding="utf-8")
-    found = read_splits(tmp_path, "splits.csv", "train")
-    assert [(row["subject"], row["path"]) for row in found] == [("1", "a ü.nii"), ("3", "c.nii")]
-
-
-def test_the_mark_that_spreadsheets_put_first_is_no_part_of_a_column(tmp_path: Path) -> None:
-    table = HEADER + "d,1,train,a.nii,T1w,axial\n"
-    (tmp_path / "splits.csv").write_text(table, encoding="utf-8-sig")
-    assert read_splits(tmp_path, "splits.csv", "train")[0]["dataset"] == "d"
-
-
-@pytest.mark.parametrize(
-    ("content", "reason"),
-    [
-        (None, "no such table of scans; set data.root"),
-        (b"", "lacks contrast, dataset, path, sharp_plane, split, subject"),
-        (HEADER.encode(), "lacks"),
-        (b"dataset,subject,path\nd,1,a.nii\n", "lacks contrast, sharp_plane, split"),
-        (HEADER.encode() + b"d,1,test,a.nii,T1w,axial\n", "no scan has split 'train'"),
-        (HEADER.encode() + b"d,1,train,a.nii\n", "scan 1 lacks values"),
-        (
-            HEADER.encode() + b"d,1,train,a.nii,T1w,axial\nd,1,test,b.nii,T2w,axial\n",
-            "subject '1' of 'd' is in two splits",
-        ),
-        (HEADER.encode() + b"\xff\xfe\n", "not a readable CSV table"),
-    ],
-    ids=["missing", "empty", "header alone", "columns", "split", "short row", "leak", "binary"],
-)
-def test_tables_that_cannot_be_used_are_refused_in_one_line(
-    tmp_path: Path, content: bytes | None, reason: str
-) -> None:
-    table = tmp_path / "splits.csv"
-    if content is not None:
-        table.write_bytes(content)
-    with pytest.raises(InputError, match=reason) as error:
-        read_splits(tmp_path, "splits.csv", "train")
-    assert str(error.value).startswith(f"{table}: ")
     assert "\n" not in str(error.value)

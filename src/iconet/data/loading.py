@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Protocol
 
 from iconet.data.layouts import scans
+from iconet.data.prepared import keep, mapped, prepared_file
 from iconet.data.splits import read_splits, read_table, write_table
 from iconet.data.volumes import Volume, load_volume
 from iconet.errors import InputError
 
 TABLE = "splits.csv"
+REPORT_EVERY = 100  # scans
 
 
 class Selection(Protocol):
@@ -35,7 +37,7 @@ def volumes_for(data: Selection, split: str, output: Path) -> tuple[list[Volume]
         data: Where they are and which to take.
         split: ``train``, ``validation`` or ``test``.
         output: Folder that receives the table of scans where the data set has none, see
-            `table_of_scans`.
+            `table_of_scans`, and, but for a layout ``table``, the prepared slices.
 
     Returns:
         The volumes, and why each of the others was left out.
@@ -45,17 +47,30 @@ def volumes_for(data: Selection, split: str, output: Path) -> tuple[list[Volume]
     """
     table = table_of_scans(data, output)
     volumes, left_out = [], []
-    for row in read_splits(data.root, table, split):
-        if data.contrasts and row["contrast"] not in ("", *data.contrasts):
-            continue
+    wanted = ("", *data.contrasts)
+    rows = [
+        row
+        for row in read_splits(data.root, table, split)
+        if not data.contrasts or row["contrast"] in wanted
+    ]
+    for number, row in enumerate(rows):
+        if number and number % REPORT_EVERY == 0:
+            print(f"{split}: {number} of {len(rows)} scans", flush=True)
         name = f"{row['dataset']}/{row['subject']}/{row['contrast']}"
-        path = data.root / row["path"]
-        try:
-            volume = load_volume(path, row["sharp_plane"], name, row["dataset"], row["contrast"])
-            volumes.append(volume)
-        except InputError as error:
-            left_out.append(str(error))
-            print(f"left out: {error}", flush=True)
+        path, plane, contrast = data.root / row["path"], row["sharp_plane"], row["contrast"]
+        file = prepared_file(output / "slices", path, plane, contrast)
+        if not file.exists():
+            try:
+                volume = load_volume(path, plane, name, row["dataset"], contrast)
+            except InputError as error:
+                left_out.append(str(error))
+                print(f"left out: {error}", flush=True)
+                continue
+            if data.layout == "table":  # a choice of one's own, which fits into memory
+                volumes.append(volume)
+                continue
+            keep(volume.slices, file)
+        volumes.append(Volume(name, row["dataset"], mapped(file)))
     print(f"{split}: {len(volumes)} scans, {len(left_out)} left out", flush=True)
     return volumes, left_out
 

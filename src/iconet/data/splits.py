@@ -41,7 +41,7 @@ def assign(subjects: Iterable[str], *, train: float, validation: float) -> dict[
 
 def _position(subject: str) -> float:
     """A number in [0, 1) that only the name decides, the same on every machine."""
-    return int.from_bytes(hashlib.sha256(subject.encode()).digest()[:6]) / 2**48
+    return int.from_bytes(hashlib.sha256(os.fsencode(subject)).digest()[:6]) / 2**48
 
 
 def read_splits(root: Path, splits: str | Path, split: str) -> list[dict[str, str]]:
@@ -113,6 +113,9 @@ def write_table(rows: list[dict[str, str]], table: Path) -> None:
             os.replace(partial, table)
         finally:
             partial.unlink(missing_ok=True)
+    except UnicodeEncodeError as error:
+        name = ascii(error.object[max(0, error.start - 20) : error.end])
+        raise InputError(f"{table}: a file's name ({name}) is not UTF-8; rename it") from None
     except OSError as error:
         raise InputError(
             f"{table}: cannot be written ({error.strerror}); make room or choose another folder"

@@ -1,0 +1,64 @@
+"""Slices prepared once, kept on disk and mapped into memory.
+
+Published data sets are larger than memory (IXI makes 20 GB of slices, HECKTOR's CT 50 GB) and take
+an hour to prepare, which a run that goes on must not repeat.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from iconet.errors import InputError
+
+VERSION = 1  # another one makes everything anew, after a change of how scans are prepared
+
+
+def prepared_file(folder: Path, path: Path, *how: str) -> Path:
+    """Where the slices of a scan are kept: another place when the scan or ``how`` changes."""
+    try:
+        state = path.stat()
+        key = (path.absolute(), state.st_size, state.st_mtime_ns, *how)
+    except OSError:  # to be named by who reads it
+        key = (path.absolute(), *how)
+    return folder / f"{hashlib.sha256(repr((VERSION, *key)).encode()).hexdigest()[:32]}.npy"
+
+
+def keep(slices: Tensor, file: Path) -> None:
+    """Write slices so that the file is complete or not there.
+
+    Raises:
+        InputError: If the folder cannot be written to, or the disk is full.
+    """
+    partial = file.with_name(f".{file.name}.{os.getpid()}.partial")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with partial.open("wb") as opened:
+                np.save(opened, slices.numpy())
+            os.replace(partial, file)
+        finally:
+            partial.unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"{file.parent}: cannot be written ({error.strerror}); make room for the prepared "
+            "slices, or choose another output folder"
+        ) from None
+
+
+def mapped(file: Path) -> Tensor:
+    """Slices that `keep` wrote; what is not looked at takes no memory.
+
+    Raises:
+        InputError: If the file was damaged since.
+    """
+    try:
+        # Copy on write: torch wants memory that could be written to.
+        return torch.from_numpy(np.load(file, mmap_mode="c"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{file}: damaged ({error}); delete it") from None

@@ -1,262 +1,381 @@
-"""`iconet benchmark`: every method on every test volume, per subject, resumable, as a table."""
+"""`iconet benchmark`: a queue that trains networks under equal terms and measures every method.
+
+Several workers may run the same command at the same time, and each may be stopped at any time:
+what is finished is on disk and recognised, and what was begun is gone on with.
+"""
 
 from __future__ import annotations
 
-import os
-import platform
-import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
+from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from iconet.errors import InputError
 from iconet.evaluation import interpolation
-from iconet.evaluation.metrics import CONVENTION, evaluate
-from iconet.evaluation.recipe import BenchmarkRecipe, read_recipe
-from iconet.evaluation.results import CONVENTION_ID, Key, Row, append_row, read_rows, write_rows
-from iconet.evaluation.table import markdown_tables
+from iconet.evaluation.budget import Budget
+from iconet.evaluation.degradations import Lowered, lower
+from iconet.evaluation.metrics import evaluate
+from iconet.evaluation.predict import predict
+from iconet.evaluation.recipe import BenchmarkRecipe, Condition, Network
+from iconet.evaluation.results import Key, Row, append_row, convention_id, read_rows
+from iconet.evaluation.runs import Finished, Run, Volumes, alone, plan_run
+from iconet.recipe import read_recipe
+from iconet.upscaling.device import Compute, choose_compute
+
+if TYPE_CHECKING:
+    from torch import nn
+
+WAIT = 5.0  # seconds between looks at what other workers are doing
 
 
 @dataclass(frozen=True)
-class Method:
-    """Something that enlarges a stack ``(S, H, W)``; ``scale`` None: by any factor."""
-
-    name: str
-    weights: str
-    compute: str
-    scale: int | None
-    enlarge: Callable[[NDArray, int], NDArray]
-
-
-@dataclass(frozen=True)
-class Volume:
-    """One line of the splits file."""
+class Test:
+    """A test scan: its row in the table of scans, and its slices ``(S, H, W)``."""
 
     dataset: str
     subject: str
     path: str
     contrast: str
-    sharp_plane: str
+    plane: str
+    stack: NDArray[np.float32]
 
 
-def run(recipe_path: Path | str, overrides: list[str] | None = None) -> str:
+@dataclass(frozen=True)
+class Method:
+    """Something that enlarges degraded scans by the factor of a condition."""
+
+    name: str
+    seed: str
+    weights: str
+    compute: str
+    enlarge: Callable[[Lowered, Condition], NDArray[np.float32]]
+
+
+def run(
+    recipe_path: Path | str, overrides: list[str] | None = None, *, max_time: str | None = None
+) -> str:
     """Run a benchmark recipe, going on where an earlier run stopped.
 
-    Writes into the recipe's output folder: ``results.csv``, to which every measurement is added as
-    soon as it is made, and at the end ``benchmark.md``, the tables, and ``benchmark.csv``, the rows
-    that they were made of. What has a row is never measured again, unless the truth, the weights,
-    the device or precision of a model, or the metrics' convention have changed since.
+    Writes into the recipe's output folder: ``runs/``, a folder a training run; ``step-times.csv``
+    and ``costs.csv``, what the networks cost; ``results.csv``, to which every measurement is added
+    as soon as it is made; and at the end ``benchmark.md`` with its ``figures/``, and
+    ``benchmark.csv``, the rows that they were made of. What has final weights is not trained again
+    and what has a row is not measured again, unless the recipe of the run, the truth, the weights,
+    the device or precision of a model, or the conventions have changed since.
 
     Args:
         recipe_path: YAML file, see `iconet.evaluation.recipe.BenchmarkRecipe`.
         overrides: ``key=value`` strings that replace values of the recipe.
+        max_time: Duration such as ``40m`` after which no new work is begun.
 
     Returns:
         The Markdown text, which is also printed.
 
     Raises:
         InputError: A wrong recipe, a missing scan, an unknown model, an unwritable output.
+        KeyboardInterrupt: After Ctrl-C; nothing is lost.
     """
+    from iconet.evaluation.report import report
+    from iconet.training.schedule import seconds
+
     overrides = list(overrides or [])
-    recipe = read_recipe(Path(recipe_path), overrides)
-    volumes = _volumes(recipe)
-    methods = [_method(name, recipe) for name in recipe.methods]
-    results = recipe.output / "results.csv"
-    try:
-        recipe.output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot make the folder {recipe.output}: {error.strerror}") from error
-
-    rows = {row.key: row for row in read_rows(results)}
-    wanted: dict[Key, Row] = {}
-    for index, volume in enumerate(volumes):
-        truth = _truth(volume, recipe)
-        plan: dict[Key, tuple[int, Method]] = {
-            _key(volume, truth, scale, method, recipe): (scale, method)
-            for scale in recipe.scales
-            for method in methods
-            if method.scale in (None, scale)
-        }
-        missing = {key: work for key, work in plan.items() if key not in rows}
-        for row in _measure(volume, truth, missing):
-            append_row(results, row)
-            rows[row.key] = row
-            print(
-                f"[{index + 1}/{len(volumes)}] {row.path} {row.scale}x {row.method}: "
-                f"foreground PSNR {row.psnr_foreground:.2f} dB, SSIM {row.ssim_foreground:.4f}, "
-                f"{row.ms_per_slice:.1f} ms a slice",
-                file=sys.stderr,
-                flush=True,
-            )
-        wanted |= {key: rows[key] for key in plan}
-
-    text = _report(list(wanted.values()), recipe_path, overrides, recipe)
-    table = recipe.output / "benchmark.md"
-    try:
-        table.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"cannot write {table}: {error.strerror}") from error
-    write_rows(table.with_suffix(".csv"), list(wanted.values()))
+    recipe = read_recipe(Path(recipe_path), overrides, BenchmarkRecipe)
+    deadline = time.monotonic() + seconds(max_time) if max_time else float("inf")
+    queue = Queue(recipe)
+    queue.work(deadline)
+    text = report(queue, Path(recipe_path), overrides, max_time)
     print(text)
     return text
 
 
-def _volumes(recipe: BenchmarkRecipe) -> list[Volume]:
-    from iconet.data.volumes import read_splits
+class Queue:
+    """All that a recipe asks for, and what of it is done.
 
-    lines = read_splits(recipe.data.root, recipe.data.splits, recipe.split)
-    chosen = []
-    for dataset in recipe.datasets:
-        found = [line for line in lines if line["dataset"] == dataset]
-        if not found:
-            raise InputError(
-                f"{recipe.data.root / recipe.data.splits} has no '{recipe.split}' volume of "
-                f"the data set '{dataset}': leave it out of datasets"
+    Args:
+        recipe: Of the benchmark.
+
+    Raises:
+        InputError: If a part of the recipe cannot be carried out; nothing is written then.
+    """
+
+    def __init__(self, recipe: BenchmarkRecipe) -> None:
+        self.recipe = recipe
+        self.compute = choose_compute(recipe.device, recipe.precision)
+        self.models = {c.name: [_model(name, c) for name in c.models] for c in recipe.conditions}
+        for condition in recipe.conditions:
+            for network in recipe.networks:
+                if recipe.takes_part(network, condition):
+                    plan_run(recipe, condition, network, 1, steps=1, learning_rate=1.0)
+        self.tests = list(_tests(recipe))
+        try:
+            recipe.output.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"cannot make the folder {recipe.output}: {error.strerror}") from error
+        self.results = recipe.output / "results.csv"
+        self.rows()  # refuses a table of another version
+        self.volumes = Volumes(recipe.output)
+        self.budget = Budget(recipe, self.compute)
+
+    @property
+    def focus(self) -> str | None:
+        """The network that the others are compared with."""
+        networks = self.recipe.networks
+        return self.recipe.focus or (networks[0].name if networks else None)
+
+    def entries(self) -> Iterator[tuple[Condition, Network, int]]:
+        """Training runs, the most informative first: every network once before any twice."""
+        rounds = max((len(network.seeds) for network in self.recipe.networks), default=0)
+        for number in range(rounds):
+            for condition in self.recipe.conditions:
+                for network in self.recipe.networks:
+                    if number < len(network.seeds) and self.recipe.takes_part(network, condition):
+                        yield condition, network, network.seeds[number]
+
+    def work(self, deadline: float) -> None:
+        """Do what is left, until it is done or no new work may begin."""
+        self.budget.measure(self.models)
+        for condition in self.recipe.conditions:
+            for method in self._untrained(condition):
+                with alone(
+                    self.recipe.output, f"{condition.name}_{_file_name(method.name)}"
+                ) as free:
+                    if free and time.monotonic() < deadline:
+                        self._measure(method, condition)
+        waiting = list(self.entries())
+        while waiting and time.monotonic() < deadline:
+            left = [entry for entry in waiting if not self._advance(*entry, deadline)]
+            if len(left) == len(waiting) and time.monotonic() < deadline:
+                time.sleep(WAIT)  # others hold all that is left
+            waiting = left
+
+    def run_for(self, condition: Condition, network: Network, seed: int) -> Run | None:
+        """The run of an entry; None while its learning rate is not chosen."""
+        steps = self.budget.steps(condition, network)
+        rates = self.recipe.learning_rates
+        scores = {}
+        for trial in self._trials(condition, network, steps) if len(rates) > 1 else ():
+            if trial.finished is None:
+                return None
+            scores[trial.recipe.optimisation.learning_rate] = trial.finished.validation
+        rate = max(scores, key=lambda rate: scores[rate]) if scores else rates[0]
+        return plan_run(self.recipe, condition, network, seed, steps=steps, learning_rate=rate)
+
+    def methods(self, condition: Condition) -> Iterator[Method]:
+        """Every method of a condition that can be measured by now."""
+        yield from self._untrained(condition)
+        for entry in self.entries():
+            if entry[0] == condition and (run := self.run_for(*entry)) and (done := run.finished):
+                yield self._trained(run, done)
+
+    def rows(self) -> dict[Key, Row]:
+        """What has been measured."""
+        with alone(self.recipe.output, "results", wait=True):
+            return {row.key: row for row in read_rows(self.results, Row)}
+
+    def wanted(self) -> list[Row]:
+        """The measured rows of what the recipe asks for, in its order."""
+        rows = self.rows()
+        keys = [
+            self._key(method, condition, way, test)
+            for condition in self.recipe.conditions
+            for methods in [list(self.methods(condition))]
+            for way in condition.test
+            for test in self.tests
+            for method in methods
+        ]
+        return [rows[key] for key in keys if key in rows]
+
+    def _advance(self, condition: Condition, network: Network, seed: int, deadline: float) -> bool:
+        """Train and measure an entry; False where another worker is at it, or time is over."""
+        if self.run_for(condition, network, seed) is None:
+            for trial in self._trials(condition, network, self.budget.steps(condition, network)):
+                self._train(trial, deadline)
+        run = self.run_for(condition, network, seed)
+        if run is None:
+            return False
+        finished = self._train(run, deadline)
+        if finished is None or time.monotonic() >= deadline:
+            return False
+        with alone(self.recipe.output, run.folder.name) as free:
+            if free:
+                self._measure(self._trained(run, finished), condition)
+        return free
+
+    def _train(self, run: Run, deadline: float) -> Finished | None:
+        if run.finished is None and time.monotonic() < deadline:
+            with alone(self.recipe.output, run.folder.name) as free:
+                if free and run.finished is None:
+                    _say(f"training {run.folder.name}, {run.recipe.optimisation.steps} steps")
+                    run.train(self.volumes, device=self.recipe.device)
+        return run.finished
+
+    def _trials(self, condition: Condition, network: Network, steps: int) -> list[Run]:
+        """The short runs that the learning rate is chosen by."""
+        return [
+            plan_run(
+                self.recipe,
+                condition,
+                network,
+                network.seeds[0],
+                steps=max(1, round(self.recipe.tuning * steps)),
+                learning_rate=rate,
+                tuning=True,
             )
-        names = Volume.__dataclass_fields__
-        chosen += [Volume(**{name: line[name] for name in names}) for line in found]
-    return chosen
+            for rate in self.recipe.learning_rates
+        ]
 
+    def _untrained(self, condition: Condition) -> Iterator[Method]:
+        for name in self.recipe.interpolations:
+            yield Method(name, "", "", "", _interpolated(name))
+        for name, model in self.models[condition.name]:
+            enlarge = _predicted(partial(_itself, model), self.compute)
+            yield Method(name, "", str(model.sha256), str(self.compute), enlarge)
 
-def _method(name: str, recipe: BenchmarkRecipe) -> Method:
-    if name in interpolation.METHODS:
-        return Method(name, "", "", None, interpolation.METHODS[name])
-
-    from iconet import zoo
-    from iconet.upscaling.device import choose_compute
-    from iconet.upscaling.slices import predict_stack
-
-    compute = choose_compute(recipe.device, recipe.precision)
-    model = zoo.load(name, device=str(compute.device))
-    # The intensity scale is left to predict_stack, so this is what users of `iconet upscale` get.
-    return Method(
-        name=name,
-        weights=str(model.sha256),
-        compute=str(compute),
-        scale=model.scale,
-        enlarge=lambda stack, factor: predict_stack(model, stack, compute=compute),
-    )
-
-
-def _truth(volume: Volume, recipe: BenchmarkRecipe) -> NDArray[np.float32]:
-    from iconet.data.truth import truth_stack
-    from iconet.images.reading import read
-
-    return truth_stack(read(recipe.data.root / volume.path), volume.sharp_plane)
-
-
-def _fingerprint(truth: NDArray[np.float32]) -> str:
-    # Four digits: what machines add up in another order is still the same truth.
-    return f"{' x '.join(map(str, truth.shape))}, mean {truth.mean(dtype=np.float64):.4g}"
-
-
-def _key(
-    volume: Volume,
-    truth: NDArray[np.float32],
-    scale: int,
-    method: Method,
-    recipe: BenchmarkRecipe,
-) -> Key:
-    return Key(
-        dataset=volume.dataset,
-        subject=volume.subject,
-        path=volume.path,
-        scale=scale,
-        degradation=recipe.degradation,
-        method=method.name,
-        weights=method.weights,
-        compute=method.compute,
-        truth=_fingerprint(truth),
-        convention=CONVENTION_ID,
-    )
-
-
-def _measure(
-    volume: Volume,
-    truth: NDArray[np.float32],
-    work: dict[Key, tuple[int, Method]],
-) -> Iterator[Row]:
-    """Measure the methods at their scales on one volume, which is reduced only once a scale."""
-    import torch
-
-    from iconet.physics.kspace import crop_kspace
-
-    small = {
-        scale: crop_kspace(torch.from_numpy(truth), scale).abs().numpy()
-        for scale in {scale for scale, _ in work.values()}
-    }
-    for key, (scale, method) in work.items():
-        start = time.perf_counter()
-        prediction = method.enlarge(small[scale], scale)
-        seconds = time.perf_counter() - start
-        measured = asdict(evaluate(prediction, truth))
-        yield Row(
-            **key._asdict(),
-            contrast=volume.contrast,
-            slices=len(truth),
-            ms_per_slice=round(1000 * seconds / len(truth), 3),
-            **{name: round(value, 6) for name, value in measured.items()},
+    def _trained(self, run: Run, finished: Finished) -> Method:
+        return Method(
+            run.network.name,
+            str(run.seed),
+            finished.sha256,
+            str(self.compute),
+            _predicted(cache(partial(_loaded, finished.weights)), self.compute),
         )
 
+    def _key(self, method: Method, condition: Condition, way: str, test: Test) -> Key:
+        # Four digits: what machines add up in another order is still the same truth.
+        shape = " x ".join(map(str, test.stack.shape))
+        mean = f"{test.stack.mean(dtype=np.float64):.4g}"
+        return Key(
+            condition=condition.name,
+            scale=condition.scale,
+            degradation=way,
+            method=method.name,
+            seed=method.seed,
+            weights=method.weights,
+            compute=method.compute,
+            dataset=test.dataset,
+            subject=test.subject,
+            path=test.path,
+            truth=f"{shape}, mean {mean}, every {self.recipe.every}",
+            convention=convention_id(way),
+        )
 
-def _report(
-    rows: list[Row], recipe_path: Path | str, overrides: list[str], recipe: BenchmarkRecipe
-) -> str:
-    command = shlex.join(["iconet", "benchmark", str(recipe_path), *overrides])
-    weights = {row.method: row for row in rows if row.weights}
-    lines = [
-        "# Benchmark",
-        "",
-        f"`{command}`, {datetime.now(UTC):%Y-%m-%d}.",
-        "",
-        f"Split '{recipe.split}'. Low-resolution scans: centred k-space crop of every slice, "
-        "magnitude. Truth: the slice at the matrix it was acquired with. Numbers of every volume: "
-        "`benchmark.csv`.",
-        "",
-        CONVENTION,
-        "",
-        "Means are over subjects; fg: inside the foreground; ms/slice: median over volumes, on a "
-        "machine that may have been busy. bicubic is cubic convolution, which most software calls "
-        "cubic; cubic-b-spline is prefiltered. Gains: differences of the foreground PSNR in dB, "
-        "mean with its 95 % bootstrap interval over subjects; p: paired Wilcoxon test. Higher than "
-        "all interpolations: on how many of the subjects a model's value is above that of every "
-        "interpolation in the table.",
-        "",
-        markdown_tables(rows),
-        "",
-        *[
-            f"- {name}: {row.compute}, weights SHA-256 `{row.weights}`"
-            for name, row in sorted(weights.items())
-        ],
-        f"- {_hardware()}",
-        f"- {_versions()}",
-        "",
-    ]
-    return "\n".join(lines)
+    def _measure(self, method: Method, condition: Condition) -> None:
+        """Add the rows that a method lacks under a condition."""
+        done = self.rows()
+        for way in condition.test:
+            for number, test in enumerate(self.tests):
+                key = self._key(method, condition, way, test)
+                if key in done:
+                    continue
+                low = lower(
+                    test.stack, way, condition.scale, every=self.recipe.every, name=test.path
+                )
+                if low is None:
+                    continue
+                prediction = method.enlarge(low, condition)
+                measured = evaluate(prediction, low.truth)
+                row = Row(
+                    **vars(key),
+                    contrast=test.contrast,
+                    slices=len(low.truth),
+                    **{name: round(value, 6) for name, value in vars(measured).items()},
+                )
+                with alone(self.recipe.output, "results", wait=True):
+                    append_row(self.results, row)
+                if number == 0:
+                    self._keep_example(method, condition, way, prediction)
+                _say(
+                    f"{condition.name}, {way}: {method.name} {method.seed} on {test.path}: "
+                    f"foreground PSNR {row.psnr_foreground:.2f} dB, SSIM {row.ssim_foreground:.4f}"
+                )
+
+    def example(self, method: Method, condition: Condition, way: str) -> Path:
+        """Where the middle slice of a method's first prediction is kept, for the figures."""
+        name = f"{condition.name}_{way}_{_file_name(method.name)}_{method.weights[:8]}.npy"
+        return self.recipe.output / "examples" / name
+
+    def _keep_example(
+        self, method: Method, condition: Condition, way: str, prediction: NDArray[np.float32]
+    ) -> None:
+        path = self.example(method, condition, way)
+        path.parent.mkdir(exist_ok=True)
+        np.save(path, prediction[len(prediction) // 2])
 
 
-def _hardware() -> str:
-    import torch
+def _tests(recipe: BenchmarkRecipe) -> Iterator[Test]:
+    from iconet.data.loading import table_of_scans
+    from iconet.data.splits import read_splits
+    from iconet.data.truth import read_truth
 
-    processor = platform.processor() or platform.machine()
-    information = Path("/proc/cpuinfo")
-    if information.exists():
-        names = [s for s in information.read_text().splitlines() if s.startswith("model name")]
-        processor = names[0].partition(":")[2].strip() if names else processor
-    text = f"{processor}, {os.cpu_count()} cores, {torch.get_num_threads()} threads"
-    if torch.cuda.is_available():
-        text += f", {torch.cuda.get_device_name()}"
-    return text
+    data = recipe.data
+    table = table_of_scans(data, recipe.output)
+    lines = read_splits(data.root, table, recipe.split)
+    for dataset in recipe.datasets:
+        found = [
+            line
+            for line in lines
+            if line["dataset"] == dataset
+            and line["contrast"] in (data.contrasts or [line["contrast"]])
+        ]
+        if not found:
+            raise InputError(
+                f"{table} has no '{recipe.split}' volume of the data set '{dataset}': leave it out "
+                "of datasets"
+            )
+        for line in found:
+            path, plane, contrast = line["path"], line["sharp_plane"], line["contrast"]
+            stack = read_truth(data.root / path, plane, contrast)
+            yield Test(dataset, line["subject"], path, contrast, plane, stack)
 
 
-def _versions() -> str:
-    packages = ("iconet", "torch", "numpy", "scipy", "nibabel", "pillow")
-    listed = ", ".join(f"{name} {version(name)}" for name in packages)
-    return f"Python {platform.python_version()}, {listed}"
+def _model(name: str, condition: Condition) -> tuple[str, nn.Module]:
+    from iconet.training.architecture import load_trained
+
+    model = load_trained(name)
+    if (model.scale, model.channels) != (condition.scale, 2 if condition.known_samples else 1):
+        raise InputError(
+            f"conditions.{condition.name}.models: {name} is for another scale or number of "
+            "channels; leave it out"
+        )
+    return name, model
+
+
+def _interpolated(name: str) -> Callable[[Lowered, Condition], NDArray[np.float32]]:
+    def enlarge(low: Lowered, condition: Condition) -> NDArray[np.float32]:
+        return interpolation.METHODS[name](low.magnitude[:, 0].numpy(), condition.scale)
+
+    return enlarge
+
+
+def _predicted(
+    network: Callable[[], nn.Module], compute: Compute
+) -> Callable[[Lowered, Condition], NDArray[np.float32]]:
+    def enlarge(low: Lowered, condition: Condition) -> NDArray[np.float32]:
+        return predict(network(), low, known_samples=condition.known_samples, compute=compute)
+
+    return enlarge
+
+
+def _itself(model: nn.Module) -> nn.Module:
+    return model
+
+
+def _loaded(weights: Path) -> nn.Module:
+    from iconet.training.architecture import load_trained
+
+    return load_trained(weights)
+
+
+def _file_name(name: str) -> str:
+    return Path(name).name.replace(" ", "-")
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

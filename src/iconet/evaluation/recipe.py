@@ -1,106 +1,142 @@
-"""What a benchmark recipe may say."""
+"""The schema of a benchmark recipe: which networks are trained how, and what they are tested on."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, field_validator, model_validator
 
-from iconet.errors import InputError
+from iconet.evaluation.degradations import WAYS
+from iconet.evaluation.interpolation import METHODS
+from iconet.recipe import Section
+from iconet.training.recipe import Data
+from iconet.training.schedule import seconds
+
+Name = Annotated[str, Field(pattern=r"^[\w.+ -]+$")]
 
 
-class Data(BaseModel):
-    """Where the scans are, as in training recipes.
+class Condition(Section):
+    """One problem; methods are compared inside a condition and never across two.
 
     Attributes:
-        root: Folder with the scans.
-        splits: CSV inside it: dataset, subject, split, path, contrast, sharp_plane.
+        name: For people and folders.
+        scale: How many times fewer pixels along each side.
+        task: ``super-resolution``, or ``joint`` where the low-resolution scan is also undersampled.
+        known_samples: Whether networks see the measured k-space (two channels, data consistency) or
+            the magnitude image alone.
+        test: How the test scans are degraded, see `iconet.evaluation.degradations.WAYS`.
+        models: Trained models, by name or file, that take part beside what is trained here.
+        training: Replaces parts of the recipe's section ``training`` under this condition.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    name: Name
+    scale: Literal[2, 4, 8]
+    task: Literal["super-resolution", "joint"] = "super-resolution"
+    known_samples: bool = False
+    test: list[str] = Field(default=["kspace-crop"], min_length=1)
+    models: list[str] = Field(default_factory=list)
+    training: dict[str, Any] = Field(default_factory=dict)
 
-    root: Path
-    splits: str = "splits.csv"
+    @field_validator("test")
+    @classmethod
+    def _known_ways(cls, test: list[str]) -> list[str]:
+        for way in test:
+            if way not in WAYS:
+                raise ValueError(f"'{way}' is none of {', '.join(WAYS)}")
+        return test
+
+    @model_validator(mode="after")
+    def _samples_are_measured(self) -> Condition:
+        if self.known_samples and (self.task != "joint" or self.test != ["joint"]):
+            raise ValueError("known_samples needs task: joint and test: [joint]")
+        return self
 
 
-class BenchmarkRecipe(BaseModel):
-    """One benchmark: which scans, made smaller how, enlarged by what. Paths as on a command line.
+class Network(Section):
+    """A network to train, once a condition and seed.
 
     Attributes:
-        data: Where the scans are.
-        split: Rows of its table to use.
-        datasets: Values of its column ``dataset`` to use.
-        scales: Factors by which the scans are made smaller in plane.
-        degradation: How they are made smaller: ``kspace-crop`` is a centred crop of k-space.
-        methods: Interpolations (the names in `iconet.evaluation.interpolation.METHODS`), names of
-            trained models, or ``.safetensors`` files. A model takes part at its own scale.
-        device: Where models run (auto, cpu, cuda).
+        name: In tables.
+        network: The section ``network`` of a training recipe: architecture, size, options.
+        seeds: One run each.
+        training: Replaces parts of the section ``training`` for this network alone: what a row of
+            an ablation or of a matrix of degradations differs in.
+        conditions: Names of those it takes part in; all by default.
+    """
+
+    name: Name
+    network: dict[str, Any] = Field(default_factory=dict)
+    seeds: list[int] = Field(default=[1], min_length=1)
+    training: dict[str, Any] = Field(default_factory=dict)
+    conditions: list[str] | None = None
+
+
+class BenchmarkRecipe(Section):
+    """A queue of training runs under equal terms, and the tests of everything.
+
+    Attributes:
+        data: Where the scans are, for training and tests.
+        split: Which split is tested: ``test``, or ``validation`` while choosing.
+        datasets: Data sets to test on.
+        every: Only every so manieth slice is tested, to bound the time.
+        conditions: The problems.
+        interpolations: Names in `iconet.evaluation.interpolation.METHODS`.
+        networks: What is trained.
+        focus: The network that the others are compared with, by default the first.
+        training: The training recipe that all networks share, without what is set here.
+        steps: Training steps of every run, or
+        budget: the time of every run, such as ``90s``, from which each network's steps follow by
+            its measured time a step. One of the two.
+        learning_rates: With several, each network's own is chosen on the validation scans.
+        tuning: Share of the steps that each of several learning rates is tried for.
+        device: Where networks run (auto, cpu, cuda).
         precision: In which precision (auto, fp32, bf16).
-        output: Folder for ``results.csv``, ``benchmark.csv`` and ``benchmark.md``.
+        output: Folder for everything.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     data: Data
-    split: str = "test"
+    split: Literal["test", "validation"] = "test"
     datasets: list[str] = Field(min_length=1)
-    scales: list[Literal[2, 4, 8]] = Field(min_length=1)
-    degradation: Literal["kspace-crop"] = "kspace-crop"
-    methods: list[str] = Field(min_length=1)
+    every: int = Field(1, ge=1)
+    conditions: list[Condition] = Field(min_length=1)
+    interpolations: list[str] = Field(default=["zero-filling"])
+    networks: list[Network] = Field(default_factory=list)
+    focus: str | None = None
+    training: dict[str, Any] = Field(default_factory=dict)
+    steps: int | None = Field(None, gt=0)
+    budget: str | None = None
+    learning_rates: list[Annotated[float, Field(gt=0)]] = Field(default=[1e-3], min_length=1)
+    tuning: float = Field(0.1, gt=0, le=1)
     device: str = "auto"
-    precision: str = "auto"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
     output: Path
 
+    @field_validator("interpolations")
+    @classmethod
+    def _known_interpolations(cls, names: list[str]) -> list[str]:
+        for name in names:
+            if name not in METHODS:
+                raise ValueError(f"'{name}' is none of {', '.join(METHODS)}")
+        return names
 
-def read_recipe(path: Path, overrides: list[str]) -> BenchmarkRecipe:
-    """Read a recipe and apply ``key=value`` overrides, the values written as in YAML.
+    @model_validator(mode="after")
+    def _fits_together(self) -> BenchmarkRecipe:
+        conditions = [condition.name for condition in self.conditions]
+        networks = [network.name for network in self.networks]
+        for names in (conditions, networks):
+            if len(set(names)) < len(names):
+                raise ValueError(f"a name stands twice in {', '.join(names)}")
+        for network in self.networks:
+            for name in network.conditions or ():
+                if name not in conditions:
+                    raise ValueError(f"{network.name}: no condition is called '{name}'")
+        if self.networks and (self.steps is None) == (self.budget is None):
+            raise ValueError("networks are trained for steps or for a budget: give one of the two")
+        if self.budget is not None:
+            seconds(self.budget)
+        return self
 
-    Raises:
-        InputError: The file is missing or not YAML, or a key or value is wrong (it is named).
-    """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"cannot read the recipe {path}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path} is not a recipe: expected lines of 'key: value'")
-    for override in overrides:
-        key, equals, value = override.partition("=")
-        if not equals or not key:
-            raise InputError(f"cannot use {override!r}: write key=value, such as split=validation")
-        try:
-            _set(content, key.split("."), yaml.safe_load(value))
-        except yaml.YAMLError as error:
-            raise InputError(
-                f"cannot read the value in {override!r}: write it as in YAML"
-            ) from error
-    try:
-        return BenchmarkRecipe.model_validate(content)
-    except ValidationError as error:
-        raise InputError(f"{path}: {_first_problem(error)}") from error
-
-
-def _set(content: dict[str, Any], names: list[str], value: object) -> None:
-    *sections, last = names
-    for name in sections:
-        inner = content.get(name)
-        content[name] = content = dict(inner) if isinstance(inner, dict) else {}
-    content[last] = value
-
-
-def _first_problem(error: ValidationError) -> str:
-    problem = error.errors()[0]
-    where = ".".join(str(part) for part in problem["loc"])
-    if problem["type"] == "extra_forbidden":
-        model = Data if len(problem["loc"]) > 1 else BenchmarkRecipe
-        known = ", ".join(model.model_fields)
-        return f"unknown key '{where}': use one of {known}"
-    if problem["type"] == "missing":
-        return f"the key '{where}' is missing"
-    if problem["type"] == "model_type":
-        return f"'{where}' is a section, not a value: set {where}.root, as in data.root=/path"
-    return f"wrong value for '{where}': {problem['msg']}, not {problem['input']!r}"
+    def takes_part(self, network: Network, condition: Condition) -> bool:
+        """Whether a network is trained and tested under a condition."""
+        return network.conditions is None or condition.name in network.conditions

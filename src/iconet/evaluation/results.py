@@ -1,4 +1,4 @@
-"""The benchmark's rows on disk: one line a volume and method, written as soon as it is measured."""
+"""Tables on disk, a line written as soon as it is measured: results, costs, times of a step."""
 
 from __future__ import annotations
 
@@ -6,53 +6,53 @@ import csv
 import hashlib
 import io
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TypeVar
 
 from iconet.errors import InputError
+from iconet.evaluation.degradations import WAYS
 from iconet.evaluation.metrics import CONVENTION
 
-CONVENTION_ID = hashlib.sha256(CONVENTION.encode()).hexdigest()[:8]
-"""Rows measured under another convention are not comparable, so they are not reused."""
 
+@dataclass(frozen=True)
+class Key:
+    """What makes a measurement the same measurement.
 
-class Key(NamedTuple):
-    """What makes a measurement the same measurement."""
+    Attributes:
+        condition: Name in the recipe.
+        scale: How many times fewer pixels along each side.
+        degradation: How the scan was degraded, one of `iconet.evaluation.degradations.WAYS`.
+        method: Name in the recipe.
+        seed: Of the training run; empty for what was not trained here.
+        weights: SHA-256 of a model's file; empty for an interpolation.
+        compute: Device and precision that a model ran on; empty for an interpolation.
+        truth: Shape and mean of what was measured against, so that a row does not outlive a change
+            of the scan or of how the truth is made of it.
+        convention: Of metrics and degradation, see `convention_id`.
+    """
 
-    dataset: str
-    subject: str
-    path: str
+    condition: str
     scale: int
     degradation: str
     method: str
+    seed: str
     weights: str
     compute: str
+    dataset: str
+    subject: str
+    path: str
     truth: str
     convention: str
 
 
 @dataclass(frozen=True)
-class Row:
-    """One volume, one method.
+class Row(Key):
+    """One volume, one method."""
 
-    Attributes:
-        weights: SHA-256 of a model's file; empty for an interpolation.
-        compute: Device and precision that a model ran on; empty for an interpolation.
-        truth: Shape and mean of what was measured against, so that a row does not outlive a change
-            of the scan or of how the truth is made of it.
-    """
-
-    dataset: str
-    subject: str
-    path: str
     contrast: str
-    scale: int
-    degradation: str
-    method: str
-    weights: str
-    compute: str
-    truth: str
+    slices: int
     psnr_foreground: float
     ssim_foreground: float
     nmse_foreground: float
@@ -60,20 +60,59 @@ class Row:
     ssim: float
     nmse: float
     haarpsi: float
-    slices: int
-    ms_per_slice: float
-    convention: str = CONVENTION_ID
 
     @property
     def key(self) -> Key:
-        """The columns by which a finished measurement is recognised."""
-        return Key(*(getattr(self, name) for name in Key._fields))
+        """By which a finished measurement is recognised."""
+        return Key(**{field.name: getattr(self, field.name) for field in fields(Key)})
 
 
-COLUMNS = [field.name for field in fields(Row)]
+def convention_id(degradation: str) -> str:
+    """Hash of how scans are degraded and measured: rows under another are not comparable."""
+    return hashlib.sha256((CONVENTION + WAYS[degradation]).encode()).hexdigest()[:8]
 
 
-def read_rows(path: Path) -> list[Row]:
+@dataclass(frozen=True)
+class CostRow:
+    """What one network costs, see `iconet.evaluation.costs.Cost`."""
+
+    network: str
+    scale: int
+    known_samples: str
+    digest: str
+    compute: str
+    parameters: int
+    gmacs: float
+    cpu_ms: float
+    cpu_ms_low: float
+    cpu_ms_high: float
+    cpu_mb: float
+    gpu_ms: float
+    gpu_mb: float
+
+
+@dataclass(frozen=True)
+class StepRow:
+    """Seconds of a training step: median and quartiles.
+
+    Attributes:
+        purpose: Of the first training recipe that has these steps, for people.
+        digest: Of all that decides how long a step takes, by which the row is found.
+        compute: Device and precision.
+    """
+
+    purpose: str
+    digest: str
+    compute: str
+    seconds: float
+    seconds_low: float
+    seconds_high: float
+
+
+Line = TypeVar("Line", Row, CostRow, StepRow)
+
+
+def read_rows(path: Path, kind: type[Line]) -> list[Line]:
     """Rows measured so far; none if there is no file. A half-written last line is cut off.
 
     Raises:
@@ -89,15 +128,19 @@ def read_rows(path: Path) -> list[Row]:
     reader = csv.DictReader(io.StringIO(complete.decode("utf-8")))
     if reader.fieldnames is None:
         return []
-    if list(reader.fieldnames) != COLUMNS:
+    if list(reader.fieldnames) != _columns(kind):
         raise InputError(f"{path} has other columns than this version writes: move it away")
+    kinds = {"int": int, "float": float, "str": str}
     try:
-        return [_row(line) for line in reader]
+        return [
+            kind(**{f.name: kinds[str(f.type)](line[f.name]) for f in fields(kind)})
+            for line in reader
+        ]
     except (TypeError, ValueError) as error:
         raise InputError(f"{path} is damaged ({error}): move it away") from error
 
 
-def append_row(path: Path, row: Row) -> None:
+def append_row(path: Path, row: Line) -> None:
     """Add one line in a single write, on disk before this returns, so a stop loses nothing.
 
     Raises:
@@ -106,34 +149,32 @@ def append_row(path: Path, row: Row) -> None:
     header = not path.exists() or path.stat().st_size == 0
     try:
         with path.open("ab", buffering=0) as file:
-            file.write(_lines([row], header=header))
+            file.write(_lines([row], type(row), header=header))
             os.fsync(file.fileno())
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror}") from error
 
 
-def write_rows(path: Path, rows: list[Row]) -> None:
+def write_rows(path: Path, rows: Sequence[Line], kind: type[Line]) -> None:
     """Write a whole table.
 
     Raises:
         InputError: The file cannot be written.
     """
     try:
-        path.write_bytes(_lines(rows, header=True))
+        path.write_bytes(_lines(rows, kind, header=True))
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror}") from error
 
 
-def _lines(rows: list[Row], *, header: bool) -> bytes:
+def _columns(kind: type) -> list[str]:
+    return [field.name for field in fields(kind)]
+
+
+def _lines(rows: Sequence[Line], kind: type[Line], *, header: bool) -> bytes:
     text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer = csv.DictWriter(text, _columns(kind), lineterminator="\n")
     if header:
         writer.writeheader()
     writer.writerows(asdict(row) for row in rows)
     return text.getvalue().encode("utf-8")
-
-
-def _row(line: dict[str, str]) -> Row:
-    kinds = {"int": int, "float": float, "str": str}
-    values: dict[str, Any] = {f.name: kinds[str(f.type)](line[f.name]) for f in fields(Row)}
-    return Row(**values)

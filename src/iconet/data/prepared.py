@@ -60,5 +60,5 @@ def mapped(file: Path) -> Tensor:
     try:
         # Copy on write: torch wants memory that could be written to.
         return torch.from_numpy(np.load(file, mmap_mode="c"))
-    except (OSError, ValueError) as error:
+    except (OSError, EOFError, ValueError) as error:
         raise InputError(f"{file}: damaged ({error}); delete it") from None

@@ -189,19 +189,34 @@ def train(
     max_time: Annotated[
         str | None, typer.Option(help="Be done after this long, such as 45m or 2h.")
     ] = None,
+    devices: Annotated[
+        int, typer.Option(help="GPUs that share the work, or processes on a CPU.", min=1)
+    ] = 1,
 ) -> None:
     """Train a network by a recipe; goes on where an earlier run of it stopped."""
     from iconet import training
 
-    print(training.train(recipe, overrides or [], output=output, max_time=max_time))
+    path = training.train(
+        recipe, overrides or [], output=output, max_time=max_time, devices=devices
+    )
+    print(path)
 
 
 @app.command()
-def benchmark(recipe: Recipe, overrides: Overrides = None) -> None:
-    """Compare trained networks with interpolation on test subjects, by a recipe."""
+def benchmark(
+    recipe: Recipe,
+    overrides: Overrides = None,
+    max_time: Annotated[
+        str | None, typer.Option(help="Begin no new work after this long, such as 40m.")
+    ] = None,
+) -> None:
+    """Train networks under equal terms and test them, by a recipe; goes on where it stopped.
+
+    The same command may run several times at once: the workers share the queue.
+    """
     from iconet.evaluation import benchmark
 
-    benchmark.run(recipe, overrides or [])
+    benchmark.run(recipe, overrides or [], max_time=max_time)
 
 
 if __name__ == "__main__":

@@ -4,16 +4,9 @@ import pytest
 import torch
 
 from iconet.data import Volume
-from iconet.network import SIZES
 from iconet.training.recipe import Recipe
 
-from .small import NARROW, make_recipe
-
-
-@pytest.fixture(autouse=True)
-def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
-    for size in ("tiny", "base"):
-        monkeypatch.setitem(SIZES, size, NARROW)
+from .small import make_recipe
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ def make_recipe(**optimisation: object) -> Recipe:
             "name": "small",
             "purpose": "tests",
             "scale": 2,
+            "network": {"size": "tiny", "options": NARROW},
             "data": {"root": "nowhere"},
             "optimisation": options,
         }

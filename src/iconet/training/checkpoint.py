@@ -61,7 +61,7 @@ def save_checkpoint(
     Args:
         path: Where to.
         model: The network being trained.
-        average: The averaged weights.
+        average: The state of the averaged network.
         optimizer: Its moments are saved in the order of the model's parameters.
         state: Anything that JSON holds exactly: the step, the time spent, the best validation.
     """

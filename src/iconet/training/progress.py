@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 from typing import Self
@@ -47,7 +48,7 @@ class Reporter:
         self.task = self.bar.add_task("", total=1.0)
         self.loss: float | None = None
         self.last_line = time.monotonic()
-        self.first: tuple[int, float, float] | None = None  # step, done, time
+        self.first: tuple[float, float] | None = None  # done, time
 
     def __enter__(self) -> Self:
         self.bar.start()
@@ -57,20 +58,38 @@ class Reporter:
         self.bar.stop()
         self.writer.close()
 
-    def step(self, step: int, loss: Tensor, rate: float, done: float, batch: int) -> None:
-        """Report a finished step."""
+    def step(
+        self, step: int, loss: Tensor, rate: float, done: float, speed: float, waiting: float
+    ) -> None:
+        """Report a finished step.
+
+        Args:
+            step: Its number, from 1.
+            loss: Of this step.
+            rate: Learning rate.
+            done: Finished part of the run before it, 0 to 1.
+            speed: Patches a second.
+            waiting: Share of the steps' time that passed waiting for batches.
+
+        Raises:
+            InputError: If the loss is no number.
+        """
         # Reading a loss from a GPU waits for it, so not every step.
         if step % LOG_EVERY:
             return
         value = float(loss.detach())
+        if not math.isfinite(value):
+            raise InputError(
+                f"the loss is no number at step {step}; lower optimisation.learning_rate"
+            )
         self.loss = value if self.loss is None else 0.9 * self.loss + 0.1 * value
         now = time.monotonic()
-        first_step, first_done, begin = self.first = self.first or (step, done, now)
+        first_done, begin = self.first = self.first or (done, now)
         text = f"step {step}  loss {self.loss:.5f}"
+        text += f"  {speed:.1f} patches/s, waiting {waiting:.1%}"
         if done > first_done:
-            speed = (step - first_step) * batch / (now - begin)
             left = (now - begin) * (1 - done) / (done - first_done) / 60
-            text += f"  {speed:.1f} patches/s  {left:.0f} min left"
+            text += f"  {left:.0f} min left"
         self.bar.update(self.task, completed=done, description=text)
         self.writer.add_scalar("loss/train", value, step)
         self.writer.add_scalar("learning_rate", rate, step)

@@ -1,42 +1,118 @@
-"""The schema of a training recipe: a small YAML file that a person edits."""
+"""The schema of a training recipe."""
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-)
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from iconet.errors import InputError
-from iconet.network import SIZES
+from iconet.network import SIZES, ICONet
+from iconet.physics.acquisition import Acquisition
+from iconet.recipe import Section
 
 SMALLEST_INPUT = 16  # pixels along a side of what the network takes
 
+# ICONet's arguments, with their defaults.
+OPTIONS = {
+    name: argument.default
+    for name, argument in inspect.signature(ICONet).parameters.items()
+    if name not in ("scale", "channels")
+}
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+class Network(Section):
+    """Which network to train."""
+
+    architecture: str = Field("iconet", description="iconet, or one of iconet.peers.NAMES")
+    size: str = Field("base", description="of ICONet: one of iconet.network.SIZES")
+    options: dict[str, Any] = Field(
+        default_factory=dict, description="ICONet's arguments that differ from those of its size"
+    )
+
+    @field_validator("architecture")
+    @classmethod
+    def _known_architecture(cls, name: str) -> str:
+        if name != "iconet":
+            from iconet.peers import NAMES
+
+            if name not in NAMES:
+                raise ValueError(f"must be one of iconet, {', '.join(NAMES)}")
+        return name
+
+    @field_validator("size")
+    @classmethod
+    def _known_size(cls, size: str) -> str:
+        if size not in SIZES:
+            raise ValueError(f"must be one of {', '.join(SIZES)}")
+        return size
+
+    @field_validator("options")
+    @classmethod
+    def _known_options(cls, options: dict[str, Any]) -> dict[str, Option]:
+        for name, value in options.items():
+            if name not in OPTIONS:
+                raise ValueError(f"'{name}' is none of {', '.join(OPTIONS)}")
+            if type(value) is not type(OPTIONS[name]):
+                raise ValueError(f"{name} must be a value such as {OPTIONS[name]!r}")
+        return options
+
+    @model_validator(mode="after")
+    def _peers_have_no_choices(self) -> Network:
+        if self.architecture != "iconet" and (self.size != "base" or self.options):
+            raise ValueError(f"size and options are ICONet's; {self.architecture} has none")
+        return self
 
 
-class Data(_Section):
+class Task(Section):
+    """What the network is to undo: a lower resolution alone, or undersampling as well.
+
+    All but ``kind`` is about the joint task; see iconet.physics.acquisition.
+    """
+
+    kind: Literal["super-resolution", "joint"] = "super-resolution"
+    known_samples: bool = Field(False, description="complex images, with k-space and mask given")
+    acceleration: tuple[float, float] = (2, 6)
+    centre_fraction: float = 0.08
+    mask: Literal["random", "equispaced", "either"] = "either"
+    noise_min: float = Field(0, description="share of the robust intensity maximum")
+    noise_max: float = 0.02
+
+    @model_validator(mode="after")
+    def _possible(self) -> Task:
+        if self.known_samples and self.kind != "joint":
+            raise ValueError("known_samples needs kind: joint")
+        self.acquisition()  # refuses numbers that cannot be
+        return self
+
+    def acquisition(self) -> Acquisition:
+        """How scans of the joint task are simulated."""
+        return Acquisition(**self.model_dump(exclude={"kind", "known_samples"}))
+
+    @property
+    def channels(self) -> int:
+        """2 for complex images as real and imaginary part, else 1."""
+        return 2 if self.known_samples else 1
+
+
+class Data(Section):
     """Which scans to learn from."""
 
     root: Path = Field(description="folder that the table's paths are relative to")
+    layout: Literal["table", "ixi", "fastmri", "hecktor", "bids", "folder"] = "table"
     splits: str = Field("splits.csv", description="table of scans in that folder")
+    contrasts: list[str] = Field(default_factory=list, description="all if none is named")
+    pattern: str | None = Field(
+        None, description="of a folder's files, such as {subject}/{contrast}.nii.gz"
+    )
     weights: dict[str, Annotated[float, Field(ge=0)]] = Field(
         default_factory=dict, description="relative frequency of each data set, 1 if not named"
     )
 
 
-class Degradation(_Section):
-    """How resolution is lost; see iconet.physics.degradation."""
+class Degradation(Section):
+    """How resolution is lost in super-resolution; see iconet.physics.degradation."""
 
     kspace: float = Field(0.6, ge=0)
     windowed: float = Field(0.15, ge=0)
@@ -46,35 +122,37 @@ class Degradation(_Section):
     noise_max: float = Field(0.03, ge=0)
 
 
-class Optimisation(_Section):
+class Optimisation(Section):
     """How long and how to learn."""
 
     steps: int = Field(gt=0)
-    batch: int = Field(8, gt=0, multiple_of=4, description="patches in a batch")
+    batch: int = Field(8, gt=0, description="patches in a batch")
     patch: int = Field(96, gt=0, multiple_of=32, description="side of the high-resolution patch")
+    optimiser: Literal["muon", "adamw"] = "muon"
     learning_rate: float = Field(1e-3, gt=0)
     warm_up: int = Field(100, ge=0, description="steps of linear warm-up")
     weight_decay: float = Field(1e-4, ge=0)
     ema: float = Field(0.998, ge=0, lt=1, description="decay of the averaged weights")
     clip: float = Field(1.0, gt=0, description="largest norm of the gradient")
-    precision: str = Field("auto", pattern="^(auto|fp32|bf16)$")
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
     validate_every: int = Field(500, gt=0, description="steps between validations")
 
 
-class Loss(_Section):
+class Loss(Section):
     """Weights of the supervised images relative to the final one."""
 
     reconstruction: float = Field(0.3, ge=0)
     early: float = Field(0.3, ge=0)
 
 
-class Recipe(_Section):
+class Recipe(Section):
     """Everything that makes a trained network."""
 
     name: str = Field(pattern=r"^[^/\\]+$", description="of the file of weights")
     purpose: str
     scale: int
-    size: str = "base"
+    network: Network = Network()
+    task: Task = Task()
     seed: int = 0
     start_from: str | None = Field(
         None,
@@ -92,58 +170,14 @@ class Recipe(_Section):
             raise ValueError("must be 2, 4 or 8")
         return scale
 
-    @field_validator("size")
-    @classmethod
-    def _known_size(cls, size: str) -> str:
-        if size not in SIZES:
-            raise ValueError(f"must be one of {', '.join(SIZES)}")
-        return size
-
     @field_validator("optimisation")
     @classmethod
     def _large_enough(cls, optimisation: Optimisation, others: ValidationInfo) -> Optimisation:
         scale = others.data.get("scale", 2)
         if optimisation.patch < SMALLEST_INPUT * scale:
             raise ValueError(f"patch must be at least {SMALLEST_INPUT * scale} at scale {scale}")
+        task = others.data.get("task")
+        if task and task.kind == "joint" and "patch" not in optimisation.model_fields_set:
+            # It is the whole field of view there, so the usual side of a patch is too small.
+            raise ValueError("the joint task needs patch, the field of view; 192 is usual")
         return optimisation
-
-
-def read_recipe(path: Path, overrides: list[str] | None = None) -> Recipe:
-    """Read and check a recipe.
-
-    Args:
-        path: The YAML file.
-        overrides: Changes of the form ``section.key=value``, the value in YAML.
-
-    Raises:
-        InputError: If the file cannot be read, or a key or value is wrong; the message names it.
-    """
-    try:
-        content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such recipe; see the folder recipes/") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        line = str(error).replace("\n", " ")
-        raise InputError(f"{path}: not a readable YAML recipe ({line})") from None
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: a recipe is a YAML mapping of keys to values")
-    for override in overrides or []:
-        key, equals, value = override.partition("=")
-        if not equals or not key:
-            raise InputError(f"{override}: changes to a recipe have the form key=value")
-        *sections, last = key.split(".")
-        place = content
-        for section in sections:
-            place = place.setdefault(section, {})
-            if not isinstance(place, dict):
-                raise InputError(f"{override}: '{section}' is a value of the recipe, not a section")
-        try:
-            place[last] = yaml.safe_load(value)
-        except yaml.YAMLError:
-            raise InputError(f"{override}: the value is not YAML; quote it twice") from None
-    try:
-        return Recipe.model_validate(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"{path}: {key}: {first['msg']}; correct the recipe") from None

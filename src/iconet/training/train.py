@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import platform
 import re
 import subprocess
+import sys
 import time
-from importlib import import_module
+from contextlib import closing, nullcontext, redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import nn
 
-from iconet.data import Sampler, Volume, load_volume, read_splits
+from iconet.data import JointSampler, Sampler, Volume
 from iconet.errors import InputError
-from iconet.network import SIZES, ICONet, collaboration_loss
+from iconet.network import ICONet, collaboration_loss
 from iconet.physics.degradation import DegradationMix
+from iconet.recipe import read_recipe
+from iconet.training.architecture import build, describe
 from iconet.training.checkpoint import load_checkpoint, save_checkpoint, write_safetensors
 from iconet.training.interruption import Interruption
+from iconet.training.loader import batches, spare_cores
+from iconet.training.muon import Muon
+from iconet.training.processes import Agreement, launch, lightning
 from iconet.training.progress import Reporter
-from iconet.training.recipe import SMALLEST_INPUT, Recipe, read_recipe
+from iconet.training.recipe import SMALLEST_INPUT, Recipe
 from iconet.training.schedule import learning_rate, progress, seconds
-from iconet.training.validation import Validation
+from iconet.training.validation import ACQUISITION, Validation
 
 
 def train(
@@ -33,6 +40,7 @@ def train(
     output: Path | None = None,
     max_time: str | None = None,
     device: str = "auto",
+    devices: int = 1,
 ) -> Path:
     """Train a network as a recipe says; go on where an earlier run of it stopped.
 
@@ -47,6 +55,9 @@ def train(
         max_time: Duration such as ``45m`` after which the run is over, its learning-rate schedule
             finished; by default the recipe's number of steps decides alone.
         device: ``auto``, ``cpu`` or ``cuda``.
+        devices: How many GPUs, or processes on the CPU, share every batch. They compute what one
+            would, and a run may go on with another number. The program is started anew for each,
+            and only in the first this returns.
 
     Returns:
         The file of trained weights.
@@ -55,17 +66,27 @@ def train(
         InputError: If the recipe, its data, the folder or an earlier checkpoint cannot be used.
         KeyboardInterrupt: After Ctrl-C, the state being saved.
     """
-    recipe = read_recipe(recipe_path, overrides)
+    # Here and not above: training from prepared slices works without nibabel.
+    from iconet.data.loading import volumes_for
+
+    recipe = read_recipe(recipe_path, overrides, Recipe)
     limit = seconds(max_time) if max_time else None
     output = output or Path("runs") / recipe.name
-    return fit(
-        recipe,
-        _volumes(recipe, "train"),
-        _volumes(recipe, "validation"),
-        output=output,
-        max_time=limit,
-        device=device,
-    )
+    fabric = _launch(recipe, device, devices)
+    first = fabric.is_global_zero  # speaks for all
+    try:
+        with nullcontext() if first else redirect_stdout(None):
+            volumes, _ = volumes_for(recipe.data, "train", output)
+            validation_volumes: list[Volume] = []
+            if first:
+                validation_volumes, _ = volumes_for(recipe.data, "validation", output)
+        weights = _run(fabric, recipe, volumes, validation_volumes, output, limit)
+    except (InputError, KeyboardInterrupt):
+        if first:
+            raise
+    if not first:
+        sys.exit()
+    return weights
 
 
 def fit(
@@ -76,132 +97,183 @@ def fit(
     output: Path,
     max_time: float | None = None,
     device: str = "auto",
+    devices: int = 1,
 ) -> Path:
-    """Train on volumes in memory; see :func:`train`."""
-    lightning = _lightning()
+    """Train on volumes in memory; see :func:`train`. With several devices it returns in each."""
+    fabric = _launch(recipe, device, devices)
+    return _run(fabric, recipe, volumes, validation_volumes, output, max_time)
 
-    if not volumes:
-        raise InputError(f"{recipe.data.root}: no training scan could be used")
+
+def _launch(recipe: Recipe, device: str, devices: int) -> Any:
+    precision = recipe.optimisation.precision
+    bf16 = precision == "bf16" or (precision == "auto" and _bf16_is_fast(device))
+    return launch(device, devices, "bf16-mixed" if bf16 else "32-true")
+
+
+def _run(
+    fabric: Any,
+    recipe: Recipe,
+    volumes: list[Volume],
+    validation_volumes: list[Volume],
+    output: Path,
+    max_time: float | None,
+) -> Path:
     options = recipe.optimisation
-    bf16 = options.precision == "bf16" or (options.precision == "auto" and _bf16_is_fast(device))
-    fabric = lightning.Fabric(
-        accelerator=device, devices=1, precision="bf16-mixed" if bf16 else "32-true"
-    )
-    lightning.seed_everything(recipe.seed, verbose=False)
-    network = ICONet(recipe.scale, **SIZES[recipe.size])
+    sampler = _sampler(recipe, volumes, fabric.global_rank, fabric.world_size)
+    lightning().seed_everything(recipe.seed, verbose=False)
+    network = build(recipe.network, recipe.scale, recipe.task.channels)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if recipe.start_from:
         _start_from(network, recipe.start_from)
-    optimizer = torch.optim.AdamW(
-        network.parameters(),
-        lr=options.learning_rate,
-        betas=(0.9, 0.99),
-        weight_decay=options.weight_decay,
-    )
+    averaged = copy.deepcopy(network).to(fabric.device).eval()
+    optimizer = _optimizer(recipe, network)
     model, optimizer = fabric.setup(network, optimizer)
-    average = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
-    averaged = ICONet(recipe.scale, **SIZES[recipe.size]).to(fabric.device)
+    validate = _validation(recipe, validation_volumes, fabric.device)
 
-    sampler = Sampler(
-        volumes,
-        weights=recipe.data.weights,
-        scale=recipe.scale,
-        patch=options.patch,
-        batch=options.batch,
-        mix=DegradationMix(**recipe.degradation.model_dump()),
-        seed=recipe.seed,
-        device=fabric.device,
-    )
-    smallest = SMALLEST_INPUT * recipe.scale
-    large = [v for v in validation_volumes if min(v.slices.shape[1:]) >= smallest]
-    validate = Validation(large, recipe.scale, fabric.device)
     checkpoint, weights = output / "checkpoint.safetensors", output / f"{recipe.name}.safetensors"
     state: dict[str, Any] = {
         "step": 0,
-        "elapsed": 0.0,
+        "elapsed": 0.0,  # seconds of the run
+        "stepping": 0.0,  # seconds of these in steps, not in validation
+        "waiting": 0.0,  # seconds of these for batches
         "best": None,
         "recipe": _fingerprint(recipe),
     }
     if checkpoint.exists():
-        found = load_checkpoint(checkpoint, network, average, optimizer)
+        found = load_checkpoint(checkpoint, network, averaged.state_dict(), optimizer)
         if found["recipe"] != state["recipe"]:
             raise InputError(f"{checkpoint}: of another recipe; delete it or choose another folder")
         state = found
 
+    first = fabric.is_global_zero  # the only process that validates, writes and prints
+    agree = Agreement(fabric.world_size)
+    loader = batches(
+        sampler,
+        state["step"],
+        options.steps,
+        workers=spare_cores(fabric.device, fabric.world_size),
+        pin=fabric.device.type == "cuda",
+    )
     clock = time.monotonic() - state["elapsed"]
-    with Reporter(output) as report, Interruption() as interruption:
+    with (
+        Reporter(output) if first else nullcontext() as report,
+        Interruption() as interruption,
+        closing(loader),
+    ):
         while True:
             step = state["step"]
-            state["elapsed"] = time.monotonic() - clock
+            state["elapsed"], stop = agree(time.monotonic() - clock, interruption.wanted)
             done = progress(step, options.steps, state["elapsed"], max_time)
             due = (step > 0 and step % options.validate_every == 0) or done >= 1
-            if due:
-                averaged.load_state_dict(average)
-                scores = validate(averaged.eval()) if validate.pairs else {"mean": 0.0}
+            if report and due:
+                scores = validate(averaged) if validate.pairs else {"mean": 0.0}
                 report.validation(step, scores)
                 # Without validation scans the newest weights are the best known.
                 if state["best"] is None or scores["mean"] >= state["best"]["mean"]:
                     state["best"] = {**scores, "step": step}
                     metadata = _metadata(recipe, state, fabric.device)
                     write_safetensors(averaged.state_dict(), weights, metadata)
-            if due or interruption.wanted:
-                save_checkpoint(checkpoint, network, average, optimizer, state)
+            if report and (due or stop):
+                save_checkpoint(checkpoint, network, averaged.state_dict(), optimizer, state)
+            if done >= 1 or stop:
+                # The others are there until the first has written what it must.
+                fabric.barrier()
             if done >= 1:
                 break
-            if interruption.wanted:
-                report.interrupted(step)
+            if stop:
+                if report:
+                    report.interrupted(step)
                 raise KeyboardInterrupt
             rate = learning_rate(options.learning_rate, step, options.warm_up, done)
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            low, clean, _ = sampler(step)
-            predicted = model(low, torch.ones_like(low[:, :, :1, :1]))
-            loss = collaboration_loss(predicted, clean, **recipe.loss.model_dump())
+            begin = time.monotonic()
+            batch = fabric.to_device(next(loader))
+            state["waiting"] += time.monotonic() - begin
+            intensity = torch.ones_like(batch.low[:, :1, :1, :1])
+            predicted = model(batch.low, intensity, samples=batch.samples)
+            loss = collaboration_loss(predicted, batch.clean, **recipe.loss.model_dump())
             optimizer.zero_grad()
             fabric.backward(loss)
-            fabric.clip_gradients(model, optimizer, max_norm=options.clip)
+            # Whether the norm is a number is not asked here, which would wait for the GPU.
+            fabric.clip_gradients(model, optimizer, max_norm=options.clip, error_if_nonfinite=False)
             optimizer.step()
-            _update_average(average, network, min(options.ema, (1 + step) / (10 + step)))
+            _update_average(averaged, network, min(options.ema, (1 + step) / (10 + step)))
             state["step"] = step + 1
-            report.step(step + 1, loss, rate, done, options.batch)
+            state["stepping"] += time.monotonic() - begin
+            if report:
+                report.step(step + 1, loss, rate, done, *_throughput(recipe, state))
     return weights
 
 
-def _lightning() -> Any:
-    """Lightning Fabric, alone or as a part of the complete package ``lightning``."""
-    try:
-        import lightning_fabric
-    except ModuleNotFoundError:
-        return import_module("lightning.fabric")
-    return lightning_fabric
+def _optimizer(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:
+    options = recipe.optimisation
+    shared: dict[str, Any] = {
+        "lr": options.learning_rate,
+        "betas": (0.9, 0.99),
+        "weight_decay": options.weight_decay,
+    }
+    if options.optimiser == "muon":
+        return Muon(network, **shared)
+    return torch.optim.AdamW(network.parameters(), fused=True, **shared)
 
 
-def _volumes(recipe: Recipe, split: str) -> list[Volume]:
-    """Scans of a split; a damaged one is named and left out."""
-    volumes, damaged = [], 0
-    for row in read_splits(recipe.data.root, recipe.data.splits, split):
-        name = f"{row['dataset']}/{row['subject']}/{row['contrast']}"
-        try:
-            path = recipe.data.root / row["path"]
-            volumes.append(load_volume(path, row["sharp_plane"], name, row["dataset"]))
-        except InputError as error:
-            damaged += 1
-            print(f"left out: {error}", flush=True)
-    print(f"{split}: {len(volumes)} scans, {damaged} left out", flush=True)
-    return volumes
+def _sampler(
+    recipe: Recipe, volumes: list[Volume], rank: int, world: int
+) -> Sampler | JointSampler:
+    data, options, task = recipe.data, recipe.optimisation, recipe.task
+    if not volumes:
+        raise InputError(f"{data.root}: no training scan could be used")
+    datasets = {volume.dataset for volume in volumes}
+    for name in data.weights:
+        if name not in datasets:
+            there = ", ".join(sorted(datasets))
+            raise InputError(f"data.weights: no training scan is of '{name}'; there are {there}")
+    shared: dict[str, Any] = {
+        "weights": data.weights,
+        "scale": recipe.scale,
+        "patch": options.patch,
+        "batch": options.batch,
+        "seed": recipe.seed,
+        "device": torch.device("cpu"),  # by the workers, while a GPU has better to do
+        "rank": rank,
+        "world": world,
+    }
+    if task.kind == "joint":
+        acquisition, known = task.acquisition(), task.known_samples
+        return JointSampler(volumes, acquisition=acquisition, known_samples=known, **shared)
+    return Sampler(volumes, mix=DegradationMix(**recipe.degradation.model_dump()), **shared)
 
 
-def _update_average(average: dict[str, Tensor], network: torch.nn.Module, decay: float) -> None:
-    with torch.no_grad():
-        for name, tensor in network.state_dict().items():
-            average[name].lerp_(tensor, 1 - decay)
+def _validation(recipe: Recipe, volumes: list[Volume], device: torch.device) -> Validation:
+    smallest = SMALLEST_INPUT * recipe.scale
+    return Validation(
+        [volume for volume in volumes if min(volume.slices.shape[1:]) >= smallest],
+        recipe.scale,
+        device,
+        acquisition=ACQUISITION if recipe.task.kind == "joint" else None,
+        known_samples=recipe.task.known_samples,
+    )
 
 
-def _start_from(network: ICONet, weights: str) -> None:
+@torch.no_grad()
+def _update_average(averaged: nn.Module, network: nn.Module, decay: float) -> None:
+    torch._foreach_lerp_(list(averaged.parameters()), list(network.parameters()), 1 - decay)
+
+
+def _throughput(recipe: Recipe, state: dict[str, Any]) -> tuple[float, float]:
+    """Patches a second, and the share of the time that a step waits for its batch."""
+    patches = state["step"] * recipe.optimisation.batch
+    return patches / state["stepping"], state["waiting"] / state["stepping"]
+
+
+def _start_from(network: nn.Module, weights: str) -> None:
     """Begin every stage as the first stage of trained weights; they all do the same, 2x."""
     from iconet.zoo import load
 
     trained = load(weights)
+    if not isinstance(network, ICONet):
+        raise InputError(f"start_from {weights}: is for ICONet alone; remove it")
     if {**trained.config, "scale": network.scale} != network.config:
         raise InputError(f"start_from {weights}: a network of another size; set size to match")
     first = trained.state_dict()
@@ -223,15 +295,17 @@ def _fingerprint(recipe: Recipe) -> str:
 
 def _metadata(recipe: Recipe, state: dict[str, Any], device: torch.device) -> dict[str, str]:
     """What a file of weights says of itself."""
-    config = ICONet(recipe.scale, **SIZES[recipe.size]).config
+    speed, waiting = _throughput(recipe, state)
     return {
         "format": "iconet",
         "name": recipe.name,
         "purpose": recipe.purpose,
-        "config": json.dumps(config),
+        **describe(recipe),
         "recipe": _fingerprint(recipe),
         "trained_steps": str(state["step"]),
         "trained_seconds": str(round(state["elapsed"])),
+        "patches_per_second": f"{speed:.1f}",
+        "waiting": f"{waiting:.3f}",
         "validation": json.dumps(state["best"]),
         "commit": _commit(),
         "torch": torch.__version__,

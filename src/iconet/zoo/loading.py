@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,11 +34,13 @@ def load(name: str | Path, device: str = "cpu") -> ICONet:
         InputError: If the name is unknown, or the file is missing, damaged or not of an ICONet.
     """
     path, expected = _find(name)
-    metadata, tensors = _read(path)
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    metadata, tensors = read_weights(path)
+    digest = sha256_of(path)
     if expected and digest != expected:
         raise InputError(f"{path}: damaged (its SHA-256 is not the recorded one); reinstall iconet")
+    architecture = metadata.get("architecture", "iconet")
+    if architecture != "iconet":
+        raise InputError(f"{path}: weights of '{architecture}', which is for comparison only")
     model = _build(path, metadata, tensors)
     model.metadata, model.sha256 = metadata, digest
     return model.to(device).eval()
@@ -57,8 +60,12 @@ def _find(name: str | Path) -> tuple[Path, str | None]:
     return path, None
 
 
-def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
-    """Metadata and tensors; of a file that is not ours only the header is read."""
+def read_weights(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Metadata and tensors of a trained file; of one that is not ours only the header is read.
+
+    Raises:
+        InputError: If the file is missing, damaged or not written by training.
+    """
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -72,11 +79,20 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
                 raise InputError(
                     f"{path}: weights of another program; give a file made by iconet train"
                 )
-            return metadata, {name: file.get_tensor(name) for name in file.keys()}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
     except SafetensorError:
         raise InputError(f"{path}: damaged or not a safetensors file; get it again") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error}); check the path") from None
+    if not all(bool(tensor.isfinite().all()) for tensor in tensors.values()):
+        raise InputError(f"{path}: damaged (some weights are no numbers); get it again")
+    return metadata, tensors
+
+
+def sha256_of(path: Path) -> str:
+    """Hash of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _build(path: Path, metadata: dict[str, str], tensors: dict[str, Tensor]) -> ICONet:
@@ -98,15 +114,16 @@ def _build(path: Path, metadata: dict[str, str], tensors: dict[str, Tensor]) -> 
         raise InputError(
             f"{path}: its weights do not fit this version's network; train or get it again"
         ) from None
-    if not all(bool(tensor.isfinite().all()) for tensor in model.state_dict().values()):
-        raise InputError(f"{path}: damaged (some weights are no numbers); get it again")
     return model
 
 
 def _check_numbers(config: dict[str, Any], tensors: int) -> None:
     """Refuse a configuration of more modules than the file has tensors: building takes time."""
-    if any(type(value) is not int or value < 1 for value in config.values()):
-        raise ValueError("not a positive whole number")
+    from iconet.network import ICONet
+
+    known = inspect.signature(ICONet).parameters
+    if any(type(value) is not type(known[name].default) for name, value in config.items()):
+        raise ValueError("a value of another kind")
     units = config["rec_units"] + config["sr_units"]
     if config["exchanges"] * units > tensors:
         raise ValueError("more units than tensors")

@@ -1,0 +1,92 @@
+"""From a recipe, or a file that training wrote, to a network: ICONet or one it is compared with."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from iconet import zoo
+from iconet.errors import InputError
+from iconet.network import SIZES, ICONet
+from iconet.training.recipe import Network, Recipe
+from iconet.zoo.loading import read_weights, sha256_of
+
+
+def build(network: Network, scale: int, channels: int = 1) -> nn.Module:
+    """Make an untrained network.
+
+    Args:
+        network: Which one.
+        scale: 2, 4 or 8.
+        channels: 1 for magnitude images, 2 for complex ones as real and imaginary part.
+
+    Returns:
+        A network that is called like :class:`iconet.network.ICONet`.
+
+    Raises:
+        InputError: If the options do not go together.
+    """
+    if network.architecture != "iconet":
+        return _peer(network.architecture, scale, channels)
+    options: dict[str, Any] = {**SIZES[network.size], **network.options}
+    try:
+        return ICONet(scale, channels=channels, **options)
+    except (TypeError, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"network.options {network.options}: {reason}; correct them") from None
+
+
+def describe(recipe: Recipe) -> dict[str, str]:
+    """What a file of weights must say so that :func:`load_trained` can build its network."""
+    network = build(recipe.network, recipe.scale, recipe.task.channels)
+    config = {"scale": recipe.scale, "channels": recipe.task.channels}
+    if isinstance(network, ICONet):
+        config = network.config
+    return {"architecture": recipe.network.architecture, "config": json.dumps(config)}
+
+
+def load_trained(path: str | Path) -> nn.Module:
+    """Load any network that training wrote, in evaluation mode.
+
+    Args:
+        path: A ``.safetensors`` file, or the name of a model of the package.
+
+    Returns:
+        ICONet or a peer; ``metadata`` holds what the file says of itself, and ``sha256`` its
+        hash.
+
+    Raises:
+        InputError: If the file is missing, damaged, or of neither.
+    """
+    path = Path(path)
+    if path.suffix != ".safetensors":
+        return zoo.load(str(path))
+    metadata, tensors = read_weights(path)
+    name = metadata.get("architecture", "iconet")
+    if name == "iconet":
+        return zoo.load(path)
+    from iconet import peers
+
+    try:
+        config = json.loads(metadata["config"])
+        if name not in peers.NAMES or config["scale"] not in (2, 4, 8):
+            raise ValueError("no peer of this version")
+        model = _peer(name, config["scale"], config["channels"])
+        model.load_state_dict(tensors)
+    except (KeyError, TypeError, ValueError, RuntimeError):
+        raise InputError(
+            f"{path}: its weights do not fit this version's '{name}'; train it again"
+        ) from None
+    model.metadata, model.sha256 = metadata, sha256_of(path)  # type: ignore[assignment]
+    return model.eval()
+
+
+def _peer(name: str, scale: int, channels: int) -> nn.Module:
+    # Here and not above: training ICONet works without the libraries that peers come from.
+    from iconet import peers
+
+    model: nn.Module = peers.build(name, scale, channels)
+    return model

@@ -1,6 +1,8 @@
-"""Batches: reproducible, aligned, weighted."""
+"""Batches: reproducible, aligned, weighted, shared; simulated acquisitions whole and consistent."""
 
 from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 
 import pytest
@@ -8,11 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from iconet.data import Sampler, Volume
+from iconet.data import Batch, JointSampler, Sampler, Volume
 from iconet.data.sampling import JITTER, PATCHES_PER_SLICE
 from iconet.errors import InputError
+from iconet.physics.acquisition import Acquisition
 from iconet.physics.degradation import DegradationMix
-from iconet.physics.kspace import crop_kspace
+from iconet.physics.kspace import crop_kspace, fft2c, resize_kspace
 
 PLAIN = DegradationMix(
     kspace=1, windowed=0, blurred=0, averaged=0, noise_probability=0, noise_max=0
@@ -34,25 +37,80 @@ def make_sampler(*volumes: Volume, **changes: object) -> Sampler:
     return Sampler(volumes or (volume(),), **options)  # type: ignore[arg-type]
 
 
-def same(one: tuple[Tensor, list[Tensor]], other: tuple[Tensor, list[Tensor]]) -> bool:
-    return torch.equal(one[0], other[0]) and all(map(torch.equal, one[1], other[1]))
+def make_joint(*volumes: Volume, **changes: object) -> JointSampler:
+    options = {"weights": {}, "scale": 2, "patch": 64, "batch": 4, "seed": 3}
+    options |= {"acquisition": Acquisition(), "known_samples": True}
+    options |= {"device": torch.device("cpu"), **changes}
+    return JointSampler(volumes or (volume(),), **options)  # type: ignore[arg-type]
 
 
-def test_a_batch_is_a_function_of_seed_and_step_alone() -> None:
-    noisy = DegradationMix()
-    first, second = make_sampler(mix=noisy), make_sampler(mix=noisy)
+def tensors(batch: Batch) -> list[Tensor]:
+    return [batch.low, *batch.clean, *(batch.samples or ())]
+
+
+def same(one: Batch, other: Batch) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(tensors(one), tensors(other), strict=True))
+
+
+def make_noisy(**changes: object) -> Sampler:
+    return make_sampler(mix=DegradationMix(), **changes)
+
+
+both = pytest.mark.parametrize("make", [make_noisy, make_joint])
+
+
+@both
+def test_a_batch_is_a_function_of_seed_and_step_alone(
+    make: Callable[..., Sampler | JointSampler],
+) -> None:
+    first, second = make(), make()
     in_order = [first(step) for step in range(4)]
     torch.manual_seed(1234)  # global random numbers play no part
     backwards = [second(step) for step in reversed(range(4))][::-1]
     assert all(map(same, in_order, backwards))
     assert not same(in_order[0], in_order[1])
-    assert not same(in_order[0], make_sampler(mix=noisy, seed=4)(0))
+    assert not same(in_order[0], make(seed=4)(0))
+    with ThreadPoolExecutor(3) as threads:  # nor does who draws at the same time
+        assert all(map(same, in_order, threads.map(first, range(4))))
+
+
+@both
+@pytest.mark.parametrize("world", [2, 4])
+def test_shares_of_processes_make_up_the_batch_of_one(
+    make: Callable[..., Sampler | JointSampler], world: int
+) -> None:
+    whole = make(batch=16)(7)
+    shares = [tensors(make(batch=16, rank=rank, world=world)(7)) for rank in range(world)]
+    together = [torch.cat(parts) for parts in zip(*shares, strict=True)]
+    assert all(map(torch.equal, together, tensors(whole)))
+    # No item is there twice, not even at another step or seed.
+    low = torch.cat([whole.low, make(batch=16)(8).low, make(batch=16, seed=4)(7).low])
+    assert len(low.flatten(1).unique(dim=0)) == len(low)
+
+
+@both
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"batch": 16, "world": 3}, "does not split over 3"),
+        ({"batch": 0}, "batch of 0"),
+        ({"batch": 16, "rank": 2, "world": 2}, "no process 2 of 2"),
+        ({"batch": 16, "rank": -1}, "no process -1"),
+    ],
+)
+def test_batches_that_cannot_be_shared_are_refused(
+    make: Callable[..., Sampler | JointSampler], options: dict[str, int], named: str
+) -> None:
+    with pytest.raises(InputError, match=named) as error:
+        make(**options)
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("scale", [2, 4, 8])
 def test_every_size_from_low_to_full_is_there(scale: int) -> None:
-    low, clean = make_sampler(scale=scale, patch=64, batch=4, mix=DegradationMix())(0)
+    low, clean, samples = make_sampler(scale=scale, patch=64, batch=4, mix=DegradationMix())(0)
     assert low.shape == (4, 1, 64 // scale, 64 // scale)
+    assert samples is None
     sides = [image.shape[-1] for image in clean]
     assert sides == [s for s in (8, 16, 32, 64) if s >= 64 // scale]
     assert all(image.shape == (4, 1, side, side) for image, side in zip(clean, sides, strict=True))
@@ -71,8 +129,11 @@ def find(patch: Tensor, image: Tensor) -> list[tuple[int, int, int]]:
     found = []
     for number, whole in enumerate(orientations(image)):
         windows = whole[0, 0].unfold(0, side, 1).unfold(1, side, 1)
-        hits = ((windows - patch[0, 0]).abs().amax(dim=(2, 3)) < 1e-5).nonzero()
-        found += [(number, *place) for place in hits.tolist()]
+        # Candidates first, by a single pixel: the whole comparison is slow.
+        places = ((windows[..., 0, 0] - patch[0, 0, 0, 0]).abs() < 1e-5).nonzero().tolist()
+        for top, left in places:
+            if (windows[top, left] - patch[0, 0]).abs().amax() < 1e-5:
+                found.append((number, top, left))
     return found
 
 
@@ -85,7 +146,7 @@ def test_patches_of_all_sizes_are_one_window_turned_alike(
     image = one.slices[:1, None].float()
     orientation_seen = set()
     for step in range(6):
-        low, clean = make_sampler(one, scale=scale, batch=4, mix=PLAIN)(step)
+        low, clean, _ = make_sampler(one, scale=scale, batch=4, mix=PLAIN)(step)
         torch.testing.assert_close(low, clean[0])  # a plain crop is the clean image of that size
         for patch in range(PATCHES_PER_SLICE):
             [(number, top, left)] = find(low[patch][None], crop_kspace(image, scale).abs())
@@ -98,7 +159,7 @@ def test_patches_of_all_sizes_are_one_window_turned_alike(
 
 
 def test_degraded_patches_show_the_same_place_as_clean_ones() -> None:
-    low, clean = make_sampler(mix=DegradationMix(), batch=16)(5)
+    low, clean, _ = make_sampler(mix=DegradationMix(), batch=16)(5)
     for degraded, truth in zip(low, clean[0], strict=True):
         agreement = torch.corrcoef(torch.stack([degraded.flatten(), truth.flatten()]))[0, 1]
         assert float(agreement) > 0.9
@@ -108,7 +169,7 @@ def test_intensities_vary_within_the_stated_range_and_alike_in_all_sizes() -> No
     flat = Volume("flat", "a", torch.full((1, *SIZE), 1.0).half())
     found = []
     for step in range(12):
-        low, clean = make_sampler(flat, batch=4)(step)
+        low, clean, _ = make_sampler(flat, batch=4)(step)
         values = torch.stack([image.mean() for image in (low, *clean)])
         torch.testing.assert_close(values, values[:1].expand(3), rtol=1e-5, atol=1e-5)
         found.append(float(values[0]))
@@ -120,7 +181,7 @@ def drawn(sampler: Sampler, draws: int = 40) -> Counter[float]:
     """How often each data set was drawn; flat volumes tell by intensity which one it was."""
     counts: Counter[float] = Counter()
     for step in range(draws):
-        low, _ = sampler(step)
+        low = sampler(step).low
         counts.update(round(float(patch.mean()), 2) for patch in low[::PATCHES_PER_SLICE])
     return counts
 
@@ -149,7 +210,7 @@ def test_volumes_smaller_than_a_patch_or_empty_are_left_out() -> None:
     large = volume()
     sampler = make_sampler(small, large, empty)
     assert sampler.volumes == [large]
-    assert all(sampler(step)[1][-1].shape == (8, 1, 32, 32) for step in range(3))
+    assert all(sampler(step).clean[-1].shape == (8, 1, 32, 32) for step in range(3))
 
 
 def test_what_is_left_out_takes_nothing_from_its_data_set(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,5 +233,102 @@ def test_weights_that_leave_nothing_are_said() -> None:
 
 
 def test_a_dark_slice_gives_a_batch_all_the_same() -> None:
-    low, clean = make_sampler(flat("dark", 0.0, 1, SIZE), mix=DegradationMix(**asdict(PLAIN)))(0)
+    low, clean, _ = make_sampler(flat("dark", 0.0, 1, SIZE), mix=DegradationMix(**asdict(PLAIN)))(0)
     assert not any(bool(image.any()) for image in (low, *clean))
+
+
+def as_complex(image: Tensor) -> Tensor:
+    return torch.complex(image[:, :1], image[:, 1:])
+
+
+@pytest.mark.parametrize("scale", [2, 4, 8])
+def test_known_samples_are_those_of_the_input_and_all_images_are_complex(scale: int) -> None:
+    low, clean, samples = make_joint(scale=scale)(0)
+    assert samples is not None
+    side = 64 // scale
+    assert low.shape == (4, 2, side, side)
+    assert [c.shape for c in clean] == [(4, 2, s, s) for s in (8, 16, 32, 64) if s >= side]
+    assert all(image.dtype == torch.float32 for image in (low, *clean))
+    assert (samples.kspace.dtype, samples.mask.dtype) == (torch.complex64, torch.bool)
+    assert samples.mask.shape == (4, 1, 1, side)
+    assert all(tensor.isfinite().all() for tensor in (low, *clean, *samples))
+    torch.testing.assert_close(fft2c(as_complex(low)), samples.kspace)
+    assert (samples.kspace[~samples.mask.expand(samples.kspace.shape)] == 0).all()
+    whole = as_complex(clean[-1])
+    for image in clean:
+        torch.testing.assert_close(as_complex(image), resize_kspace(whole, tuple(image.shape[2:])))
+
+
+def test_without_noise_samples_are_the_clean_image_s_own() -> None:
+    _, clean, samples = make_joint(acquisition=Acquisition(noise_max=0.0))(0)
+    assert samples is not None
+    torch.testing.assert_close(samples.kspace, fft2c(as_complex(clean[0])) * samples.mask)
+
+
+@pytest.mark.parametrize("scale", [2, 4])
+def test_networks_that_are_not_told_see_the_magnitudes_of_the_same_batch(scale: int) -> None:
+    told = make_joint(scale=scale)(5)
+    low, clean, samples = make_joint(scale=scale, known_samples=False)(5)
+    assert samples is None
+    for magnitude, image in zip((low, *clean), (told.low, *told.clean), strict=True):
+        torch.testing.assert_close(magnitude, as_complex(image).abs())
+
+
+def test_windows_are_cut_from_slices_and_turned(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("iconet.data.sampling.JITTER", (1.0, 1.0))
+    one = volume(count=1)
+    sampler = make_joint(one, known_samples=False, batch=8)
+    found = [
+        place
+        for step in range(4)
+        for window in sampler(step).clean[-1]
+        for place in find(window[None], one.slices[:1, None].float())
+    ]
+    assert len(found) == 32  # every window is somewhere, once
+    assert {orientation for orientation, _, _ in found} == set(range(8))
+    assert len(set(found)) > 20
+
+
+def test_small_slices_are_padded_evenly_with_zeros(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("iconet.data.sampling.JITTER", (1.0, 1.0))
+    one = volume(count=1, size=(40, 96))
+    for window in make_joint(one, known_samples=False, batch=8)(0).clean[-1]:
+        upright = window[0].T if window[0, 0].any() else window[0]
+        assert (upright[:12] == 0).all()
+        assert (upright[-12:] == 0).all()
+        assert (upright[12:-12] >= 0.19).all()
+
+
+def test_windows_of_one_batch_come_from_volumes_of_all_sizes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("iconet.data.sampling.JITTER", (1.0, 1.0))
+    volumes = flat("a", 0.5, 4, (24, 40)), flat("b", 1.0, 4, (128, 96))
+    [*_, clean] = make_joint(*volumes, known_samples=False, batch=16)(0).clean
+    peaks = clean.amax((1, 2, 3)).round(decimals=2)
+    assert set(peaks.tolist()) == {0.5, 1.0}
+
+
+def test_intensities_of_windows_vary_alike_with_their_noise() -> None:
+    """Noise is a share of the jittered scale, so it is relative to the image what it was."""
+    noise = Acquisition(acceleration=(1.0, 1.0), noise_min=0.1, noise_max=0.1)
+    one = flat("a", 1.0, 2, (64, 64))
+    low, clean, _ = make_joint(one, acquisition=noise, batch=16)(0)
+    jitter = clean[-1].norm(dim=1).amax((1, 2))
+    assert JITTER[0] <= float(jitter.min()) < float(jitter.max()) <= JITTER[1] + 1e-5
+    relative = (low - clean[0]).std((1, 2, 3)) / jitter
+    torch.testing.assert_close(relative, torch.full_like(relative, 0.1), rtol=0.1, atol=0)
+
+
+def test_joint_batches_of_nothing_are_refused() -> None:
+    with pytest.raises(InputError, match="no training scan"):
+        make_joint(volume(count=0))
+    with pytest.raises(InputError, match=r"data\.weights"):
+        make_joint(weights={"a": 0.0})
+    with pytest.raises(InputError, match="no multiple of the scale"):
+        make_joint(patch=36, scale=8)
+
+
+def test_a_dark_slice_gives_a_joint_batch_all_the_same() -> None:
+    batch = make_joint(flat("dark", 0.0, 1, SIZE), acquisition=Acquisition(noise_max=0.0))(0)
+    assert not any(bool(image.any()) for image in (batch.low, *batch.clean))

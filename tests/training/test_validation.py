@@ -7,8 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from iconet.data import Volume
-from iconet.physics.kspace import crop_kspace
-from iconet.training.validation import Validation
+from iconet.network import Samples
+from iconet.physics.acquisition import Acquisition
+from iconet.physics.kspace import crop_kspace, fft2c
+from iconet.training.validation import ACQUISITION, Validation
 
 CPU = torch.device("cpu")
 
@@ -28,8 +30,9 @@ class Wrong(nn.Module):
         super().__init__()
         self.truths = truths
 
-    def forward(self, low: Tensor, intensity: Tensor) -> SimpleNamespace:
+    def forward(self, low: Tensor, intensity: Tensor, samples: None) -> SimpleNamespace:
         assert torch.equal(intensity, torch.ones(1, 1, 1, 1))
+        assert samples is None
         for truth, error in self.truths.values():
             if torch.equal(crop_kspace(truth, 2).abs(), low):
                 return SimpleNamespace(image=truth + error)
@@ -57,9 +60,78 @@ def test_the_background_does_not_count() -> None:
 def test_slices_are_taken_evenly_from_the_inside() -> None:
     images = torch.arange(9.0).view(9, 1, 1).expand(9, 16, 16).half()
     pairs = Validation([Volume("x", "a", images)], 2, CPU).pairs
-    assert [float(truth.max()) for _, _, truth in pairs] == [3.0, 6.0]
+    assert [float(pair.truth.max()) for pair in pairs] == [3.0, 6.0]
 
 
 @pytest.mark.parametrize(("slices", "pairs"), [(0, 0), (1, 1), (2, 2)])
 def test_volumes_with_hardly_a_slice_do_no_harm(slices: int, pairs: int) -> None:
     assert len(Validation([volume("a", slices)], 2, CPU).pairs) == pairs
+
+
+class Recorder(nn.Module):
+    """Keeps what it is given and returns one image of the given number of channels."""
+
+    def __init__(self, image: Tensor) -> None:
+        super().__init__()
+        self.image = image
+        self.seen: list[tuple[Tensor, Samples | None]] = []
+
+    def forward(self, low: Tensor, intensity: Tensor, samples: Samples | None) -> SimpleNamespace:
+        assert torch.equal(intensity, torch.ones(1, 1, 1, 1))
+        self.seen.append((low, samples))
+        return SimpleNamespace(image=self.image)
+
+
+def seen(volumes: list[Volume], known_samples: bool) -> list[tuple[Tensor, Samples | None]]:
+    recorder = Recorder(torch.zeros(1, 1, 128, 128))
+    Validation(volumes, 2, CPU, acquisition=ACQUISITION, known_samples=known_samples)(recorder)
+    return recorder.seen
+
+
+def larger(name: str = "a/1/T1w") -> Volume:
+    images = torch.rand(6, 128, 128, generator=torch.Generator().manual_seed(2))
+    return Volume(name, "a", images.half())
+
+
+def test_every_slice_has_an_acquisition_of_its_own_and_always_the_same() -> None:
+    one, other = larger(), larger("a/2/T1w")
+    both = seen([other, one], True)
+    alone = seen([one], True)
+    for (low, samples), (again, samples_again) in zip(both[2:], alone, strict=True):
+        assert samples is not None and samples_again is not None
+        assert torch.equal(low, again)
+        assert all(map(torch.equal, samples, samples_again))
+    masks = torch.cat([samples.mask.flatten(1) for _, samples in both if samples])
+    assert len(masks.unique(dim=0)) == 4
+    assert (masks.sum(1) == 16).all()  # a quarter of 64 lines
+    assert masks[:, 30:35].all()  # 8 % of them in the centre
+
+
+def test_known_samples_are_those_of_the_complex_input() -> None:
+    for (low, samples), (magnitude, none) in zip(
+        seen([larger()], True), seen([larger()], False), strict=True
+    ):
+        assert samples is not None and none is None
+        image = torch.complex(low[:, :1], low[:, 1:])
+        torch.testing.assert_close(fft2c(image), samples.kspace)
+        torch.testing.assert_close(magnitude, image.abs())
+
+
+def test_psnr_is_that_of_the_magnitude_whatever_the_phase() -> None:
+    truth = volume("a", slices=1).slices[:1, None].float()
+    turned = torch.polar(truth + 0.1, torch.linspace(-3, 3, 16).expand(truth.shape))
+    image = torch.cat((turned.real, turned.imag), dim=1)
+    validation = Validation([volume("a", 1)], 2, CPU, acquisition=ACQUISITION, known_samples=True)
+    assert validation(Recorder(image))["mean"] == pytest.approx(20.0, abs=1e-3)
+
+
+def test_slices_are_padded_to_sizes_that_networks_take_with_samples() -> None:
+    images = torch.ones(1, 72, 104).half()
+    full = Acquisition(acceleration=(1.0, 1.0), noise_max=0.0)
+    [pair] = Validation(
+        [Volume("x", "a", images)], 4, CPU, acquisition=full, known_samples=True
+    ).pairs
+    assert pair.low.shape == (1, 2, 20, 28)
+    assert pair.truth.shape == (1, 1, 80, 112)
+    assert (pair.truth[..., :72, :104] == 1).all()
+    assert float(pair.truth.sum()) == 72 * 104

@@ -166,11 +166,12 @@ def _step(recipe: Recipe, compute: Compute) -> Callable[[], object]:
 
     from iconet.network import collaboration_loss
     from iconet.training.architecture import build
+    from iconet.training.train import make_optimizer
 
     options, channels = recipe.optimisation, recipe.task.channels
     network = build(recipe.network, recipe.scale, channels)
     network = network.to(compute.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-6, fused=True)
+    optimizer = make_optimizer(recipe, network)
     inputs = _inputs(channels, options.batch, options.patch // recipe.scale, compute.device)
     low = inputs[0]
     clean = [low]

@@ -94,7 +94,7 @@ def panel(
             heat_map = place(column, 2).imshow(errors[name], interpolation="bilinear", **heat)
     scale = place(len(columns) - 1, 2).inset_axes((0.08, 0.1, 0.06, 0.8))
     bar = figure.colorbar(heat_map, cax=scale, extend="max")
-    bar.set_label("absolute error, in the scan's units", fontsize=10)
+    bar.set_label("absolute error,\nin the scan's units", fontsize=10)
     bar.ax.tick_params(labelsize=9)
     figure.text(0.5, 1 - 0.2 / total_height, title, ha="center", va="center", fontsize=12)
     figure.savefig(path, dpi=110)

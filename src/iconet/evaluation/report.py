@@ -154,19 +154,21 @@ def _figures(queue: Queue, found: list[Group]) -> list[str]:
     folder.mkdir(exist_ok=True)
     links = []
     for condition in queue.recipe.conditions:
-        name = f"{_slug(condition.name)}-panel.png"
-        if _panel(queue, condition, folder / name):
-            links.append(f"![{condition.name}](figures/{name})")
+        own = [group for group in found if group.condition == condition.name and group.scores]
+        if not own:
+            continue
+        group = own[0]  # the tables have the rest
+        name = _slug(condition.name)
+        drawn = ["subjects"]
+        charts.subjects(folder / f"{name}-subjects.png", group, queue.focus)
         milliseconds = {n: cost.cpu_ms for n, cost in queue.budget.costs_of(condition).items()}
-        for group in (g for g in found if g.condition == condition.name and g.scores):
-            name = _slug(group.title)
-            if any(score.method in milliseconds for score in group.scores):
-                charts.accuracy_against_time(
-                    folder / f"{name}-time.png", group, milliseconds, queue.focus
-                )
-                links.append(f"![{group.title}](figures/{name}-time.png)")
-            charts.subjects(folder / f"{name}-subjects.png", group, queue.focus)
-            links.append(f"![{group.title}](figures/{name}-subjects.png)")
+        if any(score.method in milliseconds for score in group.scores):
+            path = folder / f"{name}-time.png"
+            charts.accuracy_against_time(path, group, milliseconds, queue.focus)
+            drawn.insert(0, "time")
+        if _panel(queue, condition, folder / f"{name}-panel.png"):
+            drawn.insert(0, "panel")
+        links += [f"![{condition.name}, {what}](figures/{name}-{what}.png)" for what in drawn]
     return links
 
 

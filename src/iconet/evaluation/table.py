@@ -30,7 +30,7 @@ class Scores:
     Attributes:
         method: Its name.
         learned: Whether it is a network.
-        seeds: Number of training runs that it is the mean of.
+        seeds: Number of training runs that it is the mean of; 0 if it was not trained here.
         subjects: Subject to column (of `MEASURES`) to value: means over the subject's volumes and
             over seeds.
         spread: Column to the standard deviation, over seeds, of the mean over subjects; NaN with
@@ -114,7 +114,8 @@ def _scores(method: str, seeds: list[list[Row]]) -> Scores:
     spread = {c: float("nan") for c in MEASURES}
     if len(seeds) > 1:
         spread = {c: stdev(fmean(v[s][c] for s in names) for v in by_seed) for c in MEASURES}
-    return Scores(method, bool(seeds[0][0].weights), len(seeds), together, spread)
+    first = seeds[0][0]
+    return Scores(method, bool(first.weights), len(seeds) if first.seed else 0, together, spread)
 
 
 def _per_subject(rows: list[Row]) -> dict[str, dict[str, float]]:
@@ -193,7 +194,7 @@ def _means(group: Group, focus: str | None, costs: dict[str, CostRow]) -> str:
             text = f"{mean:.{digits}f}"
             text = f"**{text}**" if mean == best_values[column] else text
             line.append(text if math.isnan(spread) else f"{text} ± {spread:.{digits}f}")
-        line.append(str(score.seeds) if score.learned else "")
+        line.append(str(score.seeds or ""))
         cost = costs.get(score.method)
         if cost:
             line += [f"{cost.parameters / 1e6:.2f} M", f"{cost.gmacs:.1f}"]

@@ -126,7 +126,7 @@ def _run(
     if recipe.start_from:
         _start_from(network, recipe.start_from)
     averaged = copy.deepcopy(network).to(fabric.device).eval()
-    optimizer = _optimizer(recipe, network)
+    optimizer = make_optimizer(recipe, network)
     model, optimizer = fabric.setup(network, optimizer)
     validate = _validation(recipe, validation_volumes, fabric.device)
 
@@ -206,7 +206,8 @@ def _run(
     return weights
 
 
-def _optimizer(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:
+def make_optimizer(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:
+    """The optimizer that a recipe asks for."""
     options = recipe.optimisation
     shared: dict[str, Any] = {
         "lr": options.learning_rate,

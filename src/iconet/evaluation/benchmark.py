@@ -23,7 +23,7 @@ from iconet.evaluation.budget import Budget
 from iconet.evaluation.degradations import Lowered, lower
 from iconet.evaluation.metrics import evaluate
 from iconet.evaluation.predict import predict
-from iconet.evaluation.recipe import BenchmarkRecipe, Condition, Network
+from iconet.evaluation.recipe import BenchmarkRecipe, Condition, Network, model_name
 from iconet.evaluation.results import Key, Row, append_row, convention_id, read_rows
 from iconet.evaluation.runs import Finished, Run, Volumes, alone, plan_run
 from iconet.recipe import read_recipe
@@ -344,7 +344,7 @@ def _model(name: str, condition: Condition) -> tuple[str, nn.Module]:
             f"conditions.{condition.name}.models: {name} is for another scale or number of "
             "channels; leave it out"
         )
-    return name, model
+    return model_name(name), model
 
 
 def _interpolated(name: str) -> Callable[[Lowered, Condition], NDArray[np.float32]]:
@@ -374,7 +374,7 @@ def _loaded(weights: Path) -> nn.Module:
 
 
 def _file_name(name: str) -> str:
-    return Path(name).name.replace(" ", "-")
+    return name.replace(" ", "-")
 
 
 def _say(text: str) -> None:

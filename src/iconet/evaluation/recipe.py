@@ -72,6 +72,11 @@ class Network(Section):
     conditions: list[str] | None = None
 
 
+def model_name(model: str) -> str:
+    """What tables call a trained model that is given by name or file."""
+    return model.removesuffix(".safetensors").rpartition("/")[2]
+
+
 class BenchmarkRecipe(Section):
     """A queue of training runs under equal terms, and the tests of everything.
 
@@ -127,6 +132,12 @@ class BenchmarkRecipe(Section):
         for names in (conditions, networks):
             if len(set(names)) < len(names):
                 raise ValueError(f"a name stands twice in {', '.join(names)}")
+        for condition in self.conditions:
+            taken = [*self.interpolations, *networks]
+            for name in map(model_name, condition.models):
+                if name in taken:
+                    raise ValueError(f"{condition.name}: two methods are called '{name}'")
+                taken.append(name)
         for network in self.networks:
             for name in network.conditions or ():
                 if name not in conditions:

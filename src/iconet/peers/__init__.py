@@ -1,0 +1,95 @@
+"""The networks that ICONet is compared with, retrained under its recipe."""
+
+from typing import NamedTuple
+
+from iconet.errors import InputError
+from iconet.network.stage import stages_for
+from iconet.peers.edsr import EDSR
+from iconet.peers.from_spandrel import NAFNet, safmn, swinir_light
+from iconet.peers.mambair import MambaIR
+from iconet.peers.peer import Peer
+from iconet.peers.rcan import RCAN
+from iconet.peers.sequential import Sequential
+from iconet.peers.t2net import T2Net
+
+__all__ = ["NAMES", "Peer", "Published", "build"]
+
+
+class Published(NamedTuple):
+    """Where an architecture comes from.
+
+    Attributes:
+        parameters: Number of parameters that its authors (or their code) give, at scales 2 and 4.
+        reference: The publication.
+        changes: What is different here, for the table's footnotes.
+    """
+
+    parameters: str
+    reference: str
+    changes: str
+
+
+NAMES = {
+    "edsr-baseline": Published("1.37 M / 1.52 M", "Lim et al., CVPR Workshops 2017", ""),
+    "rcan": Published(
+        "15.4 M / 15.6 M", "Zhang et al., ECCV 2018", "3 groups of 5 blocks instead of 10 of 20"
+    ),
+    "swinir-light": Published(
+        "0.91 M / 0.93 M", "Liang et al., ICCV Workshops 2021", "no stochastic depth"
+    ),
+    "safmn": Published("0.23 M / 0.24 M", "Sun et al., ICCV 2023", ""),
+    "nafnet": Published(
+        "17.1 M (scale 1)",
+        "Chen et al., ECCV 2022",
+        "2 levels, 20 blocks; the pixels of the interpolated image folded into channels",
+    ),
+    "mambair": Published(
+        "0.91 M / 0.92 M", "Guo et al., ECCV 2024", "one rate of forgetting for each of 4 heads"
+    ),
+    "t2net": Published(
+        "1.40 M (scale 2)",
+        "Feng et al., MICCAI 2021",
+        "relevance of cells of 4 x 4 pixels instead of pixels; intensities kept",
+    ),
+    "sequential": Published("-", "reconstruction, then super-resolution, an EDSR each", ""),
+}
+"""Every peer's name, and where it comes from."""
+
+
+def build(name: str, scale: int, channels: int = 1) -> Peer:
+    """Make an untrained peer.
+
+    Args:
+        name: One of `NAMES`.
+        scale: 2, 4 or 8.
+        channels: 1 for magnitude images, 2 for complex ones as real and imaginary part.
+
+    Returns:
+        The network; it is called like `iconet.ICONet`.
+
+    Raises:
+        InputError: If there is no such peer, or the library that has it is not installed.
+        ValueError: If ``scale`` is not 2, 4 or 8.
+    """
+    stages_for(scale)
+    multiple, width = 1, 64
+    match name:
+        case "edsr-baseline":
+            architecture = EDSR(scale, channels)
+        case "rcan":
+            architecture = RCAN(scale, channels)
+        case "swinir-light":
+            architecture, multiple, width = swinir_light(scale, channels), 8, 60
+        case "safmn":
+            architecture, multiple, width = safmn(scale, channels), 8, 36
+        case "nafnet":
+            architecture, multiple, width = NAFNet(scale, channels), 2**NAFNet.LEVELS, 32
+        case "mambair":
+            architecture, width = MambaIR(scale, channels), 60
+        case "t2net":
+            architecture, multiple = T2Net(scale, channels), 4
+        case "sequential":
+            architecture = Sequential(scale, channels)
+        case _:
+            raise InputError(f"no peer is called '{name}': choose one of {', '.join(NAMES)}")
+    return Peer(architecture, scale=scale, channels=channels, multiple=multiple, width=width)

@@ -128,6 +128,7 @@ def _run(
     averaged = copy.deepcopy(network).to(fabric.device).eval()
     optimizer = make_optimizer(recipe, network)
     model, optimizer = fabric.setup(network, optimizer)
+    average, newest = list(averaged.parameters()), list(network.parameters())
     validate = _validation(recipe, validation_volumes, fabric.device)
 
     checkpoint, weights = output / "checkpoint.safetensors", output / f"{recipe.name}.safetensors"
@@ -198,7 +199,9 @@ def _run(
             # Whether the norm is a number is not asked here, which would wait for the GPU.
             fabric.clip_gradients(model, optimizer, max_norm=options.clip, error_if_nonfinite=False)
             optimizer.step()
-            _update_average(averaged, network, min(options.ema, (1 + step) / (10 + step)))
+            decay = min(options.ema, (1 + step) / (10 + step))
+            with torch.no_grad():
+                torch._foreach_lerp_(average, newest, 1 - decay)
             state["step"] = step + 1
             state["stepping"] += time.monotonic() - begin
             if report:
@@ -255,11 +258,6 @@ def _validation(recipe: Recipe, volumes: list[Volume], device: torch.device) -> 
         acquisition=ACQUISITION if recipe.task.kind == "joint" else None,
         known_samples=recipe.task.known_samples,
     )
-
-
-@torch.no_grad()
-def _update_average(averaged: nn.Module, network: nn.Module, decay: float) -> None:
-    torch._foreach_lerp_(list(averaged.parameters()), list(network.parameters()), 1 - decay)
 
 
 def _throughput(recipe: Recipe, state: dict[str, Any]) -> tuple[float, float]:

@@ -124,6 +124,8 @@ def _check_numbers(config: dict[str, Any], tensors: int) -> None:
     known = inspect.signature(ICONet).parameters
     if any(type(value) is not type(known[name].default) for name, value in config.items()):
         raise ValueError("a value of another kind")
+    if config["width"] < 1:
+        raise ValueError("no channels")
     units = config["rec_units"] + config["sr_units"]
     if config["exchanges"] * units > tensors:
         raise ValueError("more units than tensors")

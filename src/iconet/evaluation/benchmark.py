@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -123,11 +124,11 @@ class Queue:
         self.volumes = Volumes(recipe.output)
         self.budget = Budget(recipe, self.compute)
 
-    @property
-    def focus(self) -> str | None:
-        """The network that the others are compared with."""
-        networks = self.recipe.networks
-        return self.recipe.focus or (networks[0].name if networks else None)
+    def focus(self, condition: Condition) -> str | None:
+        """The method that the others are compared with: a network, or else a trained model."""
+        networks = (n.name for n in self.recipe.networks if self.recipe.takes_part(n, condition))
+        models = (name for name, _ in self.models[condition.name])
+        return self.recipe.focus or next(chain(networks, models), None)
 
     def entries(self) -> Iterator[tuple[Condition, Network, int]]:
         """Training runs, the most informative first: every network once before any twice."""
@@ -194,6 +195,8 @@ class Queue:
 
     def _advance(self, condition: Condition, network: Network, seed: int, deadline: float) -> bool:
         """Train and measure an entry; False where another worker is at it, or time is over."""
+        if time.monotonic() >= deadline:
+            return False
         if self.run_for(condition, network, seed) is None:
             for trial in self._trials(condition, network, self.budget.steps(condition, network)):
                 self._train(trial, deadline)
@@ -201,7 +204,7 @@ class Queue:
         if run is None:
             return False
         finished = self._train(run, deadline)
-        if finished is None or time.monotonic() >= deadline:
+        if finished is None:
             return False
         with alone(self.recipe.output, run.folder.name) as free:
             if free:

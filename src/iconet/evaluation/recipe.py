@@ -88,7 +88,7 @@ class BenchmarkRecipe(Section):
         conditions: The problems.
         interpolations: Names in `iconet.evaluation.interpolation.METHODS`.
         networks: What is trained.
-        focus: The network that the others are compared with, by default the first.
+        focus: The method that the others are compared with, by default the first network or model.
         training: The training recipe that all networks share, without what is set here.
         steps: Training steps of every run, or
         budget: the time of every run, such as ``90s``, from which each network's steps follow by

@@ -43,6 +43,7 @@ def report(
     recipe = queue.recipe
     rows = queue.wanted()
     found = groups(rows)
+    focus = {c.name: queue.focus(c) for c in recipe.conditions}
     costs = {c.name: queue.budget.costs_of(c) for c in recipe.conditions}
     try:
         write_rows(recipe.output / "benchmark.csv", rows, Row)
@@ -56,8 +57,8 @@ def report(
             CONVENTION,
             _reading(queue),
             _unfinished(queue),
-            _titled("## Overview", overview(found, queue.focus)),
-            sections(found, queue.focus, costs),
+            _titled("## Overview", overview(found, focus)),
+            sections(found, focus, costs),
             _titled("## Figures", "\n\n".join(figures)),
             _titled("## Training runs", _runs(queue)),
             _titled("## Made with", f"- {_hardware(queue)}\n- {_versions()}"),
@@ -93,7 +94,7 @@ def _reading(queue: Queue) -> str:
     return (
         "Means are over subjects; a subject counts once, by the mean over its volumes and over "
         "training seeds; ± is the standard deviation of that mean over seeds. fg: inside the "
-        f"foreground. Leads: {queue.focus} minus the other, mean over subjects with its 95 % "
+        "foreground. Leads: the method in bold minus the other, mean over subjects with its 95 % "
         "bootstrap interval; p: paired Wilcoxon test over subjects, which with n subjects cannot "
         "fall below 2 / 2^n (n = 3: 0.25), and with two or three the interval is hardly more than "
         "the smallest and the largest. Interpolations of undersampled scans enlarge the magnitude "
@@ -157,14 +158,14 @@ def _figures(queue: Queue, found: list[Group]) -> list[str]:
         own = [group for group in found if group.condition == condition.name and group.scores]
         if not own:
             continue
-        group = own[0]  # the tables have the rest
+        group, focus = own[0], queue.focus(condition)  # the tables have the rest
         name = _slug(condition.name)
         drawn = ["subjects"]
-        charts.subjects(folder / f"{name}-subjects.png", group, queue.focus)
+        charts.subjects(folder / f"{name}-subjects.png", group, focus)
         milliseconds = {n: cost.cpu_ms for n, cost in queue.budget.costs_of(condition).items()}
         if any(score.method in milliseconds for score in group.scores):
             path = folder / f"{name}-time.png"
-            charts.accuracy_against_time(path, group, milliseconds, queue.focus)
+            charts.accuracy_against_time(path, group, milliseconds, focus)
             drawn.insert(0, "time")
         if _panel(queue, condition, folder / f"{name}-panel.png"):
             drawn.insert(0, "panel")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
@@ -70,7 +70,7 @@ class Group:
         """For headings and figures."""
         return f"{self.condition}, {self.degradation}: {self.dataset}, {self.contrast}"
 
-    def focus(self, name: str | None) -> Scores | None:
+    def of(self, name: str | None) -> Scores | None:
         """The scores of the method of that name."""
         return next((s for s in self.scores if s.method == name), None)
 
@@ -128,20 +128,25 @@ def _per_subject(rows: list[Row]) -> dict[str, dict[str, float]]:
     }
 
 
-def overview(chosen: Sequence[Group], focus: str | None) -> str:
+Focus = Mapping[str, str | None]
+"""Condition to the name of the method that the others are compared with there."""
+
+
+def overview(chosen: Sequence[Group], focus: Focus) -> str:
     """One line a group: the rank of the focus, and its lead over the best other network.
 
     Empty where nothing can be compared. The best other network is chosen by the measure at hand.
     """
     lines = []
     for group in chosen:
-        own = group.focus(focus)
-        if own is None or focus is None or group.best_peer(focus, "PSNR fg") is None:
+        name = focus[group.condition]
+        own = group.of(name)
+        if own is None or name is None or group.best_peer(name, "PSNR fg") is None:
             continue
         line = [group.condition, group.degradation, f"{group.dataset}, {group.contrast}"]
         line.append(str(len(own.subjects)))
         for column in COMPARED:
-            peer = group.best_peer(focus, column)
+            peer = group.best_peer(name, column)
             assert peer is not None
             rank = 1 + sum(s.mean(column) > own.mean(column) for s in group.scores)
             line += [f"{rank} of {len(group.scores)}", peer.method, *_difference(own, peer, column)]
@@ -153,13 +158,13 @@ def overview(chosen: Sequence[Group], focus: str | None) -> str:
 
 
 def sections(
-    chosen: Sequence[Group], focus: str | None, costs: dict[str, dict[str, CostRow]]
+    chosen: Sequence[Group], focus: Focus, costs: Mapping[str, Mapping[str, CostRow]]
 ) -> str:
     """Means of every group, and the lead of the focus over every other method.
 
     Args:
         chosen: The groups.
-        focus: Name of the method that the others are compared with.
+        focus: Of every condition.
         costs: Condition to network to what it costs.
     """
     parts, condition = [], ""
@@ -173,13 +178,13 @@ def sections(
         parts.append(f"### {group.title}, {counts}")
         if group.left_out:
             parts.append(f"Not measured on all volumes yet: {', '.join(group.left_out)}.")
-        parts.append(_means(group, focus, costs.get(condition, {})))
-        if leads := _leads(group, focus):
+        parts.append(_means(group, focus[condition], costs.get(condition, {})))
+        if leads := _leads(group, focus[condition]):
             parts.append(leads)
     return "\n\n".join(parts)
 
 
-def _means(group: Group, focus: str | None, costs: dict[str, CostRow]) -> str:
+def _means(group: Group, focus: str | None, costs: Mapping[str, CostRow]) -> str:
     heads = ["method", *MEASURES, "seeds", "parameters", "GMACs", "CPU ms", "MB"]
     with_gpu = any(not math.isnan(cost.gpu_ms) for cost in costs.values())
     lines = [[*heads, *(["GPU ms", "GPU MB"] if with_gpu else [])]]
@@ -205,7 +210,7 @@ def _means(group: Group, focus: str | None, costs: dict[str, CostRow]) -> str:
 
 
 def _leads(group: Group, focus: str | None) -> str:
-    own = group.focus(focus)
+    own = group.of(focus)
     others = [s for s in group.scores if s.method != focus]
     if own is None or not others:
         return ""
@@ -227,7 +232,7 @@ def _matrices(chosen: Sequence[Group]) -> list[str]:
         methods = dict.fromkeys(s.method for group in across for s in group.scores)
         lines = [["PSNR fg", *(group.degradation for group in across)]]
         for method in methods:
-            scores = [group.focus(method) for group in across]
+            scores = [group.of(method) for group in across]
             lines.append([method, *(f"{s.mean('PSNR fg'):.2f}" if s else "" for s in scores)])
         parts += [f"All tests on {name[0]}, {name[1]}:", markdown(lines)]
     return parts

@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from iconet.errors import InputError
+from iconet.physics.acquisition import Acquisition
 from iconet.recipe import read_recipe
 from iconet.training.recipe import Recipe
 
@@ -111,7 +112,9 @@ def test_wrong_choices_name_the_right_ones(path: Path) -> None:
 def test_a_patch_too_small_for_the_scale_is_refused(path: Path) -> None:
     message = refusal(path, "scale=8", "optimisation.patch=96")
     assert "patch must be at least 128 at scale 8" in message
-    assert read_recipe(path, ["scale=8", "optimisation.patch=128"], Recipe).optimisation.patch == 128
+    assert (
+        read_recipe(path, ["scale=8", "optimisation.patch=128"], Recipe).optimisation.patch == 128
+    )
 
 
 def test_a_missing_key_names_itself(path: Path) -> None:
@@ -121,29 +124,23 @@ def test_a_missing_key_names_itself(path: Path) -> None:
     assert refusal(path).startswith(f"{path}: optimisation.steps: missing; add it")
 
 
-@pytest.mark.parametrize("override", ["steps", "=5", "name.first=x", "seed=[1", "seed={"])
-def test_an_override_that_is_none_names_itself(path: Path, override: str) -> None:
-    assert refusal(path, override).startswith(f"{override}: ")
+def test_the_joint_task_needs_its_field_of_view(path: Path) -> None:
+    assert "192 is usual" in refusal(path, "task.kind=joint")
+    recipe = read_recipe(path, ["task.kind=joint", "optimisation.patch=64"], Recipe)
+    assert recipe.task.channels == 1
+    assert recipe.task.acquisition() == Acquisition(noise_max=0.02)
 
 
-@pytest.mark.parametrize(
-    ("content", "reason"),
-    [
-        (b"name: [", "not a readable YAML recipe"),
-        (b"\xff\xfe\x00binary", "not a readable YAML recipe"),
-        (b"", "mapping"),
-        (b"just words", "mapping"),
-        (b"- a\n- b", "mapping"),
-        (b"!!python/object/apply:os.system [exit]", "not a readable YAML recipe"),
-    ],
-)
-def test_what_is_no_recipe_is_refused(path: Path, content: bytes, reason: str) -> None:
-    path.write_bytes(content)
-    message = refusal(path)
-    assert message.startswith(f"{path}: ")
-    assert reason in message
+def test_the_task_says_how_scans_are_acquired(path: Path) -> None:
+    task = "{kind: joint, known_samples: true, acceleration: [4, 4], mask: random, noise_min: 0.01}"
+    recipe = read_recipe(path, [f"task={task}", "optimisation.patch=64"], Recipe)
+    assert recipe.task.channels == 2
+    assert recipe.task.acquisition() == Acquisition(
+        acceleration=(4, 4), centre_fraction=0.08, mask="random", noise_min=0.01, noise_max=0.02
+    )
 
 
-def test_a_missing_recipe_and_a_folder_are_refused(tmp_path: Path) -> None:
-    assert "no such recipe" in refusal(tmp_path / "nothing.yaml")
-    assert "not a readable YAML recipe" in refusal(tmp_path)
+def test_peers_are_known_by_their_names(path: Path) -> None:
+    assert "iconet, edsr-baseline" in refusal(path, "network.architecture=resnet")
+    recipe = read_recipe(path, ["network.architecture=rcan"], Recipe)
+    assert recipe.network.architecture == "rcan"

@@ -164,10 +164,11 @@ def test_a_finished_run_stays_as_it_is(
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
+@pytest.mark.parametrize("optimiser", ["muon", "adamw"])
 def test_the_loss_falls_on_a_slice_seen_again_and_again(
-    volumes: list[Volume], tmp_path: Path, losses: Losses
+    optimiser: str, volumes: list[Volume], tmp_path: Path, losses: Losses
 ) -> None:
-    recipe = make_recipe(steps=60, learning_rate=5e-3, validate_every=60)
+    recipe = make_recipe(steps=60, optimiser=optimiser, learning_rate=5e-3, validate_every=60)
     plain = {"kspace": 1, "windowed": 0, "blurred": 0, "averaged": 0, "noise_probability": 0}
     recipe = recipe.model_copy(update={"degradation": Degradation(**plain)})
     run(recipe, volumes[:1], tmp_path)
@@ -345,3 +346,31 @@ def test_train_reads_scans_and_leaves_damaged_ones_out(
     assert "damaged.nii.gz" in left_out[0]
     assert "train: 1 scans, 1 left out" in said
     assert "validation: 1 scans, 0 left out" in said
+
+
+def test_a_weight_for_a_data_set_without_scans_is_refused(
+    volumes: list[Volume], tmp_path: Path
+) -> None:
+    recipe = make_recipe()
+    misspelt = Data(root=Path("nowhere"), weights={"a": 1.0, "ds00": 0.5})
+    with pytest.raises(InputError, match=r"data\.weights: .* 'ds00'; there are a, b"):
+        run(recipe.model_copy(update={"data": misspelt}), volumes, tmp_path)
+
+
+def test_a_run_that_diverges_stops_and_says_so(volumes: list[Volume], tmp_path: Path) -> None:
+    recipe = make_recipe(steps=60, learning_rate=1e30, validate_every=60)
+    with pytest.raises(InputError, match="the loss is no number at step 20; lower"):
+        run(recipe, volumes, tmp_path)
+    assert not (tmp_path / "small.safetensors").exists()
+
+
+def test_speed_and_waiting_are_measured_and_written(
+    recipe: Recipe, volumes: list[Volume], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Four looks at the clock in a step: two for the loop, a second apart, the batch between them.
+    monkeypatch.setattr(loop, "spare_cores", lambda *_: 0)
+    monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=itertools.count(0.0).__next__))
+    said = metadata(run(recipe, volumes, tmp_path))
+    # A step is from its second look to its fourth, 2 s; its batch there at the third.
+    assert said["patches_per_second"] == "2.0"
+    assert said["waiting"] == "0.500"

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
-
-from torch import nn
+from typing import TYPE_CHECKING, Any
 
 from iconet import zoo
 from iconet.errors import InputError
@@ -14,8 +12,11 @@ from iconet.network import SIZES, ICONet
 from iconet.training.recipe import Network, Recipe
 from iconet.zoo.loading import read_weights, sha256_of
 
+if TYPE_CHECKING:
+    from iconet.peers import Peer
 
-def build(network: Network, scale: int, channels: int = 1) -> nn.Module:
+
+def build(network: Network, scale: int, channels: int = 1) -> ICONet | Peer:
     """Make an untrained network.
 
     Args:
@@ -42,13 +43,13 @@ def build(network: Network, scale: int, channels: int = 1) -> nn.Module:
 def describe(recipe: Recipe) -> dict[str, str]:
     """What a file of weights must say so that :func:`load_trained` can build its network."""
     network = build(recipe.network, recipe.scale, recipe.task.channels)
-    config = {"scale": recipe.scale, "channels": recipe.task.channels}
-    if isinstance(network, ICONet):
-        config = network.config
-    return {"architecture": recipe.network.architecture, "config": json.dumps(config)}
+    return {
+        "architecture": recipe.network.architecture,
+        "config": json.dumps(network.config),
+    }
 
 
-def load_trained(path: str | Path) -> nn.Module:
+def load_trained(path: str | Path) -> ICONet | Peer:
     """Load any network that training wrote, in evaluation mode.
 
     Args:
@@ -80,13 +81,12 @@ def load_trained(path: str | Path) -> nn.Module:
         raise InputError(
             f"{path}: its weights do not fit this version's '{name}'; train it again"
         ) from None
-    model.metadata, model.sha256 = metadata, sha256_of(path)  # type: ignore[assignment]
+    model.metadata, model.sha256 = metadata, sha256_of(path)
     return model.eval()
 
 
-def _peer(name: str, scale: int, channels: int) -> nn.Module:
+def _peer(name: str, scale: int, channels: int) -> Peer:
     # Here and not above: training ICONet works without the libraries that peers come from.
     from iconet import peers
 
-    model: nn.Module = peers.build(name, scale, channels)
-    return model
+    return peers.build(name, scale, channels)

@@ -50,7 +50,7 @@ class Network(Section):
 
     @field_validator("options")
     @classmethod
-    def _known_options(cls, options: dict[str, Any]) -> dict[str, Option]:
+    def _known_options(cls, options: dict[str, Any]) -> dict[str, Any]:
         for name, value in options.items():
             if name not in OPTIONS:
                 raise ValueError(f"'{name}' is none of {', '.join(OPTIONS)}")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from iconet.data import JointSampler, Sampler, Volume
 from iconet.errors import InputError
@@ -128,7 +128,8 @@ def _run(
     averaged = copy.deepcopy(network).to(fabric.device).eval()
     optimizer = make_optimizer(recipe, network)
     model, optimizer = fabric.setup(network, optimizer)
-    average, newest = list(averaged.parameters()), list(network.parameters())
+    average: list[Tensor] = list(averaged.parameters())
+    newest: list[Tensor] = list(network.parameters())
     validate = _validation(recipe, validation_volumes, fabric.device)
 
     checkpoint, weights = output / "checkpoint.safetensors", output / f"{recipe.name}.safetensors"

@@ -7,7 +7,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from iconet.network import SIZES, ICONet, collaboration_loss, robust_scale
+from iconet.data.sampling import real_and_imaginary
+from iconet.network import SIZES, ICONet, Samples, collaboration_loss, robust_scale
+from iconet.physics.acquisition import Acquisition
+from iconet.physics.kspace import fft2c, resize_kspace
 
 
 def tiny(scale: int = 2, seed: int = 0) -> ICONet:
@@ -91,7 +94,7 @@ def test_without_fusion_the_reconstruction_knows_nothing_of_the_other_branch() -
 
 def test_fusion_weights_depend_on_content() -> None:
     fusion = tiny().stages[0].fusions[0]
-    rec, sr = torch.randn(2, 1, 8, 16, 16)
+    rec, sr = torch.randn(1, 8, 8, 8), torch.randn(1, 8, 16, 16)
     with torch.inference_mode():
         none, once, twice = (fusion(factor * rec, sr)[1] for factor in (0, 1, 2))
     # With fixed weights the message would grow by equal steps.
@@ -127,6 +130,82 @@ def test_nothing_beyond_the_halo_matters_and_something_within_does(scale: int) -
         a, b, c = (model(x, one).image[..., inner, inner] for x in (lr, far, near))
     assert torch.equal(a, b)
     assert not torch.equal(a, c)
+
+
+def measured(h: int, w: int, seed: int = 0) -> tuple[Tensor, Samples]:
+    """A complex image, zero-filled, and its samples."""
+    generator = torch.Generator().manual_seed(seed)
+    clean = torch.rand(1, 1, h, w, generator=generator) + 0.2
+    acquisition = Acquisition(acceleration=(3, 3), noise_max=0.0)
+    seen = acquisition(clean, 1, generator, torch.ones(1, 1, 1, 1))
+    return real_and_imaginary(seen.image), Samples(seen.kspace, seen.mask)
+
+
+def complex_tiny(scale: int) -> ICONet:
+    torch.manual_seed(0)
+    model = ICONet(scale, channels=2, width=8, exchanges=2, rec_units=1, sr_units=1)
+    for name, parameter in model.named_parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+        if "consistency" in name:
+            torch.nn.init.constant_(parameter, 30.0)
+    return model.eval()
+
+
+@pytest.mark.parametrize(("scale", "h", "w"), [(2, 24, 24), (2, 21, 27), (4, 24, 30)])
+def test_every_image_agrees_with_the_samples(scale: int, h: int, w: int) -> None:
+    low, samples = measured(h, w)
+    with torch.inference_mode():
+        output = complex_tiny(scale)(low, samples=samples)
+    for stage in output.stages:
+        for image in stage:
+            seen = fft2c(resize_kspace(torch.complex(image[:, :1], image[:, 1:]), (h, w)))
+            # The Nyquist samples of even sizes lie half outside of the band of a larger image.
+            inner = (..., slice(1 - h % 2, None), slice(1 - w % 2, None))
+            mask = samples.mask.expand_as(seen)[inner]
+            torch.testing.assert_close(
+                seen[inner][mask], samples.kspace[inner][mask], atol=1e-4, rtol=0
+            )
+
+
+def test_samples_change_what_was_not_measured_too() -> None:
+    low, samples = measured(24, 24)
+    model = complex_tiny(2)
+    with torch.inference_mode():
+        told, untold = model(low, samples=samples).image, model(low).image
+    difference = fft2c(resize_kspace(torch.complex(*(told - untold).split(1, dim=1)), (24, 24)))
+    assert difference[~samples.mask.expand_as(difference)].abs().max() > 1e-4
+
+
+@pytest.mark.parametrize("angle", [0.5, 2.0, 3.1])
+def test_a_constant_phase_turns_the_output_and_does_nothing_else(angle: float) -> None:
+    low, samples = measured(24, 24)
+    turn = torch.polar(torch.ones(()), torch.tensor(angle))
+
+    def turned(image: Tensor) -> Tensor:
+        return real_and_imaginary(torch.complex(image[:, :1], image[:, 1:]) * turn)
+
+    model = complex_tiny(2)
+    with torch.inference_mode():
+        expected = turned(model(low, samples=samples).image)
+        got = model(turned(low), samples=samples._replace(kspace=samples.kspace * turn)).image
+    torch.testing.assert_close(got, expected, atol=2e-4, rtol=0)
+
+
+def test_samples_are_on_the_scale_of_the_input() -> None:
+    low, samples = measured(24, 24)
+    model = complex_tiny(2)
+    with torch.inference_mode():
+        expected = model(low, samples=samples).image * 700
+        got = model(low * 700, samples=samples._replace(kspace=samples.kspace * 700)).image
+    torch.testing.assert_close(got, expected, rtol=1e-3, atol=0.05)
+
+
+def test_samples_that_do_not_fit_are_refused() -> None:
+    low, samples = measured(24, 24)
+    with pytest.raises(ValueError, match="samples need"):
+        tiny()(low[:, :1], samples=samples)
+    with pytest.raises(ValueError, match="samples need"):
+        complex_tiny(2)(low[..., :20], samples=samples)
 
 
 def test_wrong_input_is_refused() -> None:

@@ -43,43 +43,50 @@ class DataConsistency(nn.Module):
         """Correct complex images.
 
         Args:
-            image: (B, 2, k h, k w), real and imaginary part, on the scale of the samples.
+            image: (B, 2, k h, k w), real and imaginary part, on the scale of the samples and with
+                their phase.
             samples: What was measured at (h, w).
 
         Returns:
             Like ``image``, float32.
         """
-        with torch.autocast(image.device.type, enabled=False):
-            image = image.float()
-            size = samples.kspace.shape[-2:]
-            low = _to_complex(_resize(image, size))
-            miss = samples.kspace - _fft(low)
-            correction = _inverse_fft(miss * samples.mask * torch.sigmoid(self.weight))
-            change = torch.cat([correction.real, correction.imag], dim=1)
-            return image + _resize(change, image.shape[-2:])
+        low = to_complex(resize(image, samples.kspace.shape[-2:]))
+        miss = samples.kspace - fft(low)
+        correction = inverse_fft(miss * samples.mask * torch.sigmoid(self.weight))
+        return image + resize(to_channels(correction), image.shape[-2:])
 
 
-def _to_complex(image: Tensor) -> Tensor:
+def to_complex(image: Tensor) -> Tensor:
+    """Real and imaginary part (B, 2, H, W) to complex (B, 1, H, W)."""
     return torch.complex(image[:, :1], image[:, 1:])
 
 
-def _fft(image: Tensor) -> Tensor:
+def to_channels(image: Tensor) -> Tensor:
+    """Complex (B, 1, H, W) to real and imaginary part (B, 2, H, W)."""
+    return torch.cat([image.real, image.imag], dim=1)
+
+
+def fft(image: Tensor) -> Tensor:
+    """Centred orthonormal Fourier transform of complex images."""
     shifted = torch.fft.ifftshift(image, dim=_PLANE)
     return torch.fft.fftshift(torch.fft.fft2(shifted, norm="ortho"), dim=_PLANE)
 
 
-def _inverse_fft(kspace: Tensor) -> Tensor:
+def inverse_fft(kspace: Tensor) -> Tensor:
+    """Inverse of :func:`fft`."""
     shifted = torch.fft.ifftshift(kspace, dim=_PLANE)
     return torch.fft.fftshift(torch.fft.ifft2(shifted, norm="ortho"), dim=_PLANE)
 
 
-def _resize(image: Tensor, size: tuple[int, ...]) -> Tensor:
+def resize(image: Tensor, size: tuple[int, ...]) -> Tensor:
     """Centred crop or zero-filling of k-space, field of view and intensities kept."""
     if image.shape[-2:] == size:
         return image
     rows = _kernel(image.shape[-2], size[0]).to(image)
     columns = _kernel(image.shape[-1], size[1]).to(image)
-    return rows @ image @ columns.T
+    # Matrix products would be autocast to bfloat16, which keeps only 8 bits of an intensity.
+    with torch.autocast(image.device.type, enabled=False):
+        return rows @ image @ columns.T
 
 
 @functools.cache

@@ -1,20 +1,19 @@
 """SR-Rec fusion: the two branches tell each other what they found."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
-
-from iconet.network.rscfl import FOLD
 
 
 class SRRecFusion(nn.Module):
     """Each branch takes from the other, as much as the content of both at a place suggests.
 
-    ::
+    The reconstruction branch lives on a grid of half as many pixels per axis, where both meet::
 
-        r, s = read_rec(rec), read_sr(sr)           on the coarse grid
-        gate_rec, gate_sr = sigmoid(weigh(r, s))    for every channel of every cell
+        s = read(sr)                                on the half grid
+        gate_rec, gate_sr = sigmoid(weigh(rec, s))  for every channel of every pixel of it
         rec' = rec + tell_rec(gate_rec * s)
-        sr'  = sr  + tell_sr(gate_sr * r)
+        sr'  = sr  + enlarge(tell_sr(gate_sr * rec))
 
     ``tell_rec`` and ``tell_sr`` start at zero: at first the branches do not know of each other,
     and what flows between them later is what training found useful.
@@ -25,38 +24,26 @@ class SRRecFusion(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.read_rec = nn.Conv2d(width, width, FOLD, stride=FOLD)
-        self.read_sr = nn.Conv2d(width, width, FOLD, stride=FOLD)
+        self.read = nn.Conv2d(width, width, 2, stride=2)
         self.weigh = nn.Conv2d(2 * width, 2 * width, 1)
-        self.tell_rec = Scatter(width)
-        self.tell_sr = Scatter(width)
+        self.tell_rec = nn.Conv2d(width, width, 1)
+        self.tell_sr = nn.Conv2d(width, width, 1)
+        for tell in (self.tell_rec, self.tell_sr):
+            nn.init.zeros_(tell.weight)
+            nn.init.zeros_(tell.bias)  # type: ignore[arg-type]
 
     def forward(self, rec: Tensor, sr: Tensor) -> tuple[Tensor, Tensor]:
-        """Fuse features of the two branches, (B, C, H, W) each."""
-        r, s = self.read_rec(rec), self.read_sr(sr)
-        gates = torch.sigmoid(self.weigh(torch.cat([r, s], dim=1)))
+        """Fuse reconstruction features (B, C, H/2, W/2) and SR features (B, C, H, W)."""
+        s = self.read(sr)
+        gates = torch.sigmoid(self.weigh(torch.cat([rec, s], dim=1)))
         gate_rec, gate_sr = gates.chunk(2, dim=1)
-        return rec + self.tell_rec(gate_rec * s), sr + self.tell_sr(gate_sr * r)
+        told = self.tell_sr(gate_sr * rec)
+        return rec + self.tell_rec(gate_rec * s), sr + enlarge(told, 2)
 
 
-class Scatter(nn.Module):
-    """Cells to pixels, every pixel of a cell with weights of its own; zero at initialisation.
+def enlarge(features: Tensor, factor: int) -> Tensor:
+    """Bilinear between pixel centres: what comes from a coarser grid must not show it.
 
-    A transposed convolution of stride 4 computes the same. Written as a 1 x 1 convolution and a
-    rearrangement of channels-last memory it takes half the time on CPUs (docs/experiments.md).
-
-    Args:
-        width: Number of channels C.
+    Of what brings a coarse grid back to pixels this costs least (docs/experiments.md, row 5).
     """
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.spread = nn.Conv2d(width, FOLD * FOLD * width, 1)
-        nn.init.zeros_(self.spread.weight)
-        nn.init.zeros_(self.spread.bias)  # type: ignore[arg-type]
-
-    def forward(self, cells: Tensor) -> Tensor:
-        """Map (B, C, H/4, W/4) to (B, C, H, W)."""
-        b, c, h, w = cells.shape
-        pixels = self.spread(cells).permute(0, 2, 3, 1).reshape(b, h, w, FOLD, FOLD, c)
-        return pixels.transpose(2, 3).reshape(b, h * FOLD, w * FOLD, c).permute(0, 3, 1, 2)
+    return F.interpolate(features, scale_factor=factor, mode="bilinear", align_corners=False)

@@ -8,13 +8,22 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from iconet.network.consistency import Samples
+from iconet.network.fusion import enlarge
+from iconet.network.phase import SlowPhase
 from iconet.network.rscfl import FOLD
-from iconet.network.stage import SincInterpolation, Stage, StageOutput, stages_for
+from iconet.network.stage import (
+    MULTIPLE,
+    Agree,
+    SincInterpolation,
+    Stage,
+    StageOutput,
+    stages_for,
+)
 
 SIZES: dict[str, dict[str, int]] = {
-    "tiny": {"width": 32, "exchanges": 2, "rec_units": 1, "sr_units": 3},
-    "base": {"width": 64, "exchanges": 2, "rec_units": 1, "sr_units": 3},
-    "large": {"width": 64, "exchanges": 4, "rec_units": 1, "sr_units": 3},
+    "tiny": {"width": 32, "exchanges": 2, "rec_units": 2, "sr_units": 3},
+    "base": {"width": 64, "exchanges": 2, "rec_units": 2, "sr_units": 3},
+    "large": {"width": 64, "exchanges": 4, "rec_units": 2, "sr_units": 3},
 }
 
 
@@ -51,7 +60,7 @@ class ICONet(nn.Module):
     metadata: dict[str, str]  # what a file of trained weights says of itself; set by iconet.load
     sha256: str  # of that file
 
-    multiple = FOLD  # tiles must begin at multiples of this many low-resolution pixels
+    multiple = MULTIPLE  # tiles must begin at multiples of this many low-resolution pixels
 
     def __init__(
         self,
@@ -60,7 +69,7 @@ class ICONet(nn.Module):
         channels: int = 1,
         width: int = 64,
         exchanges: int = 2,
-        rec_units: int = 1,
+        rec_units: int = 2,
         sr_units: int = 3,
     ) -> None:
         super().__init__()
@@ -76,23 +85,24 @@ class ICONet(nn.Module):
         self.config = {"scale": scale, **stage}
         count = stages_for(scale)
         self.stages = nn.ModuleList(Stage(**stage) for _ in range(count))
-        self.handovers = nn.ModuleList(nn.Conv2d(width, 4 * width, 1) for _ in range(count - 1))
+        self.handovers = nn.ModuleList(nn.Conv2d(width, width, 1) for _ in range(count - 1))
         for handover in self.handovers:
-            # At first a later stage sees its image and nothing of the features before it (only a
-            # constant, the bias).
+            # At first a later stage sees its image and nothing of the features before it.
             nn.init.zeros_(handover.weight)  # type: ignore[arg-type]
+            nn.init.zeros_(handover.bias)  # type: ignore[arg-type]
 
     @property
     def halo(self) -> int:
         """Low-resolution pixels around a tile beyond which nothing reaches its inner part."""
-        # Each 3 x 3 convolution sees one pixel to each side; a block's coarse grid two cells around
-        # its own (convolution, then interpolation), a fusion the rest of its cell; one image
-        # convolution stands at each end.
-        units = max(self.config["rec_units"], self.config["sr_units"])
-        block = 2 * units + (3 * FOLD - 1) + (FOLD - 1)
-        stage = self.config["exchanges"] * block + 2 + SincInterpolation.REACH
+        # Each 3 x 3 convolution sees one pixel of its grid to each side; a block's coarse grid two
+        # cells around its own (convolution, then interpolation), a fusion two pixels of the half
+        # grid; a convolution stands at each end.
+        far = 3 * FOLD - 1
+        rec = 2 * (2 * self.config["rec_units"] + far)
+        sr = 2 * self.config["sr_units"] + far
+        stage = self.config["exchanges"] * (max(rec, sr) + 4) + 4 + SincInterpolation.REACH
         reach = sum(stage / 2**i for i in range(len(self.stages)))
-        return FOLD * math.ceil(reach / FOLD)
+        return MULTIPLE * math.ceil(reach / MULTIPLE)
 
     def forward(
         self, lr: Tensor, intensity: Tensor | None = None, samples: Samples | None = None
@@ -105,7 +115,7 @@ class ICONet(nn.Module):
                 so that its slices and tiles are treated alike; by default :func:`robust_scale` of
                 each.
             samples: Measured k-space of complex images, on the intensity scale of ``lr``; the
-                images then agree with it. Whole slices only, H and W multiples of 4.
+                images then agree with it. Whole slices only: a tile has no k-space of its own.
 
         Returns:
             The images, on the intensity scale of ``lr``, float32.
@@ -121,25 +131,38 @@ class ICONet(nn.Module):
         lr = lr.float()
         if intensity is None:
             intensity = robust_scale(lr)
-        height, width = lr.shape[2:]
-        if samples is not None:
-            samples = samples._replace(kspace=samples.kspace / intensity)
-        image = F.pad(lr / intensity, (0, -width % FOLD, 0, -height % FOLD), mode="replicate")
+        image, agree = lr / intensity, None
+        phase = SlowPhase(image) if c == 2 else None
+        if phase is not None:
+            image = phase.remove(image)
+            if samples is not None:
+                agree = _agreement(phase, samples._replace(kspace=samples.kspace / intensity))
 
         stages: list[StageOutput] = []
         handed: Tensor | None = None
         for i, stage in enumerate(self.stages):
-            output, features = stage(image, handed, samples)
-            image = output.super_resolution
+            images, features = stage(image, handed, agree)
+            image = images.super_resolution
             if i < len(self.handovers):
-                handed = F.pixel_shuffle(self.handovers[i](features), 2)
-            stages.append(
-                StageOutput(
-                    output.reconstruction[..., : height * 2**i, : width * 2**i] * intensity,
-                    image[..., : height * 2 ** (i + 1), : width * 2 ** (i + 1)] * intensity,
-                )
-            )
+                handed = enlarge(self.handovers[i](features), 2)
+                handed = handed[..., : _cells(image.shape[-2]), : _cells(image.shape[-1])]
+            if phase is not None:
+                images = StageOutput(*map(phase.restore, images))
+            stages.append(StageOutput(*(image * intensity for image in images)))
         return ICONetOutput(stages[-1].super_resolution, stages)
+
+
+def _agreement(phase: SlowPhase, samples: Samples) -> Agree:
+    """Consistency of images whose slow phase was removed with samples that still have it."""
+
+    def agree(image: Tensor, consistency: nn.Module) -> Tensor:
+        return phase.remove(consistency(phase.restore(image), samples))
+
+    return agree
+
+
+def _cells(length: int) -> int:
+    return MULTIPLE * math.ceil(length / MULTIPLE)
 
 
 def robust_scale(images: Tensor) -> Tensor:

@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from iconet.network.fusion import enlarge
+
 FOLD = 4  # pixels along each side of a cell of the coarse grid
 
 
@@ -73,14 +75,12 @@ class RSCFL(nn.Module):
         self.spatial = SpatialPath(width)
         self.channel = ChannelPath(width)
         self.merge = nn.Conv2d(width, width, 1)
-        # The long range starts without content (a constant, the bias) and comes in as training
-        # finds a use for it.
+        # The long range starts without content and comes in as training finds a use for it.
         nn.init.zeros_(self.merge.weight)
+        nn.init.zeros_(self.merge.bias)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, H, W) to the same shape; H and W are multiples of 4."""
         x = self.local(x)
         cells = F.relu(self.gather(x))
-        far = self.merge(self.channel(cells) * self.spatial(cells))
-        # Linear between the cells' centres: what changes slowly must not show the grid.
-        return x + F.interpolate(far, scale_factor=FOLD, mode="bilinear", align_corners=False)
+        return x + enlarge(self.merge(self.channel(cells) * self.spatial(cells)), FOLD)

@@ -1,15 +1,20 @@
 """One stage: a clean image at the input's size and an image twice as large, found together."""
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from iconet.network.consistency import DataConsistency, Samples
+from iconet.network.consistency import DataConsistency
 from iconet.network.fusion import SRRecFusion
-from iconet.network.rscfl import RSCFL
+from iconet.network.rscfl import FOLD, RSCFL
+
+MULTIPLE = 2 * FOLD  # pixels along each side of a cell of the reconstruction branch's coarse grid
+
+Agree = Callable[[Tensor, nn.Module], Tensor]
 
 
 class StageOutput(NamedTuple):
@@ -27,6 +32,14 @@ class StageOutput(NamedTuple):
 class Stage(nn.Module):
     """Reconstruction branch and super-resolution branch side by side, talking several times.
 
+    What makes an image artifact-free is not fine detail but where things are, far and near. So the
+    reconstruction branch works on a grid of half as many pixels per axis, at a quarter of the cost
+    and seeing twice as far; the detail is the other branch's.
+
+    Where samples may be known (complex images) the reconstruction is written down after every
+    exchange, made consistent with them, and read again: the iterations of the collaboration are
+    those of an unrolled reconstruction.
+
     Args:
         channels: Channels of the images: 1, or 2 for complex images.
         width: Channels of each branch.
@@ -39,55 +52,88 @@ class Stage(nn.Module):
         self, channels: int, width: int, exchanges: int, rec_units: int, sr_units: int
     ) -> None:
         super().__init__()
-        self.head_rec = nn.Conv2d(channels, width, 3, padding=1)
+        self.head_rec = nn.Conv2d(4 * channels, width, 3, padding=1)
         self.head_sr = nn.Conv2d(channels, width, 3, padding=1)
         self.rec_blocks = nn.ModuleList(RSCFL(width, rec_units) for _ in range(exchanges))
         self.sr_blocks = nn.ModuleList(RSCFL(width, sr_units) for _ in range(exchanges))
         self.fusions = nn.ModuleList(SRRecFusion(width) for _ in range(exchanges))
-        self.tail_rec = nn.Conv2d(width, channels, 3, padding=1)
-        self.tail_sr = nn.Conv2d(width, 4 * channels, 3, padding=1)
-        for tail in (self.tail_rec, self.tail_sr):
+        # Written once, at the end, where no samples can be known.
+        writes = exchanges if channels == 2 else 1
+        self.write_rec = nn.ModuleList(
+            nn.Conv2d(width, 4 * channels, 3, padding=1) for _ in range(writes)
+        )
+        self.read_rec = nn.ModuleList(
+            nn.Conv2d(4 * channels, width, 3, padding=1) for _ in range(writes - 1)
+        )
+        self.write_sr = nn.Conv2d(width, 4 * channels, 3, padding=1)
+        for write in (*self.write_rec, self.write_sr):
             # Training starts near plain interpolation, with small weights, not zeros: a stage that
             # is zero at its end and in its blocks learns slowly at first (docs/experiments.md).
-            nn.init.normal_(tail.weight, std=0.1 * (9 * width) ** -0.5)
-            nn.init.zeros_(tail.bias)  # type: ignore[arg-type]
+            nn.init.normal_(write.weight, std=0.1 * (9 * width) ** -0.5)  # type: ignore[arg-type]
+            nn.init.zeros_(write.bias)  # type: ignore[arg-type]
         self.interpolate = SincInterpolation()
-        self.consistency = (
-            nn.ModuleList(DataConsistency() for _ in range(2)) if channels == 2 else None
+        self.consistency = nn.ModuleList(
+            DataConsistency() for _ in range(writes + 1 if channels == 2 else 0)
         )
 
     def forward(
-        self, image: Tensor, handed: Tensor | None = None, samples: Samples | None = None
+        self, image: Tensor, handed: Tensor | None, agree: Agree | None
     ) -> tuple[StageOutput, Tensor]:
         """Run the stage.
 
         Args:
-            image: (B, c, H, W), H and W multiples of 4.
-            handed: (B, C, H, W) features of the stage before, None in the first.
-            samples: Measured k-space, with which both images agree in the end.
+            image: (B, c, H, W).
+            handed: (B, C, H', W') features of the stage before, H' and W' the next multiples of 8;
+                None in the first.
+            agree: Makes an image consistent with measured samples, by a layer for it; None where
+                there are none.
 
         Returns:
-            The two images, and the super-resolution features (B, C, H, W) for the next stage.
+            The two images, and the super-resolution features (B, C, H', W') for the next stage.
         """
-        rec, sr = self.head_rec(image), self.head_sr(image)
+        rec, sr = self.head_rec(half(image)), self.head_sr(_whole_cells(image))
         if handed is not None:
-            rec, sr = rec + handed, sr + handed
-        shallow = sr
-        for rec_block, sr_block, fuse in zip(
-            self.rec_blocks, self.sr_blocks, self.fusions, strict=True
+            sr = sr + handed
+        shallow, reconstruction = sr, image
+        for i, (rec_block, sr_block, fuse) in enumerate(
+            zip(self.rec_blocks, self.sr_blocks, self.fusions, strict=True)
         ):
             rec, sr = fuse(rec_block(rec), sr_block(sr))
+            last = i == len(self.fusions) - 1
+            if last or self.read_rec:
+                correction = self.write_rec[-1 if last else i](rec)
+                reconstruction = reconstruction + pixels(correction, like=image)
+                if agree is not None:
+                    reconstruction = agree(reconstruction, self.consistency[i])
+            if not last and self.read_rec:
+                rec = rec + self.read_rec[i](half(reconstruction))
         sr = sr + shallow
-        # The images are float32 whatever precision the features have: bfloat16 keeps only 8 bits.
-        reconstruction = image + self.tail_rec(rec).float()
-        detail = F.pixel_shuffle(self.tail_sr(sr), 2).float()
-        if samples is not None and self.consistency is not None:
-            reconstruction = self.consistency[0](reconstruction, samples)
         # Interpolating the reconstruction, not the input, makes the prior carry the SR image.
-        super_resolution = self.interpolate(reconstruction) + detail
-        if samples is not None and self.consistency is not None:
-            super_resolution = self.consistency[1](super_resolution, samples)
+        enlarged = self.interpolate(reconstruction)
+        super_resolution = enlarged + pixels(self.write_sr(sr), like=enlarged)
+        if agree is not None:
+            super_resolution = agree(super_resolution, self.consistency[-1])
         return StageOutput(reconstruction, super_resolution), sr
+
+
+def half(image: Tensor) -> Tensor:
+    """Blocks of 2 x 2 pixels as channels: (B, c, H, W) to (B, 4c, H'/2, W'/2)."""
+    return F.pixel_unshuffle(_whole_cells(image), 2)
+
+
+def pixels(blocks: Tensor, like: Tensor) -> Tensor:
+    """Channels as blocks of 2 x 2 pixels, cut to the size of an image.
+
+    float32 whatever precision features have: bfloat16 keeps only 8 bits.
+    """
+    height, width = like.shape[-2:]
+    return F.pixel_shuffle(blocks, 2).float()[..., :height, :width]
+
+
+def _whole_cells(image: Tensor) -> Tensor:
+    """Pad to whole cells of the coarsest grid."""
+    height, width = image.shape[-2:]
+    return F.pad(image, (0, -width % MULTIPLE, 0, -height % MULTIPLE), mode="replicate")
 
 
 class SincInterpolation(nn.Module):

@@ -1,0 +1,181 @@
+"""ICONet with one part taken out, to see what the part is worth."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from iconet.network import ICONet, StageOutput
+from iconet.network.fusion import SRRecFusion
+from iconet.network.rscfl import RSCFL
+from iconet.network.stage import Agree, Stage, half, pixels
+
+
+def without_reconstruction_branch(network: ICONet) -> None:
+    """The super-resolution branch alone; the reconstruction is the input itself."""
+    for stage in _stages(network):
+        stage.__class__ = _OneBranch
+        for part in ("rec_blocks", "fusions", "write_rec", "read_rec", "head_rec"):
+            delattr(stage, part)
+
+
+def without_fusion(network: ICONet) -> None:
+    """Two branches that never talk; the images still meet at the end."""
+    for stage in _stages(network):
+        stage.fusions = nn.ModuleList(_Silence() for _ in stage.fusions)
+
+
+def with_one_way_fusion(network: ICONet) -> None:
+    """The prior guides super-resolution and learns nothing from it, as in T2Net."""
+    for fusion in _parts(network, SRRecFusion):
+        fusion.tell_rec = _Nothing()
+
+
+def without_gates(network: ICONet) -> None:
+    """Fusion by the same weights everywhere."""
+    for fusion in _parts(network, SRRecFusion):
+        fusion.weigh = _Certain(fusion.weigh.out_channels)
+
+
+def spatial_path_only(network: ICONet) -> None:
+    """RSCFL without its channel path."""
+    for block in _parts(network, RSCFL):
+        block.channel = _Ones()
+
+
+def channel_path_only(network: ICONet) -> None:
+    """RSCFL without its spatial path: gates on what a cell holds itself."""
+    for block in _parts(network, RSCFL):
+        block.spatial = nn.Identity()
+
+
+def local_only(network: ICONet) -> None:
+    """RSCFL without both paths: dense convolutions alone."""
+    for block in _parts(network, RSCFL):
+        block.__class__ = _Local
+        for part in ("gather", "spatial", "channel", "merge"):
+            delattr(block, part)
+
+
+def direct(network: ICONet) -> None:
+    """Scale 4 in one stage instead of twice 2x."""
+    if network.scale != 4:
+        raise ValueError("direct upscaling differs from the cascade at scale 4 only")
+    stage = network.stages[0]
+    assert isinstance(stage, Stage)
+    stage.__class__ = _Direct
+    write = stage.write_sr
+    stage.write_sr = nn.Conv2d(write.in_channels, 4 * write.out_channels, 3, padding=1)
+    nn.init.normal_(stage.write_sr.weight, std=0.1 * (9 * write.in_channels) ** -0.5)
+    nn.init.zeros_(stage.write_sr.bias)  # type: ignore[arg-type]
+    network.stages = nn.ModuleList([stage])
+    network.handovers = nn.ModuleList()
+
+
+def consistency_at_the_end_only(network: ICONet) -> None:
+    """Samples enter at the final image of each stage, as they do for every peer."""
+    for stage in _stages(network):
+        stage.consistency = nn.ModuleList(
+            [*(_Indifferent() for _ in stage.consistency[:-1]), stage.consistency[-1]]
+        )
+
+
+def without_consistency(network: ICONet) -> None:
+    """Complex images, their samples ignored."""
+    for stage in _stages(network):
+        stage.consistency = nn.ModuleList(_Indifferent() for _ in stage.consistency)
+
+
+ABLATIONS: dict[str, Callable[[ICONet], None]] = {
+    "iconet-without-reconstruction": without_reconstruction_branch,
+    "iconet-without-fusion": without_fusion,
+    "iconet-one-way-fusion": with_one_way_fusion,
+    "iconet-without-gates": without_gates,
+    "iconet-spatial-path-only": spatial_path_only,
+    "iconet-channel-path-only": channel_path_only,
+    "iconet-local-only": local_only,
+    "iconet-direct": direct,
+    "iconet-consistency-at-the-end": consistency_at_the_end_only,
+    "iconet-without-consistency": without_consistency,
+}
+"""Names under which recipes ask for them."""
+
+
+def build_ablation(name: str, scale: int, channels: int = 1) -> ICONet:
+    """Make an untrained ICONet of the default size without a part.
+
+    Raises:
+        ValueError: If the part is none of a network of that scale.
+    """
+    network = ICONet(scale, channels=channels)
+    ABLATIONS[name](network)
+    return network
+
+
+def _stages(network: ICONet) -> list[Stage]:
+    return [stage for stage in network.stages if isinstance(stage, Stage)]
+
+
+def _parts[T: nn.Module](network: ICONet, kind: type[T]) -> list[T]:
+    return [module for module in network.modules() if isinstance(module, kind)]
+
+
+class _OneBranch(Stage):
+    def forward(
+        self, image: Tensor, handed: Tensor | None, agree: Agree | None
+    ) -> tuple[StageOutput, Tensor]:
+        padding = (0, 2 * half(image).shape[-1] - image.shape[-1])
+        padding += (0, 2 * half(image).shape[-2] - image.shape[-2])
+        sr = self.head_sr(nn.functional.pad(image, padding, mode="replicate"))
+        if handed is not None:
+            sr = sr + handed
+        shallow = sr
+        for block in self.sr_blocks:
+            sr = block(sr)
+        sr = sr + shallow
+        enlarged = self.interpolate(image)
+        super_resolution = enlarged + pixels(self.write_sr(sr), like=enlarged)
+        if agree is not None:
+            super_resolution = agree(super_resolution, self.consistency[-1])
+        return StageOutput(image, super_resolution), sr
+
+
+class _Direct(Stage):
+    def interpolated_twice(self, image: Tensor) -> Tensor:
+        return self.interpolate(self.interpolate(image))
+
+
+class _Silence(nn.Module):
+    def forward(self, rec: Tensor, sr: Tensor) -> tuple[Tensor, Tensor]:
+        return rec, sr
+
+
+class _Nothing(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.zeros_like(x)
+
+
+class _Ones(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.ones_like(x)
+
+
+class _Certain(nn.Module):
+    """Gates that are all but open."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.channels = channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.new_full((1, self.channels, 1, 1), 20.0).expand(-1, -1, *x.shape[-2:])
+
+
+class _Local(RSCFL):
+    def forward(self, x: Tensor) -> Tensor:
+        return self.local(x)  # type: ignore[no-any-return]
+
+
+class _Indifferent(nn.Module):
+    def forward(self, image: Tensor, samples: object) -> Tensor:
+        return image

@@ -4,7 +4,6 @@ import math
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from iconet.network.consistency import Samples

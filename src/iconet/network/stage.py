@@ -69,8 +69,8 @@ class Stage(nn.Module):
         for write in (*self.write_rec, self.write_sr):
             # Training starts near plain interpolation, with small weights, not zeros: a stage that
             # is zero at its end and in its blocks learns slowly at first (docs/experiments.md).
-            nn.init.normal_(write.weight, std=0.1 * (9 * width) ** -0.5)  # type: ignore[arg-type]
-            nn.init.zeros_(write.bias)  # type: ignore[arg-type]
+            nn.init.normal_(write.weight, std=0.1 * (9 * width) ** -0.5)
+            nn.init.zeros_(write.bias)
         self.interpolate = SincInterpolation()
         self.consistency = nn.ModuleList(
             DataConsistency() for _ in range(writes + 1 if channels == 2 else 0)
@@ -91,7 +91,7 @@ class Stage(nn.Module):
         Returns:
             The two images, and the super-resolution features (B, C, H', W') for the next stage.
         """
-        rec, sr = self.head_rec(half(image)), self.head_sr(_whole_cells(image))
+        rec, sr = self.head_rec(half(image)), self.head_sr(whole_cells(image))
         if handed is not None:
             sr = sr + handed
         shallow, reconstruction = sr, image
@@ -118,7 +118,7 @@ class Stage(nn.Module):
 
 def half(image: Tensor) -> Tensor:
     """Blocks of 2 x 2 pixels as channels: (B, c, H, W) to (B, 4c, H'/2, W'/2)."""
-    return F.pixel_unshuffle(_whole_cells(image), 2)
+    return F.pixel_unshuffle(whole_cells(image), 2)
 
 
 def pixels(blocks: Tensor, like: Tensor) -> Tensor:
@@ -130,7 +130,7 @@ def pixels(blocks: Tensor, like: Tensor) -> Tensor:
     return F.pixel_shuffle(blocks, 2).float()[..., :height, :width]
 
 
-def _whole_cells(image: Tensor) -> Tensor:
+def whole_cells(image: Tensor) -> Tensor:
     """Pad to whole cells of the coarsest grid."""
     height, width = image.shape[-2:]
     return F.pad(image, (0, -width % MULTIPLE, 0, -height % MULTIPLE), mode="replicate")

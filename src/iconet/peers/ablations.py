@@ -1,6 +1,7 @@
 """ICONet with one part taken out, to see what the part is worth."""
 
 from collections.abc import Callable
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -8,7 +9,9 @@ from torch import Tensor, nn
 from iconet.network import ICONet, StageOutput
 from iconet.network.fusion import SRRecFusion
 from iconet.network.rscfl import RSCFL
-from iconet.network.stage import Agree, Stage, half, pixels
+from iconet.network.stage import Agree, SincInterpolation, Stage, pixels, whole_cells
+
+Part = TypeVar("Part", bound=nn.Module)
 
 
 def without_reconstruction_branch(network: ICONet) -> None:
@@ -28,25 +31,25 @@ def without_fusion(network: ICONet) -> None:
 def with_one_way_fusion(network: ICONet) -> None:
     """The prior guides super-resolution and learns nothing from it, as in T2Net."""
     for fusion in _parts(network, SRRecFusion):
-        fusion.tell_rec = _Nothing()
+        fusion.tell_rec = _Nothing()  # type: ignore[assignment]
 
 
 def without_gates(network: ICONet) -> None:
     """Fusion by the same weights everywhere."""
     for fusion in _parts(network, SRRecFusion):
-        fusion.weigh = _Certain(fusion.weigh.out_channels)
+        fusion.weigh = _Certain(fusion.weigh.out_channels)  # type: ignore[assignment]
 
 
 def spatial_path_only(network: ICONet) -> None:
     """RSCFL without its channel path."""
     for block in _parts(network, RSCFL):
-        block.channel = _Ones()
+        block.channel = _Ones()  # type: ignore[assignment]
 
 
 def channel_path_only(network: ICONet) -> None:
     """RSCFL without its spatial path: gates on what a cell holds itself."""
     for block in _parts(network, RSCFL):
-        block.spatial = nn.Identity()
+        block.spatial = nn.Identity()  # type: ignore[assignment]
 
 
 def local_only(network: ICONet) -> None:
@@ -61,13 +64,14 @@ def direct(network: ICONet) -> None:
     """Scale 4 in one stage instead of twice 2x."""
     if network.scale != 4:
         raise ValueError("direct upscaling differs from the cascade at scale 4 only")
-    stage = network.stages[0]
-    assert isinstance(stage, Stage)
-    stage.__class__ = _Direct
-    write = stage.write_sr
-    stage.write_sr = nn.Conv2d(write.in_channels, 4 * write.out_channels, 3, padding=1)
-    nn.init.normal_(stage.write_sr.weight, std=0.1 * (9 * write.in_channels) ** -0.5)
-    nn.init.zeros_(stage.write_sr.bias)  # type: ignore[arg-type]
+    stage = _stages(network)[0]
+    channels, width = 4 * stage.write_sr.out_channels, stage.write_sr.in_channels
+    write = nn.Conv2d(width, channels, 3, padding=1)
+    nn.init.normal_(write.weight, std=0.1 * (9 * width) ** -0.5)
+    nn.init.zeros_(write.bias)  # type: ignore[arg-type]
+    # The first of the two shuffles is here, the second the stage's own.
+    stage.write_sr = nn.Sequential(write, nn.PixelShuffle(2))  # type: ignore[assignment]
+    stage.interpolate = nn.Sequential(SincInterpolation(), SincInterpolation())  # type: ignore[assignment]
     network.stages = nn.ModuleList([stage])
     network.handovers = nn.ModuleList()
 
@@ -116,7 +120,7 @@ def _stages(network: ICONet) -> list[Stage]:
     return [stage for stage in network.stages if isinstance(stage, Stage)]
 
 
-def _parts[T: nn.Module](network: ICONet, kind: type[T]) -> list[T]:
+def _parts(network: ICONet, kind: type[Part]) -> list[Part]:
     return [module for module in network.modules() if isinstance(module, kind)]
 
 
@@ -124,9 +128,7 @@ class _OneBranch(Stage):
     def forward(
         self, image: Tensor, handed: Tensor | None, agree: Agree | None
     ) -> tuple[StageOutput, Tensor]:
-        padding = (0, 2 * half(image).shape[-1] - image.shape[-1])
-        padding += (0, 2 * half(image).shape[-2] - image.shape[-2])
-        sr = self.head_sr(nn.functional.pad(image, padding, mode="replicate"))
+        sr = self.head_sr(whole_cells(image))
         if handed is not None:
             sr = sr + handed
         shallow = sr
@@ -138,11 +140,6 @@ class _OneBranch(Stage):
         if agree is not None:
             super_resolution = agree(super_resolution, self.consistency[-1])
         return StageOutput(image, super_resolution), sr
-
-
-class _Direct(Stage):
-    def interpolated_twice(self, image: Tensor) -> Tensor:
-        return self.interpolate(self.interpolate(image))
 
 
 class _Silence(nn.Module):
@@ -173,7 +170,7 @@ class _Certain(nn.Module):
 
 class _Local(RSCFL):
     def forward(self, x: Tensor) -> Tensor:
-        return self.local(x)  # type: ignore[no-any-return]
+        return self.local(x)
 
 
 class _Indifferent(nn.Module):

@@ -305,8 +305,10 @@ def test_a_trained_model_takes_part_and_again_once_retrained(plain, content, wri
 def test_a_model_that_does_not_fit_is_refused_before_anything_is_measured(plain, content, write):
     with pytest.raises(InputError, match="mri-x3"):
         benchmark.run(plain, ["conditions=[{name: a, scale: 2, models: [mri-x3]}]"])
-    with pytest.raises(InputError, match=r"conditions\.a\.models.*mri-x4"):
-        benchmark.run(plain, ["conditions=[{name: a, scale: 2, models: [mri-x4]}]"])
+    weights = plain.parent / "double.safetensors"
+    save_model(weights, seed=0)
+    with pytest.raises(InputError, match=r"conditions\.a\.models.*double"):
+        benchmark.run(plain, [f"conditions=[{{name: a, scale: 4, models: ['{weights}']}}]"])
     assert not (plain.parent / "out").exists()
 
 

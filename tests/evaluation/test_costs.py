@@ -1,0 +1,70 @@
+"""Costs against what can be counted by hand."""
+
+import torch
+from torch import nn
+
+from iconet.evaluation.costs import SIDE, forward_costs, in_turns, step_times
+from iconet.evaluation.recipe import BenchmarkRecipe
+from iconet.evaluation.runs import plan_run
+from iconet.upscaling.device import choose_compute
+
+FP32 = choose_compute("cpu", "fp32")
+
+
+class Convolution(nn.Module):
+    """One 3 x 3 convolution to 8 channels, and attention between 4 of its pixels."""
+
+    channels = 1
+
+    def __init__(self):
+        super().__init__()
+        self.convolution = nn.Conv2d(1, 8, 3, padding=1)
+
+    def forward(self, lr, intensity, samples):
+        image = self.convolution(lr)
+        few = image[:, :, 0, :4].mT[:, None].contiguous()  # 1 head, 4 pixels, 8 channels
+        return torch.nn.functional.scaled_dot_product_attention(few, few, few)
+
+
+def test_parameters_macs_and_memory_are_those_of_the_arithmetic():
+    cost = forward_costs({"net": Convolution().eval()}, FP32)["net"]
+    assert cost.parameters == 8 * 9 + 8
+    pixels = SIDE * SIDE
+    macs = pixels * 8 * 9 + 2 * 4 * 4 * 8
+    assert abs(cost.gmacs * 1e9 - macs) < 5e4  # rounded to four digits after the point
+    assert cost.cpu_mb >= round(pixels * 8 * 4 / 1e6, 2)
+    assert cost.cpu_mb < pixels * 8 * 4 / 1e6 + 0.01
+    assert 0 < cost.cpu_ms_low <= cost.cpu_ms <= cost.cpu_ms_high
+
+
+def test_the_number_of_threads_is_as_before():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        forward_costs({"net": Convolution().eval()}, FP32)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_calls_take_turns_and_the_first_round_does_not_count():
+    order = []
+    times = in_turns({"a": lambda: order.append("a"), "b": lambda: order.append("b")}, rounds=3)
+    assert order == ["a", "b"] * 4
+    assert times["a"].low <= times["a"].median <= times["a"].high
+
+
+def test_a_training_step_of_either_task_can_be_timed(content):
+    content["conditions"] = [
+        {"name": "magnitude", "scale": 2},
+        {"name": "samples", "scale": 4, "task": "joint", "known_samples": True, "test": ["joint"]},
+    ]
+    content["training"]["optimisation"] = {"batch": 4, "patch": 64}
+    recipe = BenchmarkRecipe.model_validate(content)
+    recipes = {
+        c.name: plan_run(recipe, c, recipe.networks[0], 1, steps=1, learning_rate=1e-3).recipe
+        for c in recipe.conditions
+    }
+    times = step_times(recipes, FP32)
+    assert times.keys() == {"magnitude", "samples"}
+    assert all(t.median > 0 for t in times.values())

@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from torch import nn
+
 from iconet.errors import InputError
 from iconet.network.stage import stages_for
 from iconet.peers.edsr import EDSR
@@ -72,6 +74,7 @@ def build(name: str, scale: int, channels: int = 1) -> Peer:
         ValueError: If ``scale`` is not 2, 4 or 8.
     """
     stages_for(scale)
+    architecture: nn.Module
     multiple, width = 1, 64
     match name:
         case "edsr-baseline":

@@ -1,6 +1,7 @@
 """Architectures that spandrel keeps; it needs torchvision, hence the extra ``iconet[peers]``."""
 
 import importlib
+import warnings
 from typing import Any
 
 import torch.nn.functional as F
@@ -16,19 +17,22 @@ def swinir_light(scale: int, channels: int) -> nn.Module:
     Liang, Cao, Sun, Zhang, Van Gool, Timofte, "SwinIR: Image Restoration Using Swin Transformer",
     ICCV Workshops 2021. As published but without stochastic depth: runs are short here.
     """
-    network = _architecture("SwinIR")(
-        in_chans=channels,
-        upscale=scale,
-        window_size=8,
-        depths=[6] * 4,
-        embed_dim=60,
-        num_heads=[6] * 4,
-        mlp_ratio=2,
-        drop_path_rate=0.0,
-        upsampler="pixelshuffledirect",
-    )
+    make = _architecture("SwinIR")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "torch.meshgrid", UserWarning)
+        network = make(
+            in_chans=channels,
+            upscale=scale,
+            window_size=8,
+            depths=[6] * 4,
+            embed_dim=60,
+            num_heads=[6] * 4,
+            mlp_ratio=2,
+            drop_path_rate=0.0,
+            upsampler="pixelshuffledirect",
+        )
     start_small(network.upsample[0])
-    return network  # type: ignore[no-any-return]
+    return network
 
 
 def safmn(scale: int, channels: int) -> nn.Module:
@@ -40,7 +44,7 @@ def safmn(scale: int, channels: int) -> nn.Module:
     network = _architecture("SAFMN")(dim=36, n_blocks=8, ffn_scale=2.0, upscaling_factor=scale)
     network.to_feat = nn.Conv2d(channels, 36, 3, padding=1)
     network.to_img[0] = start_small(nn.Conv2d(36, channels * scale**2, 3, padding=1))
-    return network  # type: ignore[no-any-return]
+    return network
 
 
 class NAFNet(nn.Module):
@@ -79,9 +83,10 @@ class NAFNet(nn.Module):
 def _architecture(name: str) -> Any:
     try:
         module = importlib.import_module(f"spandrel.architectures.{name}")
-    except ImportError:
+    except (ImportError, RuntimeError) as error:  # RuntimeError: torchvision made for another torch
+        reason = " ".join(str(error).split())
         raise InputError(
-            f"the architecture {name} comes from spandrel, which is not installed: "
-            "pip install 'iconet[peers]'"
+            f"the architecture {name} comes from spandrel, which cannot be imported ({reason}): "
+            "pip install 'iconet[peers]', with torch and torchvision from the same package index"
         ) from None
     return getattr(module, name)

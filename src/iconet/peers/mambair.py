@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from iconet.peers.peer import start_small
 from iconet.peers.rcan import ChannelAttention
 
-BLOCK = 32  # positions that are related by one matrix; between blocks a state is handed on
+BLOCK = 16  # positions that are related by one matrix; between blocks a state is handed on
+STATES = 256  # blocks whose states are related by one matrix
 
 
 class MambaIR(nn.Module):
@@ -106,8 +107,10 @@ class Scan2D(nn.Module):
         self.heads, self.states = heads, states
         self.enter = nn.Linear(width, 2 * inner, bias=False)
         self.near = nn.Conv2d(inner, inner, 3, padding=1, groups=inner)
-        select = [nn.Linear(inner, heads + 2 * states, bias=False).weight for _ in range(4)]
-        self.select = nn.Parameter(torch.stack(select).detach().mT)  # (4, inner, heads + 2 states)
+        bound = inner**-0.5  # as a linear layer starts
+        self.select = nn.Parameter(
+            torch.empty(4, inner, heads + 2 * states).uniform_(-bound, bound)
+        )
         # Initialisation as in Mamba: steps from 0.001 to 0.1, rates from 1 to 16.
         step = torch.exp(torch.empty(4, heads).uniform_(math.log(1e-3), math.log(0.1)))
         self.step = nn.Parameter(step + torch.log(-torch.expm1(-step)))  # before softplus
@@ -171,19 +174,21 @@ def selective_scan(x: Tensor, step: Tensor, rate: Tensor, write: Tensor, read: T
     """
     length = x.shape[3]
     missing = -length % BLOCK  # steps of zero at the end change nothing
-    step = F.pad(step, (0, missing))
+    step = F.pad(step, (0, missing)).unflatten(-1, (-1, BLOCK))  # (B, K, heads, n, BLOCK)
     x, write, read = (F.pad(tensor, (0, 0, 0, missing)) for tensor in (x, write, read))
-    decay = (step * rate[..., None]).unflatten(-1, (-1, BLOCK))  # (B, K, heads, n, BLOCK)
-    inputs = (x * step[..., None]).unflatten(-2, (-1, BLOCK))
+    x = x.unflatten(-2, (-1, BLOCK))
     write, read = (t[:, :, None].unflatten(-2, (-1, BLOCK)) for t in (write, read))
 
-    within = (decay_matrix(decay) * (read @ write.mT)) @ inputs
+    # Exponents in float32; what they make goes on in the precision of the features.
+    decay = step * rate[..., None, None]
     passed = decay.cumsum(-1)
-    to_end = torch.exp(passed[..., -1:] - passed)[..., None]
-    written = (inputs * to_end).mT @ write  # (B, K, heads, n, P, N): the state each block adds
+    left = (torch.exp(passed[..., -1:] - passed) * step).to(x)[..., None]  # at the block's end
+    weights = (decay_matrix(decay) * step[..., None, :]).to(x)
+    within = (weights * (read @ write.mT)) @ x
+    written = (x * left).mT @ write  # (B, K, heads, n, P, N): what each block adds to the state
     ends = recurrence(passed[..., -1], written.flatten(-2)).view(written.shape)
     before = F.pad(ends[..., :-1, :, :], (0, 0, 0, 0, 1, 0))
-    earlier = (read @ before.mT) * torch.exp(passed)[..., None]
+    earlier = (read @ before.mT) * torch.exp(passed).to(x)[..., None]
     return (within + earlier).flatten(3, 4)[..., :length, :]
 
 
@@ -198,15 +203,17 @@ def recurrence(decay: Tensor, values: Tensor) -> Tensor:
         h, (..., T, D).
     """
     length = decay.shape[-1]
-    if length <= BLOCK:
-        return decay_matrix(decay) @ values
-    missing = -length % BLOCK
-    decay = F.pad(decay, (0, missing)).unflatten(-1, (-1, BLOCK))
-    local = decay_matrix(decay) @ F.pad(values, (0, 0, 0, missing)).unflatten(-2, (-1, BLOCK))
+    if length <= STATES:
+        return decay_matrix(decay).to(values) @ values
+    missing = -length % STATES
+    decay = F.pad(decay, (0, missing)).unflatten(-1, (-1, STATES))
+    values = F.pad(values, (0, 0, 0, missing)).unflatten(-2, (-1, STATES))
+    local = decay_matrix(decay).to(values) @ values
     passed = decay.cumsum(-1)
     ends = recurrence(passed[..., -1], local[..., -1, :])
     before = F.pad(ends[..., :-1, :], (0, 0, 1, 0))[..., None, :]
-    return (local + torch.exp(passed)[..., None] * before).flatten(-3, -2)[..., :length, :]
+    h = local + torch.exp(passed).to(values)[..., None] * before
+    return h.flatten(-3, -2)[..., :length, :]
 
 
 def decay_matrix(decay: Tensor) -> Tensor:

@@ -66,7 +66,7 @@ def fetch(asking: Tensor, answering: Tensor) -> tuple[Tensor, Tensor]:
         (B, C, H, W) copies, the mean over the 3 x 3 overlapping neighbourhoods of cells that hold
         a place; and (B, 1, H, W) cosines of asking and answering neighbourhoods.
     """
-    batch, width, height, length = asking.shape
+    batch, _, height, length = asking.shape
     h, w = height // FOLD, length // FOLD
     query, key = (
         F.normalize(F.unfold(F.avg_pool2d(x, FOLD), 3, padding=1), dim=1)
@@ -76,16 +76,18 @@ def fetch(asking: Tensor, answering: Tensor) -> tuple[Tensor, Tensor]:
     relevance = torch.cat([cosine for cosine, _ in best], dim=1).view(batch, 1, h, w)
     choice = torch.cat([index for _, index in best], dim=1).view(batch, h, w)
 
-    # A cell lies in the neighbourhoods of 9 cells; from the choice of each it gets the cell that
-    # lies there as it does here. Outside the image the border is continued.
+    # A cell lies in the neighbourhoods of 9 cells (fewer at the border, which answers twice); from
+    # the choice of each it gets the cell that lies there as it does here.
     row = torch.arange(h, device=choice.device)[:, None]
     column = torch.arange(w, device=choice.device)
     sources = []
     for down in (-1, 0, 1):
         for right in (-1, 0, 1):
-            near = choice[:, (row - down).clamp(0, h - 1), (column - right).clamp(0, w - 1)]
-            there = (near // w + down).clamp(0, h - 1) * w + (near % w + right).clamp(0, w - 1)
-            sources.append(there)
+            near_row, near_column = (row - down).clamp(0, h - 1), (column - right).clamp(0, w - 1)
+            near = choice[:, near_row, near_column]
+            there_row = (near // w + row - near_row).clamp(0, h - 1)
+            there_column = (near % w + column - near_column).clamp(0, w - 1)
+            sources.append(there_row * w + there_column)
     first = torch.arange(batch, device=choice.device).view(-1, 1, 1) * h * w
     bags = torch.stack([first + source for source in sources], dim=-1).view(-1, 9)
     cells = F.pixel_unshuffle(answering.float(), FOLD).permute(0, 2, 3, 1).flatten(0, 2)

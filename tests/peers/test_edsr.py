@@ -1,0 +1,14 @@
+import pytest
+import torch
+
+from iconet.peers.edsr import EDSR
+
+
+@pytest.mark.parametrize(("scale", "published"), [(2, 1_369_859), (4, 1_517_571)])
+def test_has_as_many_parameters_as_published_for_colour_images(scale: int, published: int) -> None:
+    with torch.device("meta"):
+        assert sum(p.numel() for p in EDSR(scale, channels=3).parameters()) == published
+
+
+def test_without_upscaling_the_size_stays() -> None:
+    assert EDSR(1, 1, width=8, blocks=1)(torch.rand(1, 1, 9, 7)).shape == (1, 1, 9, 7)

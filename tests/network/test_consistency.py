@@ -86,3 +86,12 @@ def test_gradients_reach_image_and_weight(factor: int) -> None:
     ).square().sum().backward()
     assert image.grad is not None and image.grad.abs().sum() > 0
     assert layer.weight.grad is not None and layer.weight.grad != 0
+
+
+def test_training_works_after_a_prediction_of_the_same_size() -> None:
+    image, samples = torch.randn(1, 2, 38, 38), _measured(torch.randn(1, 1, 19, 19) + 0j)
+    layer = DataConsistency()
+    with torch.inference_mode():
+        layer(image, samples)
+    layer(image.requires_grad_(), samples).sum().backward()
+    assert image.grad is not None

@@ -90,6 +90,7 @@ def resize(image: Tensor, size: tuple[int, ...]) -> Tensor:
 
 
 @functools.cache
+@torch.inference_mode(False)  # what is kept from a prediction must also serve training
 def _kernel(old: int, new: int) -> Tensor:
     """Matrix (new, old) that resamples a periodic signal by cropping or zero-padding its band.
 

@@ -5,11 +5,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from iconet.network import DataConsistency, ICONetOutput, Samples, StageOutput, robust_scale
+from iconet.network.phase import SlowPhase
 from iconet.network.stage import SincInterpolation, stages_for
 
 
 class Peer(nn.Module):
-    """An architecture under the conditions of ICONet: intensities, skip, data consistency.
+    """An architecture under the conditions of ICONet: intensities, skip, phase, consistency.
 
     The architecture maps a normalised image (B, c, H, W) to what is added to its fixed
     interpolation, (B, c, scale H, scale W). One that also reconstructs returns with it, as a
@@ -79,19 +80,23 @@ class Peer(nn.Module):
             intensity = robust_scale(lr)
         height, width = lr.shape[2:]
         padding = (0, -width % self.multiple, 0, -height % self.multiple)
-        normal = F.pad(lr / intensity, padding, mode="replicate")
+        phase = SlowPhase(lr) if self.channels == 2 else None
+        plain = lr / intensity if phase is None else phase.remove(lr / intensity)
+        normal = F.pad(plain, padding, mode="replicate")
 
         added = self.architecture(normal)
         detail, change = added if isinstance(added, tuple) else (added, None)
         # Images are float32 whatever precision the features have: bfloat16 keeps only 8 bits.
-        image = (self.interpolate(normal) + detail.float()) * intensity
-        image = image[..., : height * self.scale, : width * self.scale]
+        image = self.interpolate(normal) + detail.float()
+        images = [image[..., : height * self.scale, : width * self.scale]]
+        if change is not None:
+            images.append(plain + change.float()[..., :height, :width])
+        if phase is not None:
+            images = [phase.restore(image) for image in images]
+        final, *reconstruction = (image * intensity for image in images)
         if samples is not None and self.consistency is not None:
-            image = self.consistency(image, samples)
-        if change is None:
-            return ICONetOutput(image, [])
-        reconstruction = lr + change.float()[..., :height, :width] * intensity
-        return ICONetOutput(image, [StageOutput(reconstruction, image)])
+            final = self.consistency(final, samples)
+        return ICONetOutput(final, [StageOutput(each, final) for each in reconstruction])
 
 
 class Interpolation(nn.Module):

@@ -5,7 +5,9 @@ from typing import NamedTuple
 from torch import nn
 
 from iconet.errors import InputError
+from iconet.network import ICONet
 from iconet.network.stage import stages_for
+from iconet.peers.ablations import ABLATIONS, build_ablation
 from iconet.peers.edsr import EDSR
 from iconet.peers.from_spandrel import NAFNet, safmn, swinir_light
 from iconet.peers.mambair import MambaIR
@@ -14,7 +16,7 @@ from iconet.peers.rcan import RCAN
 from iconet.peers.sequential import Sequential
 from iconet.peers.t2net import T2Net
 
-__all__ = ["NAMES", "Peer", "Published", "build"]
+__all__ = ["ABLATIONS", "NAMES", "Peer", "Published", "build"]
 
 
 class Published(NamedTuple):
@@ -58,11 +60,11 @@ NAMES = {
 """Every peer's name, and where it comes from."""
 
 
-def build(name: str, scale: int, channels: int = 1) -> Peer:
-    """Make an untrained peer.
+def build(name: str, scale: int, channels: int = 1) -> Peer | ICONet:
+    """Make an untrained peer, or ICONet with a part taken out.
 
     Args:
-        name: One of `NAMES`.
+        name: One of `NAMES` or `ABLATIONS`.
         scale: 2, 4 or 8.
         channels: 1 for magnitude images, 2 for complex ones as real and imaginary part.
 
@@ -71,8 +73,10 @@ def build(name: str, scale: int, channels: int = 1) -> Peer:
 
     Raises:
         InputError: If there is no such peer, or the library that has it is not installed.
-        ValueError: If ``scale`` is not 2, 4 or 8.
+        ValueError: If ``scale`` is not 2, 4 or 8, or the part is none of a network of that scale.
     """
+    if name in ABLATIONS:
+        return build_ablation(name, scale, channels)
     stages_for(scale)
     architecture: nn.Module
     multiple, width = 1, 64

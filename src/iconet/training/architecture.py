@@ -73,7 +73,7 @@ def load_trained(path: str | Path) -> ICONet | Peer:
 
     try:
         config = json.loads(metadata["config"])
-        if name not in peers.NAMES or config["scale"] not in (2, 4, 8):
+        if name not in (*peers.NAMES, *peers.ABLATIONS) or config["scale"] not in (2, 4, 8):
             raise ValueError("no peer of this version")
         model = _peer(name, config["scale"], config["channels"])
         model.load_state_dict(tensors)
@@ -85,7 +85,7 @@ def load_trained(path: str | Path) -> ICONet | Peer:
     return model.eval()
 
 
-def _peer(name: str, scale: int, channels: int) -> Peer:
+def _peer(name: str, scale: int, channels: int) -> Peer | ICONet:
     # Here and not above: training ICONet works without the libraries that peers come from.
     from iconet import peers
 

@@ -25,7 +25,9 @@ OPTIONS = {
 class Network(Section):
     """Which network to train."""
 
-    architecture: str = Field("iconet", description="iconet, or one of iconet.peers.NAMES")
+    architecture: str = Field(
+        "iconet", description="iconet, or a name in iconet.peers"
+    )
     size: str = Field("base", description="of ICONet: one of iconet.network.SIZES")
     options: dict[str, Any] = Field(
         default_factory=dict, description="ICONet's arguments that differ from those of its size"
@@ -35,10 +37,10 @@ class Network(Section):
     @classmethod
     def _known_architecture(cls, name: str) -> str:
         if name != "iconet":
-            from iconet.peers import NAMES
+            from iconet.peers import ABLATIONS, NAMES
 
-            if name not in NAMES:
-                raise ValueError(f"must be one of iconet, {', '.join(NAMES)}")
+            if name not in (*NAMES, *ABLATIONS):
+                raise ValueError(f"must be one of iconet, {', '.join((*NAMES, *ABLATIONS))}")
         return name
 
     @field_validator("size")

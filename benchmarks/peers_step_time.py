@@ -5,7 +5,8 @@
 Prints a Markdown table. A step is forward, loss, backward and AdamW on 8 patches of 48 x 48
 low-resolution pixels, in bf16 as in training (channels last, freed memory kept). The networks take
 turns, so that a drift of the machine meets all; on a CPU the time is that of the processor, not of
-the clock, so that other programs hardly count. Peers whose library is missing are left out and named.
+the clock, so that other programs hardly count. Peers whose library is missing are left
+out and named.
 """
 
 import statistics

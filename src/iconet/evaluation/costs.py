@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 SIDE = 128
 """Side in pixels of the low-resolution slice that costs are stated for."""
-ROUNDS = 7
+ROUNDS = 5
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from iconet.training.recipe import Recipe
 
-NARROW = {"width": 8, "exchanges": 1, "rec_units": 1, "sr_units": 1}
+NARROW = {"width": 16, "exchanges": 1, "rec_units": 1, "sr_units": 1}
 
 
 def make_recipe(**optimisation: object) -> Recipe:

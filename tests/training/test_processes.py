@@ -62,7 +62,7 @@ def run_two(recipe_path: Path, output: Path, cut: int = 0) -> subprocess.Complet
         capture_output=True,
         text=True,
         env=environment,
-        timeout=300,
+        timeout=900,
     )
 
 

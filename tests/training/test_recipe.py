@@ -42,7 +42,8 @@ def refusal(path: Path, *overrides: str) -> str:
 def test_recipes_of_the_repository_are_right_and_named_as_their_files(recipe: Path) -> None:
     found = read_recipe(recipe, [], Recipe)
     assert found.name == recipe.stem
-    assert found.scale == int(recipe.stem[-1])
+    assert f"x{found.scale}" in recipe.stem.split("-")
+    assert (found.task.kind == "joint") == recipe.stem.endswith("-joint")
 
 
 def test_a_recipe_is_read_with_its_defaults(path: Path) -> None:

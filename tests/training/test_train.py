@@ -288,7 +288,7 @@ def test_starting_from_a_network_of_another_size_is_refused(
     recipe: Recipe, volumes: list[Volume], tmp_path: Path
 ) -> None:
     first = run(recipe, volumes, tmp_path / "x2")
-    wider = iconet.ICONet(2, **{**NARROW, "width": 16})
+    wider = iconet.ICONet(2, **{**NARROW, "width": 24})
     with pytest.raises(InputError, match="another size"):
         loop._start_from(wider, str(first))
 

@@ -159,7 +159,7 @@ class Queue:
     def run_for(self, condition: Condition, network: Network, seed: int) -> Run | None:
         """The run of an entry; None while its learning rate is not chosen."""
         steps = self.budget.steps(condition, network)
-        rates = self.recipe.learning_rates
+        rates = self.recipe.rates(network)
         scores = {}
         for trial in self._trials(condition, network, steps) if len(rates) > 1 else ():
             if trial.finished is None:
@@ -231,7 +231,7 @@ class Queue:
                 learning_rate=rate,
                 tuning=True,
             )
-            for rate in self.recipe.learning_rates
+            for rate in self.recipe.rates(network)
         ]
 
     def _untrained(self, condition: Condition) -> Iterator[Method]:

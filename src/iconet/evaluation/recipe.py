@@ -63,6 +63,7 @@ class Network(Section):
         training: Replaces parts of the section ``training`` for this network alone: what a row of
             an ablation or of a matrix of degradations differs in.
         conditions: Names of those it takes part in; all by default.
+        learning_rate: Its own, found elsewhere; instead of the recipe's.
     """
 
     name: Name
@@ -70,6 +71,7 @@ class Network(Section):
     seeds: list[int] = Field(default=[1], min_length=1)
     training: dict[str, Any] = Field(default_factory=dict)
     conditions: list[str] | None = None
+    learning_rate: float | None = Field(None, gt=0)
 
 
 def model_name(model: str) -> str:
@@ -147,6 +149,10 @@ class BenchmarkRecipe(Section):
         if self.budget is not None:
             seconds(self.budget)
         return self
+
+    def rates(self, network: Network) -> list[float]:
+        """Learning rates that are tried for a network."""
+        return [network.learning_rate] if network.learning_rate else self.learning_rates
 
     def takes_part(self, network: Network, condition: Condition) -> bool:
         """Whether a network is trained and tested under a condition."""

@@ -126,3 +126,14 @@ def test_files_that_do_not_hold_what_they_say_are_refused(
 def test_missing_files_and_unknown_names_are_refused(tmp_path: Path) -> None:
     assert "cannot be read" in refusal(tmp_path / "nothing.safetensors")
     assert "no such model" in refusal("mri-x3")
+
+
+def test_a_missing_library_is_said_and_not_taken_for_damage(
+    peer_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(*_: object) -> None:
+        raise InputError("pip install 'iconet[peers]'")
+
+    monkeypatch.setattr(peers, "build", missing)
+    with pytest.raises(InputError, match="pip install"):
+        load_trained(peer_file)

@@ -77,6 +77,8 @@ def load_trained(path: str | Path) -> ICONet | Peer:
             raise ValueError("no peer of this version")
         model = _peer(name, config["scale"], config["channels"])
         model.load_state_dict(tensors)
+    except InputError:  # it comes from a library that is not installed
+        raise
     except (KeyError, TypeError, ValueError, RuntimeError):
         raise InputError(
             f"{path}: its weights do not fit this version's '{name}'; train it again"

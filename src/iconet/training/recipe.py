@@ -25,9 +25,7 @@ OPTIONS = {
 class Network(Section):
     """Which network to train."""
 
-    architecture: str = Field(
-        "iconet", description="iconet, or a name in iconet.peers"
-    )
+    architecture: str = Field("iconet", description="iconet, or a name in iconet.peers")
     size: str = Field("base", description="of ICONet: one of iconet.network.SIZES")
     options: dict[str, Any] = Field(
         default_factory=dict, description="ICONet's arguments that differ from those of its size"

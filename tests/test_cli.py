@@ -40,7 +40,7 @@ def linear(monkeypatch):
 
         def __init__(self, scale):
             super().__init__()
-            self.scale = scale
+            self.scale, self.channels = scale, 1
             self.config = {"scale": scale, "width": 64}
 
         def forward(self, lr, intensity=None):

@@ -15,7 +15,7 @@ class Linear(nn.Module):
 
     def __init__(self, scale=2):
         super().__init__()
-        self.scale = scale
+        self.scale, self.channels = scale, 1
         self.config = {"scale": scale, "width": 64}
         self.calls = []
 

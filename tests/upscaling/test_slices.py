@@ -3,9 +3,9 @@ import pytest
 import torch
 
 from iconet.errors import InputError
+from iconet.images.intensity import dark_level
 from iconet.upscaling import slices
 from iconet.upscaling.device import choose_compute
-from iconet.images.intensity import dark_level
 from iconet.upscaling.slices import BATCH_PIXELS, predict_stack, robust_scale
 
 CPU = choose_compute("cpu", "fp32")

@@ -231,3 +231,8 @@ def test_the_model_must_have_the_scale_asked_for(linear):
 
 def test_is_the_public_function():
     assert iconet.upscale is upscale
+
+
+def test_a_model_of_complex_images_is_refused_for_stored_scans():
+    with pytest.raises(InputError, match="choose mri-x2"):
+        upscale.upscale(np.ones((20, 20), np.float32), iconet.ICONet(channels=2, width=8))

@@ -176,7 +176,8 @@ def open_model(
     """Load a model, or take the one that is there, and see that it has the scale asked for.
 
     Raises:
-        InputError: unknown or broken model; a scale without weights; model and scale disagree.
+        InputError: unknown or broken model; a scale without weights; model and scale disagree; a
+            model of complex images.
     """
     if scale is not None and scale not in SCALES:
         raise InputError(f"scale {scale} is not available: use {' or '.join(map(str, SCALES))}")
@@ -191,5 +192,10 @@ def open_model(
     if scale is not None and network.scale != scale:
         raise InputError(
             f"the model enlarges {network.scale}x, not {scale}x: give only one of them"
+        )
+    if network.channels != 1:
+        raise InputError(
+            "the model takes complex images with their k-space, not magnitude images: "
+            f"for a scan as it is stored choose mri-x{network.scale}"
         )
     return network

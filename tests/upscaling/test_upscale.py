@@ -235,4 +235,4 @@ def test_is_the_public_function():
 
 def test_a_model_of_complex_images_is_refused_for_stored_scans():
     with pytest.raises(InputError, match="choose mri-x2"):
-        upscale.upscale(np.ones((20, 20), np.float32), iconet.ICONet(channels=2, width=8))
+        iconet.upscale(np.ones((20, 20), np.float32), iconet.ICONet(channels=2, width=8))

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # Jordan's, which converge fast to about 1, not exactly
 _ITERATIONS = 5
+_NOTHING = 1e-12  # below every norm of a gradient that is one
 _SMALLEST = 16  # channels on either side, below which a matrix has no directions to balance
 
 
@@ -119,7 +120,8 @@ def orthogonalise(matrices: Tensor) -> Tensor:
         return orthogonalise(matrices.mT).mT
     a, b, c = _COEFFICIENTS
     norm = torch.linalg.matrix_norm(matrices, keepdim=True)
-    matrices = matrices / (norm + torch.finfo(matrices.dtype).tiny)
+    # A gradient of nothing stays nothing: its direction is rounding, its square may underflow.
+    matrices = matrices / norm.clamp_min(_NOTHING)
     gram = matrices @ matrices.mT
     identity = torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device)
     product = identity.expand_as(gram)

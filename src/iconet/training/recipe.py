@@ -131,7 +131,7 @@ class Optimisation(Section):
     optimiser: Literal["muon", "adamw"] = "muon"
     learning_rate: float = Field(1e-3, gt=0)
     warm_up: int = Field(100, ge=0, description="steps of linear warm-up")
-    weight_decay: float = Field(1e-4, ge=0)
+    weight_decay: float = Field(0.1, ge=0)
     ema: float = Field(0.998, ge=0, lt=1, description="decay of the averaged weights")
     clip: float = Field(1.0, gt=0, description="largest norm of the gradient")
     precision: Literal["auto", "fp32", "bf16"] = "auto"

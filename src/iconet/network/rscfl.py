@@ -13,6 +13,15 @@ from iconet.network.fusion import enlarge
 FOLD = 4  # pixels along each side of a cell of the coarse grid
 
 
+def activate(x: Tensor) -> Tensor:
+    """Leaky rectification: a tenth of what is negative passes.
+
+    With plain rectification whole units died for good in long trainings, half of the network
+    after 3000 steps (docs/experiments.md, row 29).
+    """
+    return F.leaky_relu(x, 0.1)
+
+
 class LocalUnit(nn.Module):
     """Two dense convolutions with a residual connection: the nearest neighbours of each pixel."""
 
@@ -23,7 +32,7 @@ class LocalUnit(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, H, W) to the same shape."""
-        return x + self.second(F.relu(self.first(x)))
+        return x + self.second(activate(self.first(x)))
 
 
 class SpatialPath(nn.Module):
@@ -35,7 +44,7 @@ class SpatialPath(nn.Module):
 
     def forward(self, cells: Tensor) -> Tensor:
         """Map cells (B, C, H/4, W/4) to the same shape."""
-        return F.relu(self.relate(cells))
+        return activate(self.relate(cells))
 
 
 class ChannelPath(nn.Module):
@@ -54,7 +63,7 @@ class ChannelPath(nn.Module):
     def forward(self, cells: Tensor) -> Tensor:
         """Map cells (B, C, H/4, W/4) to gates of the same shape in (0, 1)."""
         strength = F.avg_pool2d(cells, 3, stride=1, padding=1)
-        return torch.sigmoid(self.excite(F.relu(self.squeeze(strength))))
+        return torch.sigmoid(self.excite(activate(self.squeeze(strength))))
 
 
 class RSCFL(nn.Module):
@@ -82,5 +91,5 @@ class RSCFL(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, H, W) to the same shape; H and W are multiples of 4."""
         x = self.local(x)
-        cells = F.relu(self.gather(x))
+        cells = activate(self.gather(x))
         return x + enlarge(self.merge(self.channel(cells) * self.spatial(cells)), FOLD)

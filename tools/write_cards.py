@@ -1,0 +1,200 @@
+# ruff: noqa: E501 (Markdown lines)
+"""Write the model cards from what was measured: python tools/write_cards.py docs/benchmark/models
+
+The folder is the output of `iconet benchmark recipes/benchmark-models.yaml`. Every number of a card
+comes from its table (benchmark.csv), from the metadata of the weights or from their recipe, so that
+no card tells of other weights than those it lies beside. Prints the same tables for the README.
+"""
+
+import csv
+import json
+import sys
+from pathlib import Path
+from statistics import fmean
+
+from iconet import zoo
+
+ZOO = Path(zoo.__file__).parent
+SETS = {
+    ("ds002748", "T1w"): "T1w, skull-stripped",
+    ("ds000011", "T1w"): "T1w, whole head",
+    ("open_ms_data", "T1W"): "T1w, clinical 2-D",
+    ("open_ms_data", "FLAIR"): "FLAIR, clinical 2-D",
+}
+INTERPOLATIONS = {
+    "bicubic": "bicubic",
+    "cubic-b-spline": "cubic B-spline",
+    "zero-filling": "zero-filling",
+}
+
+TASK = """Enlarges the slices of structural MRI scans (T1w, T2w, FLAIR) {scale}x in plane."""
+JOINT_TASK = """Reconstructs undersampled Cartesian k-space of structural MRI scans (T1w, T2w, FLAIR) and enlarges
+the slices {scale}x in plane: complex images in and out, k-space and mask known."""
+
+CARD = """# {name}
+
+{task} {stages}, size `{size}`,
+{parameters:.2f} million parameters, stored as float16.
+
+**Research use, not for diagnosis.** The network adds detail that is likely, not detail that was measured.
+
+## Data and licences
+
+Trained on the train split of three public data sets; choices were made on the validation subjects; the test
+subjects serve for the numbers below alone. Splits are by subject.
+
+| Data set | Train / validation / test subjects | What | Licence |
+|---|---|---|---|
+| OpenNeuro ds002748 v1.0.5 | 52 / 8 / 12 | T1w brains, skull-stripped, 1.09 x 1.09 x 2.0 mm, axial slices | CC0 |
+| OpenfMRI ds000011 | 7 / 1 / 3 | T1w whole heads, defaced, 1.33 x 1.33 mm, sagittal slices | PDDL |
+| open_ms_data (Lesjak et al., Neuroinformatics 2017) | 4 / 1 / 2 | T1w, T2w, FLAIR whole heads with multiple sclerosis, 0.5-0.9 mm, axial slices | CC BY |
+
+Slices that the scanner had enlarged were first reduced to the matrix that was acquired. The weights are under the
+project's licence, Apache-2.0.
+
+## Degradations
+
+{degradations} Nothing else was
+seen in training: no motion, no bias field, no other field strength than the data sets'.
+
+## Numbers
+
+Mean over test subjects, {condition}, inside the foreground: PSNR in dB / SSIM. The convention, confidence
+intervals and each subject's values are in [docs/benchmark](../../../docs/benchmark/models/benchmark.md).
+
+{table}
+
+These are of one training run with one seed, measured with the stored file in bfloat16 on a CPU.
+
+## Limits
+
+- Brains from three collections only. Other organs, other contrasts, implants and unseen pathology are outside of what
+  it knows; it may soften or invent structure there.
+- T2w was trained on from three scans and is not among the test scans; FLAIR and clinical T1w are tested on two subjects each.
+- Slices are enlarged in their plane, one by one; slice thickness stays.
+{limits}
+- Gains are against simulated low-resolution images; a real low-resolution acquisition differs.
+
+## How it was made
+{before}
+    OMP_NUM_THREADS=1 iconet train recipes/{name}.yaml data.root=/path/to/data
+    python tools/publish_weights.py runs/{name}/{name}.safetensors
+
+{steps} steps of {batch} {what} in {minutes} minutes on one thread of a busy two-core Intel Xeon (AMX bf16), seed {seed}, PyTorch
+{torch}, commit {commit}; {patches_per_second} a second, {waiting:.0%} of the time waiting for data. A run under a time limit
+(`--max-time`) finishes its schedule on time; a repeat by the number of steps follows the same schedule, not bit by
+bit. Chosen at step {best} on two slices of every validation volume (foreground PSNR of the slices):
+{validation}.
+
+SHA-256 `{sha256}`.
+"""
+
+
+def main(folder: Path) -> None:
+    """Write every card of the catalogue."""
+    rows = list(csv.DictReader((folder / "benchmark.csv").open(newline="", encoding="utf-8")))
+    for entry in zoo.catalogue():
+        model = zoo.load(entry.name)
+        metadata, recipe = model.metadata, json.loads(model.metadata["recipe"])
+        own = [r for r in rows if r["method"] == entry.name and r["weights"] == entry.sha256]
+        if not own:
+            sys.exit(f"{folder}: has no row of the present weights of {entry.name}; run it again")
+        condition = own[0]["condition"]
+        text = table([r for r in rows if r["condition"] == condition], entry.name)
+        joint = recipe["task"]["kind"] == "joint"
+        best = json.loads(metadata["validation"])
+        scores = ", ".join(
+            f"{name} {value:.2f} dB" for name, value in best.items() if name not in ("mean", "step")
+        )
+        start = recipe["start_from"]
+        card = CARD.format(
+            name=entry.name,
+            task=(JOINT_TASK if joint else TASK).format(scale=entry.scale),
+            stages={2: "One stage", 4: "Two stages"}[entry.scale],
+            size=recipe["network"]["size"],
+            parameters=sum(p.numel() for p in model.parameters()) / 1e6,
+            degradations=degradations(recipe),
+            condition="acceleration 4, centre 8 %, 1 % noise" if joint else "k-space crop",
+            table=text,
+            limits=JOINT_LIMITS if joint else LIMITS,
+            before=""
+            if start is None
+            else f"\nIt began from the weights of `{start}` (both stages as its only stage): "
+            f"publish `{start}` first.\n",
+            steps=metadata["trained_steps"],
+            batch=recipe["optimisation"]["batch"],
+            what="whole slices" if joint else "patches",
+            minutes=round(int(metadata["trained_seconds"]) / 60),
+            seed=recipe["seed"],
+            torch=metadata["torch"],
+            commit=metadata["commit"],
+            patches_per_second=metadata["patches_per_second"],
+            waiting=float(metadata["waiting"]),
+            best=best["step"],
+            validation=scores,
+            sha256=entry.sha256,
+        )
+        (ZOO / f"{entry.name}.md").write_text(card, encoding="utf-8")
+        print(f"**`{entry.name}`**\n\n{text}\n")
+
+
+LIMITS = """- A scan with more noise than 1 %, or more blur than a voxel, gains less. A scan already interpolated by the scanner has
+  nothing to gain."""
+JOINT_LIMITS = """- One coil-combined image, lines along one axis measured or not. Other trajectories, more acceleration than 6, less
+  than 8 % of the centre or more noise than 2 % were not trained for."""
+
+
+def degradations(recipe: dict) -> str:
+    """What the recipe simulated, in words."""
+    task, mix = recipe["task"], recipe["degradation"]
+    if task["kind"] == "joint":
+        low, high = task["acceleration"]
+        return (
+            f"Inputs were simulated: a smooth random phase, centred k-space crop, acceleration {low:g} to {high:g} with random\n"
+            f"or equispaced Cartesian masks, the central {task['centre_fraction']:.0%} of the lines full, complex noise of up to "
+            f"{task['noise_max']:.0%} of the bright tissue."
+        )
+    return (
+        f"Low-resolution inputs were simulated: {mix['kspace']:.0%} centred k-space crop, {mix['windowed']:.0%} with a tapered "
+        f"k-space window (less\nGibbs ringing), {mix['blurred']:.0%} Gaussian blur, {mix['averaged']:.0%} block mean; Rician noise of up to "
+        f"{mix['noise_max']:.0%} of the bright tissue on {mix['noise_probability']:.0%} of the slices."
+    )
+
+
+def table(rows: list[dict[str, str]], model: str) -> str:
+    """Means over subjects, a line a data set."""
+    head = [
+        "Test data (subjects)",
+        *INTERPOLATIONS.values(),
+        "**ICONet**",
+        "gain over zero-filling",
+    ]
+    lines = [head, ["---"] * len(head)]
+    for (dataset, contrast), words in SETS.items():
+        chosen = [r for r in rows if (r["dataset"], r["contrast"]) == (dataset, contrast)]
+        psnr = {m: mean(chosen, m, "psnr_foreground") for m in (*INTERPOLATIONS, model)}
+        ssim = {m: mean(chosen, m, "ssim_foreground") for m in (*INTERPOLATIONS, model)}
+        subjects = len({r["subject"] for r in chosen})
+        cells = [f"{psnr[m]:.2f} / {ssim[m]:.4f}" for m in (*INTERPOLATIONS, model)]
+        gain = f"{psnr[model] - psnr['zero-filling']:+.2f} dB"
+        lines.append([f"{words} ({dataset}, {subjects})", *cells, gain])
+    return (
+        "\n".join("| " + " | ".join(line) + " |" for line in lines)
+        .replace("| --- ", "|---")
+        .replace("--- |", "---|")
+    )
+
+
+def mean(rows: list[dict[str, str]], method: str, measure: str) -> float:
+    """A subject with several volumes counts once."""
+    subjects: dict[str, list[float]] = {}
+    for row in rows:
+        if row["method"] == method:
+            subjects.setdefault(row["subject"], []).append(float(row[measure]))
+    return fmean(map(fmean, subjects.values()))
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    main(Path(sys.argv[1]))

@@ -1,6 +1,6 @@
 """Reads a scan, or says in one line why it cannot be used.
 
-NIfTI voxels are streamed in chunks into one float32 array. That needs no second copy of the volume,
+Voxels are streamed in chunks into one float32 array. That needs no second copy of the volume,
 scales in double precision, notices a truncated file, and stops decompressing where the header says
 that the voxels end.
 """
@@ -30,7 +30,12 @@ if TYPE_CHECKING:
     from nibabel.nifti1 import Nifti1Header
     from nibabel.spatialimages import SpatialImage
 
-SUFFIXES = (".nii.gz", ".nii", ".npy", ".png", ".tiff", ".tif")
+    from iconet.images.layout import Layout
+
+NIFTI = (".nii.gz", ".nii")
+NRRD = (".nrrd", ".nhdr")
+METAIMAGE = (".mha", ".mhd")
+SUFFIXES = (*NIFTI, *NRRD, *METAIMAGE, ".npy", ".png", ".tiff", ".tif")
 CHUNK = 1 << 20  # voxels scaled at a time: their float64 copy stays below 10 MB
 LARGEST_EXTENSIONS = 1 << 26  # bytes between header and voxels; real ones stay below a few MB
 PADDING = 4096  # bytes after the voxels that are taken for block padding
@@ -53,8 +58,9 @@ def read(path: str | os.PathLike[str], *, scale: int = 1) -> Scan:
     """Reads a scan whose values are finite, whose geometry is sound and which fits into memory.
 
     Args:
-        path: A NIfTI-1/2 file (`.nii`, `.nii.gz`; 2-D, 3-D or 4-D), a NumPy array (`.npy`; axes as
-            in NIfTI) or an 8 or 16-bit greyscale picture (`.png`, `.tif`, `.tiff`).
+        path: A NIfTI-1/2 file (`.nii`, `.nii.gz`; 2-D, 3-D or 4-D), NRRD (`.nrrd`, `.nhdr`) or
+            MetaImage (`.mha`, `.mhd`), a NumPy array (`.npy`; axes as in NIfTI) or an 8 or 16-bit
+            greyscale picture (`.png`, `.tif`, `.tiff`).
         scale: The enlargement that is to follow; memory for its result is demanded too.
 
     Returns:
@@ -74,8 +80,16 @@ def read(path: str | os.PathLike[str], *, scale: int = 1) -> Scan:
             raise InputError(f"{path}: not a regular file; copy the data into one first")
         if path.stat().st_size == 0:
             raise InputError(f"{path}: empty (0 bytes); copy or export it again")
-        if suffix in (".nii", ".nii.gz"):
+        if suffix in NIFTI:
             return _read_nifti(path, scale, compressed=suffix == ".nii.gz")
+        if suffix in NRRD:
+            from iconet.images.nrrd import read_nrrd_header
+
+            return _read_behind_text(path, read_nrrd_header(path), scale)
+        if suffix in METAIMAGE:
+            from iconet.images.metaimage import read_metaimage_header
+
+            return _read_behind_text(path, read_metaimage_header(path), scale)
         return _read_npy(path, scale) if suffix == ".npy" else _read_picture(path, scale)
 
 
@@ -214,6 +228,40 @@ def _read_nifti(path: Path, scale: int, *, compressed: bool) -> Scan:
         dtype=dtype,
         slope=float(slope),
         inter=float(inter),
+    )
+
+
+def _read_behind_text(path: Path, layout: Layout, scale: int) -> Scan:
+    """The voxels that a text header describes, behind it or in a file beside it."""
+    from iconet.images.layout import Inflating, nifti_header
+
+    name, size = str(path), layout.data.stat().st_size
+    _check_layout(name, layout.image_shape, layout.dtype)
+    claimed = math.prod(layout.shape) * layout.dtype.itemsize
+    start = size - claimed if layout.start == -1 else layout.start
+    held = max(size - start, 0) * (DEFLATE_RATIO if layout.compressed else 1)
+    if start < 0 or layout.skip + claimed > held:
+        raise InputError(
+            f"{name}: truncated: its header claims {_bytes(claimed)} of voxels and the file"
+            f" holds {_bytes(size)}; copy or export it again"
+        )
+    if layout.skip > LARGEST_EXTENSIONS:
+        raise InputError(f"{name}: skips {_bytes(layout.skip)}; save it as one file")
+    require_memory(name, layout.shape, scale)
+    with layout.data.open("rb") as file:
+        file.seek(start)
+        stream = cast(BinaryIO, Inflating(file) if layout.compressed else file)
+        stream.read(layout.skip)
+        values = _read_voxels(name, stream, math.prod(layout.shape), layout.dtype, 1.0, 0.0)
+    values = values.reshape(layout.shape, order="F")
+    return Scan(
+        values if layout.volumes is None else np.moveaxis(values, layout.volumes, -1),
+        affine=layout.affine,
+        header=nifti_header(layout),
+        path=path,
+        dtype=layout.dtype,
+        data_path=None if layout.data == path else layout.data,
+        keywords=layout.keywords,
     )
 
 

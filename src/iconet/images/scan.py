@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,10 +22,13 @@ class Scan:
             axis order: (i, j), (i, j, k) or (i, j, k, t); (rows, columns) for a picture.
         affine: (4, 4) float64 from voxel indices to RAS+ millimetres; None for pictures and arrays.
         header: The NIfTI header; None for pictures and arrays. (A NIfTI-2 header is a subclass.)
+            Formats with a text header get a NIfTI-2 one, whose affine has double precision.
         path: The file it came from; None if it never was one.
         dtype: The type of the numbers on disk (`array` is float32 whatever this is).
         slope: The value of one unit of the stored integers.
         inter: The value of a stored 0.
+        data_path: The second file it came from, where its header was in a file of its own.
+        keywords: What a NRRD header said about diffusion gradients.
     """
 
     array: np.ndarray
@@ -34,6 +38,8 @@ class Scan:
     dtype: np.dtype[Any] = field(default_factory=lambda: np.dtype(np.float32))
     slope: float = 1.0
     inter: float = 0.0
+    data_path: Path | None = None
+    keywords: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:

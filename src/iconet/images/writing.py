@@ -1,4 +1,9 @@
-"""Writes a scan completely or not at all, in the encoding of the scan it was made from."""
+"""Writes a scan completely or not at all, in the encoding of the scan it was made from.
+
+The output's suffix decides on its format, whatever that of the input. Two things go beside it: the
+voxels of a detached header, and the b-values and directions (`.bval`, `.bvec`) that lie beside a
+NIfTI series. Directions are along the voxel axes, which stay, so they are copied as they are.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +12,7 @@ import errno
 import gzip
 import os
 import secrets
+import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +22,9 @@ import numpy as np
 
 from iconet.errors import InputError
 from iconet.images.geometry import updated_header
-from iconet.images.reading import suffix_of
+from iconet.images.layout import DETACHED, as_nifti1, raw_name, stored_type
+from iconet.images.layout import SUFFIXES as TEXT_HEADED
+from iconet.images.reading import NIFTI, NRRD, suffix_of
 from iconet.images.scan import Scan
 
 if TYPE_CHECKING:
@@ -54,14 +62,24 @@ def check_output(
     """
     path = Path(path)
     suffix_of(path)
-    for source in inputs:
-        with contextlib.suppress(OSError):
-            if path.samefile(source):
-                raise InputError(
-                    f"{path}: the output is the input {source}; choose another output name"
-                )
+    sources = [*inputs]
+    outputs = [path]
     if like is not None:
+        sources += [source for source in (like.path, like.data_path) if source is not None]
         _check_kind(path, like)
+    if path.suffix.lower() in DETACHED:
+        outputs.append(raw_name(path))
+    for output in outputs:
+        for source in sources:
+            with contextlib.suppress(OSError):
+                if output.samefile(source):
+                    raise InputError(
+                        f"{path}: the output is the input {source}; choose another output name"
+                        if output == path
+                        else f"{path}: its voxels would replace the input {source}; choose another"
+                        " output name"
+                    )
+    _check_beside(path, like)
     with _complete_or_absent(path, keep=False):
         pass
 
@@ -71,19 +89,20 @@ def write(scan: Scan, path: str | os.PathLike[str], *, like: Scan) -> None:
 
     Floating-point inputs become float32 without scaling. Integer inputs keep their type, slope and
     intercept: values are rounded to the nearest storable one and saturated. NIfTI keeps all that
-    `updated_header` keeps. Arrays and pictures hold no slope: `.npy` holds float32 where `like` has
-    one.
+    `updated_header` keeps. Other formats hold no slope: they hold float32 where `like` has one.
+    `.nhdr` and `.mhd` get their voxels in a `.raw` file beside them; `.nrrd` is compressed.
 
     Args:
         scan: The values and the affine to write.
         path: `.nii`, `.nii.gz`, `.npy`, `.png`, `.tif` or `.tiff`; replaced at once when complete.
-        like: Header and encoding; its file is never overwritten.
+        like: Header and encoding; its files are never overwritten. Where it is a NIfTI series
+            with `.bval` and `.bvec` files beside it, these are copied beside `path`.
 
     Raises:
         InputError: `path` cannot be written, or cannot hold such an image. No file is left then.
     """
     path = Path(path)
-    check_output(path, () if like.path is None else (like.path,), like=like)
+    check_output(path, like=like)
     suffix = suffix_of(path)
     plain = replace(scan, dtype=like.dtype, slope=like.slope, inter=like.inter)
     with _complete_or_absent(path) as file:
@@ -94,6 +113,8 @@ def write(scan: Scan, path: str | os.PathLike[str], *, like: Scan) -> None:
                 _write_nifti(scan, cast(BinaryIO, stream), like)
         elif suffix == ".nii":
             _write_nifti(scan, file, like)
+        elif suffix in TEXT_HEADED:
+            _write_behind_text(scan, path, file, like)
         elif suffix == ".npy":
             _write_npy(to_array(plain), file)
         else:
@@ -101,6 +122,10 @@ def write(scan: Scan, path: str | os.PathLike[str], *, like: Scan) -> None:
 
             picture = Image.fromarray(to_array(plain))
             picture.save(file, format="PNG" if suffix == ".png" else "TIFF")
+        # Inside: without its gradients the series is not complete.
+        for source, target in _gradients(path, like):
+            with source.open("rb") as given, _complete_or_absent(target) as copy:
+                shutil.copyfileobj(given, copy)
 
 
 def to_nibabel(scan: Scan) -> Nifti1Image:
@@ -136,10 +161,17 @@ def to_array(scan: Scan) -> np.ndarray:
 
 def _check_kind(path: Path, like: Scan) -> None:
     suffix = suffix_of(path)
-    if suffix in (".nii", ".nii.gz"):
+    if like.keywords and suffix not in (*NRRD, ".npy"):
+        raise InputError(
+            f"{path}: would lose the diffusion gradients in the header of {like.name}; write .nrrd"
+        )
+    if suffix in NRRD and like.header is None:
+        return  # a NRRD without a space is an array, and read as one
+    if suffix in (*NIFTI, *TEXT_HEADED):
         if like.header is None:
+            kind = "NIfTI" if suffix in NIFTI else "MetaImage"
             raise InputError(
-                f"{path}: {like.name} has no spacing and position, which NIfTI needs; write .npy"
+                f"{path}: {like.name} has no spacing and position, which {kind} needs; write .npy"
                 " or the input's own format"
             )
     elif suffix != ".npy":
@@ -166,11 +198,74 @@ def _write_nifti(scan: Scan, stream: BinaryIO, like: Scan) -> None:
     dtype = header.get_data_dtype()  # in the header's byte order
     header["vox_offset"] = 0  # unset: write_to puts the voxels right behind the extensions
     header.write_to(stream)
+    _write_voxels(scan, stream, dtype, like)
+
+
+def _write_behind_text(scan: Scan, path: Path, stream: BinaryIO, like: Scan) -> None:
+    from iconet.images.metaimage import metaimage_header
+    from iconet.images.nrrd import nrrd_header
+
+    dtype = stored_type(like)
+    raw = raw_name(path) if path.suffix.lower() in DETACHED else None
+    name = None if raw is None else raw.name
+    nrrd = path.suffix.lower() in NRRD
+    # The time between volumes is in the header of `like`, should the caller have dropped it.
+    placed = replace(scan, header=like.header)
+    stream.write(
+        nrrd_header(placed, dtype, like.keywords, name)
+        if nrrd
+        else metaimage_header(placed, dtype, name)
+    )
+    if raw is not None:
+        with _complete_or_absent(raw) as voxels:
+            _write_voxels(scan, voxels, dtype, like)
+    elif nrrd:
+        with gzip.GzipFile("", "wb", COMPRESSION, stream, mtime=0) as deflated:
+            _write_voxels(scan, cast(BinaryIO, deflated), dtype, like)
+    else:
+        _write_voxels(scan, stream, dtype, like)
+
+
+def _write_voxels(scan: Scan, stream: BinaryIO, dtype: np.dtype[Any], like: Scan) -> None:
     # Slab by slab along the slowest axis, so that no second copy of the volume is made.
     for index in range(scan.array.shape[-1]):
         slab = scan.array[..., index]
-        stored = _stored(slab, dtype, like) if integers else slab.astype(dtype)
+        stored = _stored(slab, dtype, like) if dtype.kind in "iu" else slab.astype(dtype)
         stream.write(stored.tobytes(order="F"))
+
+
+def _gradients(path: Path, like: Scan) -> list[tuple[Path, Path]]:
+    """The files beside a NIfTI series that are to be copied beside `path`, with their new names."""
+    if like.path is None or like.array.ndim != 4 or not like.path.name.lower().endswith(NIFTI):
+        return []
+    pairs = []
+    for suffix in (".bval", ".bvec"):
+        source = like.path.with_name(_stem(like.path) + suffix)
+        target = path.with_name(_stem(path) + suffix)
+        if source.is_file() and not (target.exists() and target.samefile(source)):
+            pairs.append((source, target))
+    return pairs
+
+
+def _stem(path: Path) -> str:
+    return path.name[: -len(suffix_of(path))]
+
+
+def _check_beside(path: Path, like: Scan | None) -> None:
+    """Refuses to replace files beside `path` that do not belong to an earlier output there."""
+    beside = [] if like is None else [target for _, target in _gradients(path, like)]
+    others: list[Path] = []
+    if path.suffix.lower() in DETACHED:
+        raw = raw_name(path)
+        beside.append(raw)
+        others = [raw.with_suffix(suffix) for suffix in DETACHED if suffix != path.suffix.lower()]
+    for target in beside:
+        shared = target.suffix == ".raw" and any(other.exists() for other in others)
+        if target.exists() and (shared or not path.exists()):
+            raise InputError(
+                f"{path}: {target.name} beside it would be replaced and belongs to something else;"
+                " choose another output name"
+            )
 
 
 def _write_npy(array: np.ndarray, stream: BinaryIO) -> None:
@@ -183,7 +278,9 @@ def _write_npy(array: np.ndarray, stream: BinaryIO) -> None:
 def _derived_header(scan: Scan, like: Scan) -> Nifti1Header:
     if like.header is None or scan.affine is None:
         raise InputError(f"{like.name}: has no geometry, which NIfTI needs; keep it as an array")
-    return updated_header(like.header, scan.affine, scan.array.shape)
+    header = updated_header(like.header, scan.affine, scan.array.shape)
+    behind_text = like.path is not None and like.path.name.lower().endswith(TEXT_HEADED)
+    return as_nifti1(header) if behind_text else header
 
 
 def _stored(values: np.ndarray, dtype: np.dtype[Any], like: Scan) -> np.ndarray:
@@ -204,9 +301,7 @@ def _complete_or_absent(path: Path, *, keep: bool = True) -> Iterator[BinaryIO]:
     Links are followed, so that the file they point to is replaced and not the link.
     """
     target = Path(os.path.realpath(path))
-    partial = target.with_name(
-        f".{target.name[:40]}.{secrets.token_hex(4)}.partial{suffix_of(path)}"
-    )
+    partial = target.with_name(f".{target.name[:40]}.{secrets.token_hex(4)}.partial{target.suffix}")
     try:
         if target.is_dir():
             raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))

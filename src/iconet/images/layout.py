@@ -210,7 +210,7 @@ def affine_of(name: str, axes: Sequence[np.ndarray], origin: np.ndarray) -> np.n
         length = np.linalg.norm(across)
         affine[:3, 2] = across / length if length else 0.0
     affine[:dimensions, 3] = origin
-    affine = LPS_TO_RAS @ affine
+    affine[:2] *= -1  # not a product of matrices, in which one Inf becomes many NaN
     try:
         check_affine(affine, name)
     except InputError:

@@ -217,8 +217,9 @@ def _geometry(
     signs: tuple[int, ...]
     if space:
         signs = _signs(name, space)
-    elif fields.get("space dimension") == "2":
-        signs = (1, 1)
+    elif fields.get("space dimension") in ("2", "4"):
+        # NRRD has no names for these; ITK writes them so, and means left, posterior, then time.
+        signs = (1,) * int(fields["space dimension"])
     else:
         raise InputError(
             f"{name}: its space is not anatomical; add the line 'space: left-posterior-superior' if"
@@ -247,11 +248,8 @@ def _geometry(
             raise InputError(f"{name}: an axis mixes space and time; resample the series")
         else:
             spatial.append(vector[:3] * signs[:3])
-    return (
-        affine_of(name, spatial, origin[:3] * signs[:3]),
-        _volumes(name, others, shape, kinds),
-        step,
-    )
+    volumes = _volumes(name, others, shape, kinds)
+    return affine_of(name, spatial, origin[:3] * signs[:3]), volumes, step
 
 
 def _spacings_only(

@@ -20,6 +20,7 @@ from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 from iconet.errors import InputError
 from iconet.images import Scan, dicom_writing, scaled_affine
+from iconet.images.dicom_series import read_series
 from iconet.images.dicom_writing import Provenance, check_folder, write_series
 
 from .grids import affines
@@ -192,6 +193,22 @@ def test_another_reader_finds_the_same_values_at_the_same_places(tmp_path, modal
     assert files == sorted((tmp_path / "out").iterdir())
     step = np.ptp(scan.array) / 2000  # half of it is 1/4000 of the range
     assert_holds(*by_simpleitk(tmp_path / "out"), scan, step)
+
+
+@modalities
+def test_it_is_read_and_derived_from_again(tmp_path, modality):
+    scan, headers = source_of(modality)
+    write_series(finer(scan), headers, tmp_path / "once", provenance=MADE)
+    once = read_series(tmp_path / "once")
+    twice = finer(once.scan, (1, 1, 2))
+    write_series(twice, once.headers, tmp_path / "twice", provenance=MADE)
+    series = read_series(tmp_path / "twice")
+    assert_holds(series.scan.array, series.scan.affine, twice, np.ptp(scan.array) / 2000)
+    assert series.uid not in (once.uid, "")
+    names = {header.SOPInstanceUID for header in once.headers}
+    for header in series.headers:
+        assert {s.ReferencedSOPInstanceUID for s in header.SourceImageSequence} <= names
+        assert len(header.ContributingEquipmentSequence) == 2
 
 
 @settings(

@@ -63,7 +63,7 @@ class DicomFile:
         with one_line_errors(self.name), self.open() as stream:
             _check_inflated_size(self.name, stream)
             stream.seek(0)
-            return pydicom.dcmread(stream, stop_before_pixels=not pixels, specific_tags=only)  # type: ignore[arg-type]
+            return pydicom.dcmread(stream, stop_before_pixels=not pixels, specific_tags=only)
 
 
 @contextlib.contextmanager
@@ -199,7 +199,7 @@ def _referenced(path: Path) -> list[DicomFile]:
     with path.open("rb") as stream:
         _check_inflated_size(str(path), stream)
         stream.seek(0)
-        directory = pydicom.dcmread(stream, specific_tags=DIRECTORY_ELEMENTS)  # type: ignore[arg-type]
+        directory = pydicom.dcmread(stream, specific_tags=DIRECTORY_ELEMENTS)
     if "DirectoryRecordSequence" not in directory:
         return []
     records = list(directory.DirectoryRecordSequence)

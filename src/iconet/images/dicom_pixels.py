@@ -41,7 +41,7 @@ def stored_frames(image: Dataset, name: str) -> Iterator[np.ndarray]:
             decoder, or a compressed frame that contradicts the header.
     """
     from pydicom.encaps import generate_frames
-    from pydicom.pixels import get_decoder
+    from pydicom.pixels.decoders.base import get_decoder
 
     rows, columns = int(image.Rows), int(image.Columns)
     frames = int(image.get("NumberOfFrames") or 1)

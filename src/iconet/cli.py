@@ -100,7 +100,9 @@ def upscale(
     inputs: Annotated[
         list[Path],
         typer.Argument(
-            metavar="IN...", help="Scans: .nii, .nii.gz, .npy, .png, .tif", show_default=False
+            metavar="IN...",
+            help="Scans: .nii, .nii.gz, .nrrd, .mha, .npy, .png, .tif",
+            show_default=False,
         ),
     ],
     output: Annotated[

@@ -1,6 +1,6 @@
 """MetaImage headers (`.mha`, `.mhd`), as ITK reads and writes them.
 
-Our own and not SimpleITK's: that is 53 MB installed, for a dozen lines of text, loads a volume
+Our own and not SimpleITK's: that is 264 MB installed, for a dozen lines of text, loads a volume
 whole and in its own type before anything can be refused, and opens whatever path the header names.
 The tests hold this module to SimpleITK's reading and writing of the same files.
 

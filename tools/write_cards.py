@@ -140,7 +140,9 @@ def main(folder: Path) -> None:
 
 LIMITS = """- A scan with more noise than 1 %, or more blur than a voxel, gains less. A scan already interpolated by the scanner has
   nothing to gain."""
-JOINT_LIMITS = """- One coil-combined image, lines along one axis measured or not. Other trajectories, more acceleration than 6, less
+JOINT_LIMITS = """- It needs the samples: what was measured is put back into every image, so the network itself was never asked to keep it.
+  Without `samples` its output means nothing.
+- One coil-combined image, lines along one axis measured or not. Other trajectories, more acceleration than 6, less
   than 8 % of the centre or more noise than 2 % were not trained for."""
 
 

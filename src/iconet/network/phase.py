@@ -25,6 +25,7 @@ class SlowPhase:
         height, width = image.shape[-2:]
         window = _window(height, image)[:, None] * _window(width, image)
         self._slow = to_channels(inverse_fft(fft(to_complex(image.float())) * window))
+        self._units: dict[torch.Size, Tensor] = {}  # by size, as every consistency asks for them
 
     def remove(self, image: Tensor) -> Tensor:
         """Image (B, 2, k h, k w) over the same field of view, without the phase."""
@@ -35,8 +36,11 @@ class SlowPhase:
         return to_channels(to_complex(image) * self._unit(image))
 
     def _unit(self, image: Tensor) -> Tensor:
-        slow = to_complex(resize(self._slow, image.shape[-2:]))
-        return torch.polar(torch.ones_like(slow.real), slow.angle())
+        size = image.shape[-2:]
+        if size not in self._units:
+            slow = to_complex(resize(self._slow, size))
+            self._units[size] = torch.polar(torch.ones_like(slow.real), slow.angle())
+        return self._units[size]
 
 
 def _window(length: int, like: Tensor) -> Tensor:

@@ -108,12 +108,16 @@ class Stage(nn.Module):
             if not last and self.read_rec:
                 rec = rec + self.read_rec[i](half(reconstruction))
         sr = sr + shallow
-        # Interpolating the reconstruction, not the input, makes the prior carry the SR image.
+        return StageOutput(reconstruction, self.enlarge(reconstruction, sr, agree)), sr
+
+    def enlarge(self, reconstruction: Tensor, sr: Tensor, agree: Agree | None) -> Tensor:
+        """Add to the enlarged reconstruction what the SR features (B, C, H', W') know beyond it.
+
+        Interpolating the reconstruction, not the input, makes the prior carry the SR image.
+        """
         enlarged = self.interpolate(reconstruction)
-        super_resolution = enlarged + pixels(self.write_sr(sr), like=enlarged)
-        if agree is not None:
-            super_resolution = agree(super_resolution, self.consistency[-1])
-        return StageOutput(reconstruction, super_resolution), sr
+        super_resolution: Tensor = enlarged + pixels(self.write_sr(sr), like=enlarged)
+        return super_resolution if agree is None else agree(super_resolution, self.consistency[-1])
 
 
 def half(image: Tensor) -> Tensor:

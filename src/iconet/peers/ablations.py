@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from iconet.network import ICONet, StageOutput
 from iconet.network.fusion import SRRecFusion
 from iconet.network.rscfl import RSCFL
-from iconet.network.stage import Agree, SincInterpolation, Stage, pixels, whole_cells
+from iconet.network.stage import Agree, SincInterpolation, Stage, whole_cells
 
 Part = TypeVar("Part", bound=nn.Module)
 
@@ -135,11 +135,7 @@ class _OneBranch(Stage):
         for block in self.sr_blocks:
             sr = block(sr)
         sr = sr + shallow
-        enlarged = self.interpolate(image)
-        super_resolution = enlarged + pixels(self.write_sr(sr), like=enlarged)
-        if agree is not None:
-            super_resolution = agree(super_resolution, self.consistency[-1])
-        return StageOutput(image, super_resolution), sr
+        return StageOutput(image, self.enlarge(image, sr, agree)), sr
 
 
 class _Silence(nn.Module):

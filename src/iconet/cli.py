@@ -101,14 +101,18 @@ def upscale(
         list[Path],
         typer.Argument(
             metavar="IN...",
-            help="Scans: .nii, .nii.gz, .nrrd, .mha, .npy, .png, .tif",
+            help="Scans: .nii, .nii.gz, .nrrd, .mha, .npy, .png, .tif; folders; BIDS datasets.",
             show_default=False,
         ),
     ],
     output: Annotated[
-        Path,
-        typer.Option("--output", "-o", help="File for one scan, or folder.", show_default=False),
-    ],
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="File for one scan, or folder; by default derivatives/iconet of a BIDS dataset.",
+        ),
+    ] = None,
     model: Model = None,
     scale: Annotated[
         int | None, typer.Option(help="2 or 4; chooses the model when --model is not given.")
@@ -121,8 +125,22 @@ def upscale(
     tile: Annotated[
         int | None, typer.Option(help="Side of the tiles of large slices, in input pixels.")
     ] = None,
+    jobs: Annotated[
+        int,
+        typer.Option("--jobs", "-j", help="Scans at the same time, which share cores and memory."),
+    ] = 1,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace outputs that are there already.")
+    ] = False,
+    reports: Annotated[
+        bool,
+        typer.Option("--report", help="Write OUT.report.json: what was done, and how well it fits"),
+    ] = False,
 ) -> None:
-    """Make scans bigger in the plane of their slices."""
+    """Make scans bigger in the plane of their slices.
+
+    Of a study (several scans, folders, BIDS datasets) what is finished is not done again.
+    """
     from iconet.upscaling.files import upscale_files
 
     failed = upscale_files(
@@ -134,6 +152,9 @@ def upscale(
         device=device,
         precision=precision,
         tile=tile,
+        jobs=jobs,
+        overwrite=overwrite,
+        reports=reports,
         report=lambda line: print(line, file=sys.stderr),
         complain=complain,
     )

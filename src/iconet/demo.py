@@ -73,6 +73,7 @@ def run(output: Path, *, model: str = "mri-x2") -> dict[str, Comparison]:
         paths[ICONET],
         model=model,
         scale=FACTOR,
+        overwrite=True,
         report=lambda line: print(line, file=sys.stderr),
         complain=_fail,
     )

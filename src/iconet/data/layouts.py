@@ -10,9 +10,9 @@ from typing import NamedTuple
 from iconet.data.fastmri import fastmri_attributes
 from iconet.data.splits import assign
 from iconet.errors import InputError
+from iconet.images.bids import STRUCTURAL
 
 TRAIN, VALIDATION = 0.7, 0.1  # shares of the subjects; the rest is for test
-STRUCTURAL = ("T1w", "T2w", "PDw", "FLAIR", "T2starw", "inplaneT1", "inplaneT2")
 NIFTI = (".nii", ".nii.gz")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import gzip
 import os
 import secrets
@@ -126,6 +127,24 @@ def write(scan: Scan, path: str | os.PathLike[str], *, like: Scan) -> None:
         for source, target in _gradients(path, like):
             with source.open("rb") as given, _complete_or_absent(target) as copy:
                 shutil.copyfileobj(given, copy)
+
+
+def write_text(text: str, path: str | os.PathLike[str]) -> None:
+    """Writes a text file (UTF-8) completely or not at all.
+
+    Names of files that are not UTF-8 are escaped.
+
+    Raises:
+        InputError: `path` cannot be written.
+    """
+    with _complete_or_absent(Path(path)) as file:
+        file.write(text.encode("utf-8", "backslashreplace"))
+
+
+def partial_files(path: Path) -> list[Path]:
+    """What is left of attempts to write `path` whose process was killed at once."""
+    target = Path(os.path.realpath(path))
+    return [*target.parent.glob(f".{glob.escape(target.name[:40])}.*.partial*")]
 
 
 def to_nibabel(scan: Scan) -> Nifti1Image:

@@ -1,5 +1,6 @@
 """Progress on standard error: a bar on a terminal, a line now and then in a log file."""
 
+import multiprocessing
 import sys
 import time
 from collections.abc import Iterator
@@ -18,7 +19,8 @@ def shown_progress(label: str) -> Iterator[Progress]:
     Args:
         label: what is being worked on, such as a file's name.
     """
-    if sys.stderr.isatty():
+    # Bars of several processes would overwrite each other.
+    if sys.stderr.isatty() and multiprocessing.parent_process() is None:
         with _bar(label) as update:
             yield update
     else:

@@ -1,0 +1,159 @@
+"""BIDS datasets: which of their images are scans to work on, and how a derivative of them looks.
+
+The Brain Imaging Data Structure says how studies lie on disks (bids-specification.readthedocs.io).
+What a program makes of a dataset is a dataset of its own, a derivative, which says what made it and
+links to the images it was made from.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from iconet.errors import InputError
+from iconet.images.reading import NIFTI, suffix_of
+from iconet.images.writing import write_text
+
+VERSION = "1.10.0"
+DESCRIPTION = "dataset_description.json"
+STRUCTURAL = ("T1w", "T2w", "PDw", "FLAIR", "T2starw", "inplaneT1", "inplaneT2")
+"""Suffixes of anatomical images with a contrast; maps, masks and parts of a series are others."""
+
+NAME = re.compile(r"sub-[A-Za-z0-9]+(?:_[A-Za-z]+-[A-Za-z0-9]+)*_(?P<suffix>[A-Za-z0-9]+)")
+
+
+def is_dataset(folder: Path) -> bool:
+    """Whether a folder is the root of a BIDS dataset, raw or derived."""
+    return "BIDSVersion" in _description(folder) and any(folder.glob("sub-*"))
+
+
+def scans(root: Path) -> list[Path]:
+    """The structural images of all people and sessions, those of `anat`, in a fixed order.
+
+    Masks, maps and the phase are left out, and what lies in `derivatives` is not looked at. Links
+    without a target, files that were not downloaded, are among them: they are to be named.
+    """
+    return [path for person in sorted(root.glob("sub-*")) for path in _anatomical(person)]
+
+
+def _anatomical(person: Path) -> Iterator[Path]:
+    for folder in sorted([person / "anat", *person.glob("ses-*/anat")]):
+        for path in sorted(folder.glob("sub-*")):
+            if not path.name.lower().endswith(NIFTI):
+                continue
+            name = NAME.fullmatch(_stem(path))
+            # The phase and the parts of complex images are no magnitudes.
+            phase = re.search(r"_part-(?!mag_)", path.name)
+            if name is not None and name["suffix"] in STRUCTURAL and not phase:
+                yield path
+
+
+def derivative_name(name: str, label: str) -> str:
+    """The name of an image made from another one, with the entity ``desc-LABEL``.
+
+    A label that is there already stays in front: ``desc-preproc`` becomes ``desc-preprocLabel``.
+    A resolution (``res-...``) goes, since it is that of the other grid.
+
+    Args:
+        name: Of a BIDS image, such as ``sub-01_T1w.nii.gz``.
+        label: Letters and digits.
+    """
+    ending = suffix_of(Path(name))
+    *entities, suffix = name[: -len(ending)].split("_")
+    described = [entity for entity in entities if entity.startswith("desc-")]
+    if described:
+        label = described[0].removeprefix("desc-") + label[:1].upper() + label[1:]
+    kept = [entity for entity in entities if not entity.startswith(("res-", "desc-"))]
+    return "_".join([*kept, f"desc-{label}", suffix]) + ending
+
+
+def sidecar(image: Path) -> Path:
+    """The JSON file beside an image that says what it is."""
+    return image.with_name(_stem(image) + ".json")
+
+
+def sidecar_content(report: Mapping[str, Any], source: Path) -> dict[str, Any]:
+    """What the JSON file beside a derived image says.
+
+    Args:
+        report: as `iconet.upscaling.report` makes it; kept as a whole.
+        source: the image it was made from, below the root of its dataset.
+    """
+    before, after = (
+        " x ".join(f"{mm:.4g}" for mm in report[side]["spacing"]) for side in ("input", "output")
+    )
+    model = report["model"]["name"] or "weights of a user"
+    return {
+        "Description": f"Super-resolution by iconet ({model}). {report['notice']}",
+        "Sources": [f"bids:raw:{source.as_posix()}"],
+        "Resolution": f"Voxels of {after} mm, made from voxels of {before} mm",
+        "IconetReport": dict(report),
+    }
+
+
+def describe_derivative(folder: Path, source: Path, *, version: str) -> None:
+    """Writes or renews ``dataset_description.json`` of what iconet derives from a dataset.
+
+    Images name their sources as ``bids:raw:PATH``; the description says where that is.
+
+    Args:
+        folder: Root of the derivative, which exists.
+        source: Root of the dataset it is made from.
+        version: Of iconet.
+
+    Raises:
+        InputError: The folder holds a dataset that another program made, or of another dataset.
+    """
+    given = _description(source)
+    link = Path(os.path.relpath(source.resolve(), folder.resolve())).as_posix()
+    origin = {"DOI": str(given["DatasetDOI"])} if given.get("DatasetDOI") else {"URL": "bids:raw:"}
+    wanted = {
+        "Name": f"Super-resolution of {given.get('Name') or source.resolve().name}",
+        "BIDSVersion": VERSION,
+        "DatasetType": "derivative",
+        "GeneratedBy": [
+            {
+                "Name": "iconet",
+                "Version": version,
+                "Description": "Super-resolution by trained networks. Research use, not for"
+                " diagnosis.",
+            }
+        ],
+        "SourceDatasets": [origin],
+        "DatasetLinks": {"raw": link},
+    }
+    check_derivative(folder, link)
+    if _description(folder) != wanted:
+        write_text(json.dumps(wanted, indent=2, ensure_ascii=False) + "\n", folder / DESCRIPTION)
+
+
+def check_derivative(folder: Path, link: str) -> None:
+    """Refuses a folder that holds another dataset than iconet's derivative of the one at `link`."""
+    path = folder / DESCRIPTION
+    if not path.exists():
+        return
+    there = _description(folder)
+    makers = there.get("GeneratedBy")
+    first = makers[0] if isinstance(makers, list) and makers else None
+    if not isinstance(first, Mapping) or first.get("Name") != "iconet":
+        raise InputError(
+            f"{path}: describes a dataset that iconet did not make; choose another --output"
+        )
+    if there.get("DatasetLinks") != {"raw": link}:
+        raise InputError(f"{path}: derives from another dataset; choose another --output")
+
+
+def _description(folder: Path) -> dict[str, Any]:
+    try:
+        content = json.loads((folder / DESCRIPTION).read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _stem(path: Path) -> str:
+    return path.name[: -len(suffix_of(path))]

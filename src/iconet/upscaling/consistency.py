@@ -1,0 +1,107 @@
+"""Whether an output still says what was measured: degraded again, it must be the input."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from iconet.images import Scan
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+ALIGNED = 1e-3
+"""Input voxels by which the two fields of view may differ."""
+
+
+@dataclass(frozen=True)
+class Consistency:
+    """The output degraded again, compared with the input.
+
+    Attributes:
+        psnr: in dB, the data range being the largest value of the input; None where they agree
+            exactly or nothing of the input is positive.
+        nmse: sum of squared differences over the sum of squares of the input; None for zeros.
+        mean_ratio: mean of the degraded output over the mean of the input; None where that is 0.
+    """
+
+    psnr: float | None
+    nmse: float | None
+    mean_ratio: float | None
+
+
+def consistency(scan: Scan, bigger: Scan) -> Consistency | None:
+    """Crop the output's k-space to the input's grid and compare it with the input.
+
+    Args:
+        scan: the input; (i, j), (i, j, k) or (i, j, k, t).
+        bigger: the output, over the same field of view with at least as many voxels along each
+            axis.
+
+    Returns:
+        The comparison over all voxels, or None where the two have another field of view.
+    """
+    if not _same_field_of_view(scan, bigger):
+        return None
+    error = power = total = degraded_total = 0.0
+    for low, high in _slabs(scan.array, bigger.array):
+        truth = low.astype(np.float64)
+        degraded = _degraded(high, low.shape).astype(np.float64)
+        error += float(np.square(degraded - truth).sum())
+        power += float(np.square(truth).sum())
+        total += float(truth.sum())
+        degraded_total += float(degraded.sum())
+    largest = float(scan.array.max())
+    mean_error = error / scan.array.size
+    return Consistency(
+        psnr=float(10 * np.log10(largest**2 / mean_error)) if mean_error and largest > 0 else None,
+        nmse=error / power if power else None,
+        mean_ratio=degraded_total / total if total else None,
+    )
+
+
+def _same_field_of_view(scan: Scan, bigger: Scan) -> bool:
+    old, new = scan.array.shape, bigger.array.shape
+    if len(old) != len(new) or old[3:] != new[3:]:
+        return False
+    if any(after < before for before, after in zip(old, new, strict=True)):
+        return False
+    if scan.affine is None or bigger.affine is None:
+        return scan.affine is bigger.affine
+    corners = np.array(list(np.ndindex(2, 2, 2)), dtype=np.float64)
+    in_old_voxels = np.linalg.inv(scan.affine) @ bigger.affine
+    sizes = np.array([(*old, 1)[:3], (*new, 1)[:3]])
+    edges = corners * sizes[1] - 0.5
+    moved = edges @ in_old_voxels[:3, :3].T + in_old_voxels[:3, 3]
+    return bool(np.abs(moved - (corners * sizes[0] - 0.5)).max() < ALIGNED)
+
+
+def _slabs(low: NDArray, high: NDArray) -> Iterator[tuple[NDArray, NDArray]]:
+    """Matching parts of both, slice by slice across an axis that kept its size, if there is one."""
+    kept = [axis for axis in range(low.ndim) if low.shape[axis] == high.shape[axis]]
+    if not kept:
+        yield low, high
+        return
+    axis = kept[-1]
+    for index in range(low.shape[axis]):
+        yield low.take(index, axis), high.take(index, axis)
+
+
+def _degraded(image: NDArray, shape: tuple[int, ...]) -> NDArray:
+    import torch
+
+    from iconet.physics.kspace import resize_kspace
+
+    result: Tensor = torch.from_numpy(np.ascontiguousarray(image, np.float32))
+    for axis, size in enumerate(shape):
+        if result.shape[axis] != size:
+            lines = result.movedim(axis, -1)
+            # Lines on their own: the axis before the last stays as it is.
+            flat = lines.reshape(1, -1, lines.shape[-1])
+            resized = resize_kspace(flat, (flat.shape[-2], size))
+            result = resized.reshape(*lines.shape[:-1], size).movedim(-1, axis)
+    return result.numpy()

@@ -1,0 +1,139 @@
+"""What was done to a scan, with what and how well it holds: the JSON report beside an output.
+
+The schema is in docs/report.md. A report has no patient data of its own: file names without their
+folders, hashes, geometry and numbers.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from iconet.images import Scan
+from iconet.upscaling.consistency import consistency
+from iconet.upscaling.device import Compute
+from iconet.zoo.loading import sha256_of
+
+if TYPE_CHECKING:
+    from iconet.network import ICONet
+
+SCHEMA_VERSION = 1
+NOTICE = "Research use, not for diagnosis: a network adds detail that is likely, not measured."
+CONVENTION = (
+    "output before rounding to its stored type, k-space cropped to the input's grid, against the"
+    " input; all voxels; data range: the input's maximum"
+)
+
+
+def make_report(
+    scan: Scan,
+    bigger: Scan,
+    *,
+    inputs: Iterable[Path],
+    outputs: Iterable[Path],
+    network: ICONet,
+    compute: Compute,
+    options: Mapping[str, Any],
+    seconds: Mapping[str, float],
+) -> dict[str, Any]:
+    """Everything a reader needs to judge and repeat what was done.
+
+    Args:
+        scan: the scan as read.
+        bigger: the scan as written.
+        inputs: the files it was read from.
+        outputs: the files it was written to, complete.
+        network: with the metadata of its file of weights.
+        compute: where it ran.
+        options: that change the result, as they were given.
+        seconds: how long each part took.
+
+    Returns:
+        What `docs/report.md` describes; it holds nothing but what JSON can.
+    """
+    import torch
+
+    import iconet
+
+    metadata = getattr(network, "metadata", {})
+    cuda = compute.device.type == "cuda"
+    agreement = consistency(scan, bigger)
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "notice": NOTICE,
+        "software": {
+            "iconet": iconet.__version__,
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+            "system": f"{platform.system()} {platform.machine()}",
+        },
+        "model": {
+            "name": metadata.get("name"),
+            "sha256": getattr(network, "sha256", None),
+            "scale": network.scale,
+            "purpose": metadata.get("purpose"),
+            "assumed_degradation": _assumed(metadata),
+        },
+        "options": dict(options),
+        "input": {"files": _hashes(inputs), **_geometry(scan)},
+        "output": {"files": _hashes(outputs), **_geometry(bigger)},
+        "compute": {
+            "device": str(compute.device),
+            "device_name": torch.cuda.get_device_name(compute.device) if cuda else None,
+            "precision": compute.precision,
+            "threads": torch.get_num_threads(),
+        },
+        "seconds": {part: round(value, 3) for part, value in seconds.items()},
+        "consistency": None
+        if agreement is None
+        else {**asdict(agreement), "convention": CONVENTION},
+    }
+
+
+def _assumed(metadata: Mapping[str, str]) -> dict[str, Any] | None:
+    """What low-resolution images were in training; None where the file of weights does not say."""
+    try:
+        degradation = json.loads(metadata["recipe"])["degradation"]
+    except (KeyError, TypeError, ValueError):
+        return None
+    return degradation if isinstance(degradation, dict) else None
+
+
+def _hashes(paths: Iterable[Path]) -> list[dict[str, str]]:
+    return [{"name": path.name, "sha256": sha256_of(path)} for path in paths]
+
+
+def _geometry(scan: Scan) -> dict[str, Any]:
+    from nibabel.orientations import aff2axcodes
+
+    placed = scan.affine is not None
+    return {
+        "shape": list(scan.array.shape),
+        "spacing": list(scan.spacing) if placed else None,
+        "affine": scan.affine.tolist() if scan.affine is not None else None,
+        "orientation": "".join(aff2axcodes(scan.affine)) if placed else None,
+    }
+
+
+def files_of(path: str | os.PathLike[str], scan: Scan | None = None) -> list[Path]:
+    """The files a scan lies in: one, two with a detached header, or all those below a folder."""
+    path = Path(path)
+    if path.is_dir():
+        return sorted(file for file in path.rglob("*") if file.is_file())
+    beside = None if scan is None else scan.data_path
+    return [path] if beside is None else [path, beside]
+
+
+def written_files(path: Path) -> list[Path]:
+    """The files that hold the voxels of an output: one, two with a detached header, or a folder."""
+    from iconet.images.layout import DETACHED, raw_name
+
+    detached = path.suffix.lower() in DETACHED
+    return [path, raw_name(path)] if detached else files_of(path)

@@ -110,7 +110,7 @@ def test_several_scans_go_into_a_folder(linear):
     nifti("a.nii.gz")
     nifti("b b ü.nii")
     assert cli.run(["upscale", "a.nii.gz", "b b ü.nii", "-o", "out"]) == 0
-    assert sorted(os.listdir("out")) == ["a.nii.gz", "b b ü.nii"]
+    assert sorted(os.listdir("out")) == [".iconet.jsonl", "a.nii.gz", "b b ü.nii"]
     assert nibabel.load("out/b b ü.nii").shape == (40, 48, 5)
 
 
@@ -119,7 +119,7 @@ def test_one_bad_scan_does_not_stop_the_others(linear, capsys):
     (nan := np.ones((16, 16), np.float32))[3, 3] = np.nan
     np.save("bad.npy", nan)
     assert cli.run(["upscale", "bad.npy", "good.nii", "-o", "out"]) == 2
-    assert os.listdir("out") == ["good.nii"]
+    assert sorted(os.listdir("out")) == [".iconet.jsonl", "good.nii"]
     errors = [line for line in capsys.readouterr().err.splitlines() if "error" in line]
     assert len(errors) == 1 and "bad.npy" in errors[0]
 
@@ -128,7 +128,7 @@ def test_a_file_that_is_no_scan_does_not_stop_the_scans_beside_it(linear, capsys
     nifti("good.nii")
     Path("notes.txt").write_text("hello")
     assert cli.run(["upscale", "good.nii", "notes.txt", "-o", "out"]) == 2
-    assert os.listdir("out") == ["good.nii"]
+    assert sorted(os.listdir("out")) == [".iconet.jsonl", "good.nii"]
     errors = [line for line in capsys.readouterr().err.splitlines() if "error" in line]
     assert len(errors) == 1 and errors[0].startswith("iconet: error: notes.txt: unknown")
 
@@ -137,7 +137,7 @@ def test_one_scan_into_an_existing_folder_keeps_its_name(linear):
     nifti()
     os.mkdir("out")
     assert cli.run(["upscale", "scan.nii.gz", "-o", "out"]) == 0
-    assert os.listdir("out") == ["scan.nii.gz"]
+    assert sorted(os.listdir("out")) == [".iconet.jsonl", "scan.nii.gz"]
 
 
 def test_a_new_folder_is_gone_again_when_nothing_was_written(linear, capfd):

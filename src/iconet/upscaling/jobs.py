@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import NamedTuple, TypeVar
@@ -41,7 +41,7 @@ def run_in_processes(
     tasks: Iterable[Task],
     start: Callable[[], Callable[[Task], Result]],
     jobs: int,
-) -> Iterator[tuple[Task, Result | Died]]:
+) -> Generator[tuple[Task, Result | Died], None, None]:
     """Work on tasks in several processes, each with its share of the threads.
 
     Args:

@@ -14,7 +14,7 @@ import sys
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,7 +100,7 @@ class Outcome:
 class Work(Protocol):
     """Upscales a scan; see `iconet.upscaling.files`."""
 
-    how: Mapping[str, Any]
+    how: dict[str, Any]
     """The weights and options that decide on the result."""
 
     def __call__(self, task: Task) -> tuple[str, list[Path]]:
@@ -272,7 +272,7 @@ class _Attempts:
 
 def _in_processes(
     tasks: Sequence[Task], start: Callable[[], Work], jobs: int
-) -> Iterator[tuple[Task, Outcome]]:
+) -> Generator[tuple[Task, Outcome], None, None]:
     with closing(run_in_processes(tasks, _Attempts(start), jobs)) as results:
         for task, outcome in results:
             if isinstance(outcome, Died):

@@ -76,12 +76,16 @@ def sidecar(image: Path) -> Path:
     return image.with_name(_stem(image) + ".json")
 
 
-def sidecar_content(report: Mapping[str, Any], source: Path) -> dict[str, Any]:
+def sidecar_content(report: Mapping[str, Any], source: Path, root: Path) -> dict[str, Any]:
     """What the JSON file beside a derived image says.
 
+    Whether the brain alone is shown must be said of a derivative: it is what the source's own
+    sidecar says, and no where it says nothing.
+
     Args:
-        report: as `iconet.upscaling.report` makes it; kept as a whole.
-        source: the image it was made from, below the root of its dataset.
+        report: As `iconet.upscaling.report` makes it; kept as a whole.
+        source: The image it was made from.
+        root: Of the dataset it is of.
     """
     before, after = (
         " x ".join(f"{mm:.4g}" for mm in report[side]["spacing"]) for side in ("input", "output")
@@ -89,7 +93,8 @@ def sidecar_content(report: Mapping[str, Any], source: Path) -> dict[str, Any]:
     model = report["model"]["name"] or "weights of a user"
     return {
         "Description": f"Super-resolution by iconet ({model}). {report['notice']}",
-        "Sources": [f"bids:raw:{source.as_posix()}"],
+        "Sources": [f"bids:raw:{source.relative_to(root).as_posix()}"],
+        "SkullStripped": _read_json(sidecar(source)).get("SkullStripped") is True,
         "Resolution": f"Voxels of {after} mm, made from voxels of {before} mm",
         "IconetReport": dict(report),
     }
@@ -148,8 +153,12 @@ def check_derivative(folder: Path, link: str) -> None:
 
 
 def _description(folder: Path) -> dict[str, Any]:
+    return _read_json(folder / DESCRIPTION)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads((folder / DESCRIPTION).read_text("utf-8"))
+        content = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}

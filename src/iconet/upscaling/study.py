@@ -74,7 +74,7 @@ class Task:
             InputError: it cannot be written.
         """
         if self.dataset is not None:
-            content = bids.sidecar_content(content, self.source.relative_to(self.dataset))
+            content = bids.sidecar_content(content, self.source, self.dataset)
         write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", self.report)
 
 

@@ -259,7 +259,7 @@ def test_jobs_share_the_work_and_a_bad_scan_is_named(capfd):
 
 
 SLOW = """
-import os, sys, time
+import os, signal, time
 from iconet import cli
 from iconet.upscaling import study, files
 
@@ -272,6 +272,8 @@ def slowly(scan, *arguments, **options):
 upscale_scan = files.upscale_scan
 files.upscale_scan = slowly
 if __name__ == "__main__":
+    # Shells let what they run in the background ignore it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     cli.main()
 """
 

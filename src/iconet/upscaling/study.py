@@ -142,7 +142,7 @@ def _tasks(path: Path, output: Path | None, *, alone: bool) -> list[Task]:
         root = path / DERIVATIVE
     elif not path.is_dir() and alone and output.suffix and not output.is_dir():
         return [Task(path, output)]
-    elif output.suffix and output.is_file():
+    elif output.name.lower().endswith(SUFFIXES) and not output.is_dir():
         raise InputError(f"{output} names one file for several scans: name a folder")
     else:
         root = output

@@ -116,14 +116,24 @@ def upscale(
     plane: Annotated[
         str, typer.Option(help="Plane of the slices: auto, axial, coronal, sagittal, i, j or k.")
     ] = "auto",
+    axes: Annotated[
+        str, typer.Option(help="Voxel axes that become finer: some of ijk; auto: the plane's two.")
+    ] = "auto",
+    spacing: Annotated[
+        str | None, typer.Option(help="Of the result in mm, such as 1.0 or 0.5x0.5x1.0 (i, j, k).")
+    ] = None,
+    isotropic: Annotated[
+        bool, typer.Option("--isotropic", help="Make thick slices as fine as their pixels.")
+    ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ... or mps.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, fp32 or bf16.")] = "auto",
     tile: Annotated[
         int | None, typer.Option(help="Side of the tiles of large slices, in input pixels.")
     ] = None,
 ) -> None:
-    """Make scans bigger in the plane of their slices."""
+    """Make scans finer: in the plane of their slices, across them, or to any spacing."""
     from iconet.upscaling.files import upscale_files
+    from iconet.upscaling.grid import Wanted
 
     failed = upscale_files(
         inputs,
@@ -131,6 +141,7 @@ def upscale(
         model=model,
         scale=scale,
         plane=plane,
+        wanted=Wanted(axes, spacing, isotropic),
         device=device,
         precision=precision,
         tile=tile,

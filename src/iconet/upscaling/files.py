@@ -5,16 +5,17 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from iconet.errors import InputError
-from iconet.images import Scan, check_output, choose_slice_axis, read, write
+from iconet.images import Scan, check_output, read, write
 from iconet.upscaling.device import Compute, choose_compute
+from iconet.upscaling.grid import Wanted, plan_grid
+from iconet.upscaling.models import Models
 from iconet.upscaling.progress import shown_progress
 from iconet.upscaling.upscale import open_model, upscale_scan
 
-if TYPE_CHECKING:
-    from iconet.network import ICONet
+PLAIN = Wanted()
 
 
 def upscale_files(
@@ -24,6 +25,7 @@ def upscale_files(
     model: str | None = None,
     scale: int | None = None,
     plane: str = "auto",
+    wanted: Wanted = PLAIN,
     device: str = "auto",
     precision: str = "auto",
     tile: int | None = None,
@@ -37,7 +39,8 @@ def upscale_files(
         output: a file for one scan, or a folder, made when missing, for files of the same names.
         model: name of a trained model or path of weights; by default the one of `scale`.
         scale: 2 or 4; must be the model's when both are given.
-        plane: as in `iconet.upscale`, like the next three.
+        plane: as in `iconet.upscale`, like those after the next one.
+        wanted: the grid of the results.
         device: see there.
         precision: see there.
         tile: see there.
@@ -50,14 +53,23 @@ def upscale_files(
     Raises:
         InputError: what concerns all of them: the model, an option, the folder.
     """
+    if scale is not None and wanted.by_spacing:
+        raise InputError(f"scale {scale} and a spacing: give only one of them")
     outputs = _outputs(inputs, output)
     compute = choose_compute(device, precision)
     failed = 0
     with nullcontext() if outputs == [output] else _folder(output):
         network = open_model(model, scale=scale, device=str(compute.device))
+        models = Models(network, only=model is not None, device=str(compute.device))
+        options: dict[str, Any] = {
+            "plane": plane,
+            "wanted": wanted,
+            "compute": compute,
+            "tile": tile,
+        }
         for path, target in zip(inputs, outputs, strict=True):
             try:
-                report(upscale_file(path, target, network, plane=plane, compute=compute, tile=tile))
+                report(upscale_file(path, target, models, **options))
             except InputError as error:
                 complain(error)
                 failed += 1
@@ -67,26 +79,32 @@ def upscale_files(
 def upscale_file(
     path: str | os.PathLike,
     output: str | os.PathLike,
-    network: "ICONet",
+    models: Models,
     *,
     plane: str = "auto",
+    wanted: Wanted = PLAIN,
     compute: Compute,
     tile: int | None = None,
 ) -> str:
     """Read, upscale, write; returns a line that says what was done."""
     start = time.monotonic()
-    scan = read(path, scale=network.scale)
+    scan = read(path, scale=models.network.scale if wanted == PLAIN else 1)
     check_output(output, [path], like=scan)
     with shown_progress(Path(path).name) as progress:
         bigger = upscale_scan(
-            scan, network, plane=plane, compute=compute, tile=tile, progress=progress
+            scan,
+            models,
+            plane=plane,
+            wanted=wanted,
+            compute=compute,
+            tile=tile,
+            progress=progress,
         )
     write(bigger, output, like=scan)
-    axis = choose_slice_axis(scan.array.shape, scan.spacing, plane, affine=scan.affine)
-    slices = "one slice" if scan.array.ndim == 2 else f"slices across {'ijk'[axis]}"
+    plan = plan_grid(scan, models, plane=plane, wanted=wanted)
     constant = scan.array.min() == scan.array.max()
     return (
-        f"{output}: {sizes(scan)} -> {sizes(bigger)}, {slices}, {compute}, "
+        f"{output}: {sizes(scan)} -> {sizes(bigger)}, {plan}, {compute}, "
         f"{time.monotonic() - start:.1f} s"
         + (" (the scan is constant: its value was repeated)" if constant else "")
     )

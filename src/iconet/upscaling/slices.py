@@ -52,6 +52,7 @@ def predict_stack(
     compute: Compute,
     out: NDArray | None = None,
     intensity: float | None = None,
+    dark: float | None = None,
     batch: int | None = None,
     tile: int | None = None,
     progress: Progress | None = None,
@@ -65,7 +66,8 @@ def predict_stack(
         out: (N, scale * H, scale * W) float32 to write into, any strides; made when not given.
         intensity: the scale the network divides by, one for the stack so that slices stay
             consistent with each other; by default `robust_scale` of what the network is given,
-            `stack - dark_level(stack)`.
+            `stack - dark`.
+        dark: the value that stands for nothing; by default `dark_level(stack)`.
         batch: slices (or tiles) that go through the network together; by default as many as
             make `BATCH_PIXELS`.
         tile: side of a tile's own area in input pixels, to which its context is added; by default
@@ -83,7 +85,8 @@ def predict_stack(
     count, height, width = stack.shape
     if out is None:
         out = np.empty((count, height * model.scale, width * model.scale), np.float32)
-    dark = dark_level(stack)
+    if dark is None:
+        dark = dark_level(stack)
     if intensity is None:
         intensity = robust_scale(stack - dark if dark else stack)
 
@@ -159,6 +162,21 @@ def plan_windows(
     if batch is None:
         batch = max(1, int(min(BATCH_PIXELS[device], WORKING_SET / per_pixel)) // area)
     return Plan(side, batch, int(batch * area * per_pixel))
+
+
+def count_windows(
+    model: "ICONet",
+    shape: tuple[int, ...],
+    *,
+    compute: Compute,
+    batch: int | None = None,
+    tile: int | None = None,
+) -> int:
+    """How many slices or tiles a stack (N, H, W) is, in the units of `Progress`."""
+    count, height, width = shape
+    where = compute.device.type
+    plan = plan_windows(model, height, width, device=where, batch=batch, tile=tile)
+    return count * len(list(_tiles(height, width, plan.side, model)))
 
 
 def _run(model: "ICONet", slices: "Tensor", intensity: float, compute: Compute) -> "Tensor":

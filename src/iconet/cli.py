@@ -166,16 +166,27 @@ def degrade(
     scan: Annotated[Path, typer.Argument(metavar="IN", show_default=False)],
     output: Annotated[Path, typer.Option("--output", "-o", show_default=False)],
     scale: Annotated[int, typer.Option(help="How many times fewer voxels along each side.")] = 2,
+    axis: Annotated[
+        str | None,
+        typer.Option(help="Make thick slices across this axis, i, j or k, and leave their plane."),
+    ] = None,
+    thickness: Annotated[
+        float | None,
+        typer.Option(help="Of the thick slices, in mm; less than their distance leaves gaps."),
+    ] = None,
     noise: Annotated[
         float,
         typer.Option(metavar="PERCENT", help="Rician noise, in percent of the bright tissue."),
     ] = 0.0,
     seed: Annotated[int, typer.Option(help="Of the noise.", min=0, max=2**63 - 1)] = 0,
 ) -> None:
-    """Make a low-resolution scan to try things on, by cropping k-space in the slices' plane."""
+    """Make a low-resolution scan to try things on: k-space cropped in plane, or thick slices."""
     from iconet.upscaling.degrade import degrade_file
 
-    print(degrade_file(scan, output, scale=scale, noise=noise, seed=seed), file=sys.stderr)
+    line = degrade_file(
+        scan, output, axis=axis, thickness=thickness, scale=scale, noise=noise, seed=seed
+    )
+    print(line, file=sys.stderr)
 
 
 @app.command()

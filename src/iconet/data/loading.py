@@ -61,8 +61,8 @@ def volumes_for(
         if number and number % REPORT_EVERY == 0:
             print(f"{split}: {number} of {len(rows)} scans", flush=True)
         name = f"{row['dataset']}/{row['subject']}/{row['contrast']}"
-        path, plane, contrast = data.root / row["path"], row["sharp_plane"], row["contrast"]
-        for plane in square_planes(path, plane) if square else [plane]:
+        path, sharp, contrast = data.root / row["path"], row["sharp_plane"], row["contrast"]
+        for plane in square_planes(path, sharp) if square else [sharp]:
             file = prepared_file(output / "slices", path, plane, contrast)
             if not file.exists():
                 try:

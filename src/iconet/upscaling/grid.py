@@ -90,8 +90,9 @@ class Step(NamedTuple):
 class Plan:
     """How a scan comes to the grid that was asked for.
 
-    Axes that become coarser are resampled first, then come the steps, and a resampling of the axes
-    that are now finer than wanted ends on the grid.
+    The steps make every axis at least as fine as wanted, and a resampling ends on the grid. It is
+    the last for axes that become coarser too: where their new voxels do not fill the field of view
+    the networks would have to continue a cut image.
 
     Attributes:
         across: the axis across the slices; 2, the missing one, for a 2-D image.
@@ -110,17 +111,12 @@ class Plan:
         return math.prod(step.factor for step in self.steps if axis in step.axes)
 
     @property
-    def coarsened(self) -> list[int]:
-        """Axes resampled before the networks."""
-        return [axis for axis, ratio in enumerate(self.ratios) if ratio > 1 + SAME]
-
-    @property
-    def finished(self) -> list[int]:
-        """Axes resampled after the networks."""
+    def resampled(self) -> list[int]:
+        """Axes that the steps do not bring to the wanted spacing."""
         return [
             axis
             for axis, ratio in enumerate(self.ratios)
-            if ratio < 1 - SAME and abs(ratio * self.gain(axis) - 1) > SAME
+            if abs(ratio * self.gain(axis) - 1) > SAME
         ]
 
     def __str__(self) -> str:
@@ -134,7 +130,7 @@ class Plan:
             parts += [
                 "one slice" if len(self.shape) == 2 else f"slices across {'ijk'[self.across]}"
             ]
-        if resampled := ["ijk"[axis] for axis in sorted(self.coarsened + self.finished)]:
+        if resampled := ["ijk"[axis] for axis in self.resampled]:
             parts += [f"{' and '.join(resampled)} resampled"]
         return ", ".join(parts)
 

@@ -130,11 +130,10 @@ def operations(
 ) -> list[Resampling | Enlarging]:
     """The operations of a plan, in order."""
     return [
-        *(Resampling(axis, plan.shape[axis], plan.ratios[axis]) for axis in plan.coarsened),
         *(Enlarging(models(step), step, plan.across, compute, batch, tile) for step in plan.steps),
         *(
             Resampling(axis, plan.shape[axis], plan.ratios[axis] * plan.gain(axis))
-            for axis in plan.finished
+            for axis in plan.resampled
         ),
     ]
 

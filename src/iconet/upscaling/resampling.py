@@ -20,7 +20,7 @@ def resample_axis(
     """Evaluate a volume at evenly spaced positions along one axis, centred on the old ones.
 
     Args:
-        volume: Real, any number of axes.
+        volume: Real, two axes or more.
         axis: Which of them.
         size: Number of positions.
         step: From one to the next, in old voxels. Above 1 the band is cut at the new Nyquist

@@ -15,7 +15,9 @@ both predictions count alike. Each looks at the same measured values with anothe
 get wrong is partly independent and shrinks by averaging. Each is smooth within its slices and may
 flicker from one to the next, where the other one is smooth. Any other weighting would need to know
 which of them to trust; taking the larger Fourier coefficient (Burst Accumulation) keeps the sharper
-one, noise and inventions included.
+one, noise and inventions included. (A trial at 2x, 200
+steps of training, one validation head: 38.4 and 38.5 dB for one plane, 38.6 dB and the least
+flicker for both; the network for two axes, not trained for this, 37.4 dB; zero-filling 36.5 dB.)
 """
 
 from collections.abc import Sequence

@@ -65,14 +65,16 @@ def square_planes(path: Path, sharp: str) -> list[str]:
         sharp: As in `load_volume`.
     """
     import nibabel
+    from nibabel.affines import voxel_sizes
+    from nibabel.filebasedimages import ImageFileError
 
     from iconet.images.geometry import choose_slice_axis
 
     try:
         image = nibabel.load(path)
-        spacing = nibabel.affines.voxel_sizes(image.affine)
+        spacing = voxel_sizes(image.affine)
         across = choose_slice_axis(image.shape, spacing, sharp, affine=image.affine)
-    except (OSError, ValueError, nibabel.filebasedimages.ImageFileError, InputError):
+    except (OSError, ValueError, ImageFileError, InputError):
         return [sharp]  # what is wrong is said by who reads it
     planes = [sharp]
     for axis in {0, 1, 2} - {across}:

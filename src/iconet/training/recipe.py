@@ -6,7 +6,14 @@ import inspect
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from iconet.network import SIZES, ICONet
 from iconet.physics.acquisition import Acquisition
@@ -174,6 +181,15 @@ class Recipe(Section):
     slice_profile: SliceProfile = SliceProfile()
     loss: Loss = Loss()
     optimisation: Optimisation
+
+    @model_serializer(mode="wrap")
+    def _what_counts(self, content_of: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # The profile plays no part in other tasks. Their runs keep the fingerprints and folders
+        # that they had before there was one.
+        content: dict[str, Any] = content_of(self)
+        if self.task.kind != "through-plane":
+            content.pop("slice_profile", None)
+        return content
 
     @field_validator("scale")
     @classmethod

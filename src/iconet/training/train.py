@@ -298,9 +298,7 @@ def _bf16_is_fast(device: str) -> bool:
 
 
 def _fingerprint(recipe: Recipe) -> str:
-    # Of another task, the profile says nothing: runs from before there was one go on.
-    unused = set() if recipe.task.kind == "through-plane" else {"slice_profile"}
-    return recipe.model_dump_json(exclude={"data": {"root"}, **dict.fromkeys(unused, True)})
+    return recipe.model_dump_json(exclude={"data": {"root"}})
 
 
 def _metadata(recipe: Recipe, state: dict[str, Any], device: torch.device) -> dict[str, str]:

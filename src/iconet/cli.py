@@ -27,6 +27,10 @@ Model = Annotated[
 Overrides = Annotated[
     list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Replace values of the recipe.")
 ]
+Series = Annotated[
+    str | None,
+    typer.Option(help="Which of several DICOM series: UID, number or a part of its description."),
+]
 Recipe = Annotated[Path, typer.Argument(metavar="RECIPE.yaml")]
 
 
@@ -101,13 +105,17 @@ def upscale(
         list[Path],
         typer.Argument(
             metavar="IN...",
-            help="Scans: .nii, .nii.gz, .nrrd, .mha, .npy, .png, .tif",
+            help="Scans: .nii, .nii.gz, .nrrd, .mha, .npy, .png, .tif, or folders and zips of DICOM",
             show_default=False,
         ),
     ],
     output: Annotated[
         Path,
-        typer.Option("--output", "-o", help="File for one scan, or folder.", show_default=False),
+        typer.Option(
+            *("--output", "-o"),
+            help="File for one scan, or folder; a new folder for a derived DICOM series.",
+            show_default=False,
+        ),
     ],
     model: Model = None,
     scale: Annotated[
@@ -121,6 +129,7 @@ def upscale(
     tile: Annotated[
         int | None, typer.Option(help="Side of the tiles of large slices, in input pixels.")
     ] = None,
+    series: Series = None,
 ) -> None:
     """Make scans bigger in the plane of their slices."""
     from iconet.upscaling.files import upscale_files
@@ -134,6 +143,7 @@ def upscale(
         device=device,
         precision=precision,
         tile=tile,
+        series=series,
         report=lambda line: print(line, file=sys.stderr),
         complain=complain,
     )
@@ -160,11 +170,13 @@ def degrade(
         typer.Option(metavar="PERCENT", help="Rician noise, in percent of the bright tissue."),
     ] = 0.0,
     seed: Annotated[int, typer.Option(help="Of the noise.", min=0, max=2**63 - 1)] = 0,
+    series: Series = None,
 ) -> None:
     """Make a low-resolution scan to try things on, by cropping k-space in the slices' plane."""
     from iconet.upscaling.degrade import degrade_file
 
-    print(degrade_file(scan, output, scale=scale, noise=noise, seed=seed), file=sys.stderr)
+    line = degrade_file(scan, output, scale=scale, noise=noise, seed=seed, series=series)
+    print(line, file=sys.stderr)
 
 
 @app.command()

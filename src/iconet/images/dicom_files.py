@@ -23,7 +23,8 @@ from iconet.errors import InputError
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-PREAMBLE = 132  # bytes before the first element; the last four are "DICM"
+PREAMBLE = 132  # bytes before the first element, with the mark
+MARK, ZIP_MARK = b"DICM", b"PK"
 # Scans shrink 2 to 10 times. What grows beyond both of these was made to fill the memory.
 LARGEST_RATIO = 50
 LARGEST_UNCHECKED = 1 << 26  # bytes
@@ -66,6 +67,19 @@ class DicomFile:
             return pydicom.dcmread(stream, stop_before_pixels=not pixels, specific_tags=only)
 
 
+def is_dicom(path: Path) -> bool:
+    """Whether a path is for `dicom_files`: a folder, a DICOM file or a zip, by its first bytes.
+
+    Raises:
+        OSError: It cannot be opened.
+    """
+    if not path.is_file():
+        return path.is_dir()
+    with path.open("rb") as file:
+        start = file.read(PREAMBLE)
+    return (start[-4:] == MARK and len(start) == PREAMBLE) or start[:2] == ZIP_MARK
+
+
 @contextlib.contextmanager
 def one_line_errors(name: str) -> Iterator[None]:
     """Turns whatever a decoder raises on damaged bytes into one line without patient data.
@@ -106,7 +120,11 @@ def dicom_files(path: Path) -> Iterator[list[DicomFile]]:
         with one_line_errors(str(path)):
             found = _found(path, opened)
         if not found:
-            raise InputError(f"{path}: holds no DICOM file; name the folder of the series")
+            raise InputError(
+                f"{path}: is a folder without DICOM files; name an image, or the folder of a series"
+                if path.is_dir()
+                else f"{path}: holds no DICOM file; name the folder of the series"
+            )
         yield sorted(found, key=lambda file: file.name)
 
 
@@ -120,9 +138,9 @@ def _found(path: Path, opened: contextlib.ExitStack) -> list[DicomFile]:
     with path.open("rb") as file:
         start = file.read(PREAMBLE)
     # A DICOM file may begin with anything, the mark of a zip too.
-    if start[-4:] == b"DICM" and len(start) == PREAMBLE:
+    if start[-4:] == MARK and len(start) == PREAMBLE:
         return _referenced(path) or [_on_disk(path)]
-    if start[:2] == b"PK":
+    if start[:2] == ZIP_MARK:
         return _in_zip(path, opened.enter_context(zipfile.ZipFile(path)))
     raise InputError(f"{path}: neither DICOM nor a zip; name a DICOM file or a folder")
 
@@ -143,7 +161,7 @@ def _in_folder(folder: Path) -> list[DicomFile]:
                 )
             if path.is_file():
                 with path.open("rb") as file:
-                    if file.read(PREAMBLE)[-4:] == b"DICM":
+                    if file.read(PREAMBLE)[-4:] == MARK:
                         found.append(_on_disk(path))
     return found
 
@@ -167,7 +185,7 @@ def _in_zip(path: Path, archive: zipfile.ZipFile) -> list[DicomFile]:
         if stat.S_ISLNK(member.external_attr >> 16):
             continue
         with archive.open(member) as stream:
-            if stream.read(PREAMBLE)[-4:] == b"DICM":
+            if stream.read(PREAMBLE)[-4:] == MARK:
                 found.append(_in_archive(path, archive, member))
     return found
 
@@ -229,7 +247,7 @@ def _referenced(path: Path) -> list[DicomFile]:
             missing += 1
             continue
         with target.open("rb") as stream:
-            if stream.read(PREAMBLE)[-4:] != b"DICM":
+            if stream.read(PREAMBLE)[-4:] != MARK:
                 raise InputError(f"{target}: listed in {path.name}, not DICOM; copy it again")
         found.append(_on_disk(target))
     if missing:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 JPEG_START, JPEG_END = b"\xff\xd8", b"\xff\xd9"  # JPEG 2000 ends in the same marker
+# The first that can: Pillow reads JPEG 2000 at 8 bits only, and pydicom's own decoder is slow.
+# GDCM is for JPEG Lossless alone, for which no other decoder here is without the GPL.
+DECODERS = ("pylibjpeg", "pyjpegls", "pillow", "gdcm", "pydicom")
 J2K_START = b"\xff\x4f\xff\x51"
 J2K_SEARCH = 4096  # bytes in which a codestream begins if a JP2 file's boxes come before it
 # Start-of-frame markers of JPEG (the others in their range are tables) and of JPEG-LS.
@@ -62,7 +65,7 @@ def stored_frames(image: Dataset, name: str) -> Iterator[np.ndarray]:
         kind = syntax.name if syntax.is_transfer_syntax else "an unknown encoding"
         raise InputError(
             f"{name}: stored as {kind}, for which no decoder is installed; decompress it first"
-            " (dcmdjpeg, gdcmconv --raw)"
+            " (dcmdjpeg, dcmdjpls, gdcmconv --raw)"
         )
     data = image.PixelData
     if syntax.is_encapsulated:
@@ -80,8 +83,7 @@ def stored_frames(image: Dataset, name: str) -> Iterator[np.ndarray]:
         raise InputError(
             f"{name}: truncated pixel data ({held} of {claimed} {unit}); copy or export it again"
         )
-    # Pillow reads JPEG 2000 too, at 8 bits; pydicom's own run-length decoder is slow.
-    plugin = "pylibjpeg" if "pylibjpeg" in decoder.available_plugins else ""
+    plugin = next((known for known in DECODERS if known in decoder.available_plugins), "")
     for array, _ in decoder.iter_array(image, raw=True, decoding_plugin=plugin):
         if array.shape != (rows, columns):
             raise InputError(f"{name}: a frame of another size than its header's; export it again")

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 import numpy as np
 
 from iconet.errors import InputError
+from iconet.images.dicom_files import is_dicom
 from iconet.images.geometry import check_affine
 from iconet.images.memory import require_memory
 from iconet.images.scan import Scan
@@ -54,14 +55,16 @@ def suffix_of(path: Path) -> str:
     raise InputError(f"{path}: unknown kind of file; use one of {', '.join(SUFFIXES)}")
 
 
-def read(path: str | os.PathLike[str], *, scale: int = 1) -> Scan:
+def read(path: str | os.PathLike[str], *, scale: int = 1, series: str | int | None = None) -> Scan:
     """Reads a scan whose values are finite, whose geometry is sound and which fits into memory.
 
     Args:
         path: A NIfTI-1/2 file (`.nii`, `.nii.gz`; 2-D, 3-D or 4-D), NRRD (`.nrrd`, `.nhdr`) or
-            MetaImage (`.mha`, `.mhd`), a NumPy array (`.npy`; axes as in NIfTI) or an 8 or 16-bit
-            greyscale picture (`.png`, `.tif`, `.tiff`).
+            MetaImage (`.mha`, `.mhd`), a NumPy array (`.npy`; axes as in NIfTI), an 8 or 16-bit
+            greyscale picture (`.png`, `.tif`, `.tiff`), or a DICOM series: its folder, one file, a
+            zip or a DICOMDIR.
         scale: The enlargement that is to follow; memory for its result is demanded too.
+        series: Which of several DICOM series: as in `read_series`.
 
     Returns:
         The scan; values of 64-bit types are rounded to float32.
@@ -71,9 +74,13 @@ def read(path: str | os.PathLike[str], *, scale: int = 1) -> Scan:
     """
     path = Path(path)
     with _one_line_errors(str(path)):
-        if path.is_dir():
-            raise InputError(f"{path}: is a folder; name a file in it")
+        if holds_dicom(path):
+            from iconet.images.dicom_series import read_series
+
+            return read_series(path, series=series, scale=scale).scan
         suffix = suffix_of(path)
+        if series is not None:
+            raise InputError(f"{path}: not DICOM, it has no series to choose from; omit --series")
         if not path.exists():
             raise InputError(f"{path}: no such file; check the path")
         if not path.is_file():
@@ -91,6 +98,11 @@ def read(path: str | os.PathLike[str], *, scale: int = 1) -> Scan:
 
             return _read_behind_text(path, read_metaimage_header(path), scale)
         return _read_npy(path, scale) if suffix == ".npy" else _read_picture(path, scale)
+
+
+def holds_dicom(path: Path) -> bool:
+    """Whether `read` takes this for DICOM: a folder, or such a file of no other known suffix."""
+    return not (path.is_file() and path.name.lower().endswith(SUFFIXES)) and is_dicom(path)
 
 
 def from_array(array: np.ndarray, *, path: Path | None = None, scale: int = 1) -> Scan:

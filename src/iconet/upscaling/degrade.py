@@ -68,10 +68,11 @@ def degrade_file(
     scale: int = 2,
     noise: float = 0.0,
     seed: int = 0,
+    series: str | None = None,
 ) -> str:
     """Read, `degrade_scan`, write; returns a line that says what was done."""
     check_output(output, [path])
-    scan = read(path)
+    scan = read(path, series=series)
     check_output(output, [path], like=scan)
     low = degrade_scan(scan, scale, noise=noise, seed=seed)
     write(low, output, like=scan)

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 
 from iconet.errors import InputError
 from iconet.images import Scan, check_output, choose_slice_axis, read, write
+from iconet.images.dicom_writing import check_series, write_series
+from iconet.images.reading import holds_dicom
+from iconet.upscaling.derived import names_series, provenance_of, untrained_for
 from iconet.upscaling.device import Compute, choose_compute
 from iconet.upscaling.progress import shown_progress
 from iconet.upscaling.upscale import open_model, upscale_scan
@@ -27,6 +30,7 @@ def upscale_files(
     device: str = "auto",
     precision: str = "auto",
     tile: int | None = None,
+    series: str | None = None,
     report: Callable[[str], None],
     complain: Callable[[InputError], object],
 ) -> int:
@@ -35,13 +39,16 @@ def upscale_files(
     Args:
         inputs: paths of scans.
         output: a file for one scan, or a folder, made when missing, for files of the same names.
+            For one DICOM series, unless it has the suffix of an image: the folder of the derived
+            series, new or empty; for several inputs it gets a folder of its own inside.
         model: name of a trained model or path of weights; by default the one of `scale`.
         scale: 2 or 4; must be the model's when both are given.
         plane: as in `iconet.upscale`, like the next three.
         device: see there.
         precision: see there.
         tile: see there.
-        report: called with a line about each scan that was written.
+        series: see there.
+        report: called with a line about each scan that was written, and about what it may lack.
         complain: called with the error of each scan that could not be used.
 
     Returns:
@@ -57,7 +64,15 @@ def upscale_files(
         network = open_model(model, scale=scale, device=str(compute.device))
         for path, target in zip(inputs, outputs, strict=True):
             try:
-                report(upscale_file(path, target, network, plane=plane, compute=compute, tile=tile))
+                line = upscale_file(
+                    *(path, target, network),
+                    plane=plane,
+                    compute=compute,
+                    tile=tile,
+                    series=series,
+                    warn=report,
+                )
+                report(line)
             except InputError as error:
                 complain(error)
                 failed += 1
@@ -72,16 +87,27 @@ def upscale_file(
     plane: str = "auto",
     compute: Compute,
     tile: int | None = None,
+    series: str | None = None,
+    warn: Callable[[str], None] | None = None,
 ) -> str:
     """Read, upscale, write; returns a line that says what was done."""
     start = time.monotonic()
-    scan = read(path, scale=network.scale)
-    check_output(output, [path], like=scan)
+    scan = read(path, scale=network.scale, series=series)
+    derived = bool(scan.dicom) and names_series(Path(output))
+    if derived:
+        check_series(scan, scan.dicom, output)
+    else:
+        check_output(output, [path], like=scan)
+    if warn is not None and (line := untrained_for(scan, network)) is not None:
+        warn(line)
     with shown_progress(Path(path).name) as progress:
         bigger = upscale_scan(
             scan, network, plane=plane, compute=compute, tile=tile, progress=progress
         )
-    write(bigger, output, like=scan)
+    if derived:
+        write_series(bigger, scan.dicom, output, provenance=provenance_of(network))
+    else:
+        write(bigger, output, like=scan)
     axis = choose_slice_axis(scan.array.shape, scan.spacing, plane, affine=scan.affine)
     slices = "one slice" if scan.array.ndim == 2 else f"slices across {'ijk'[axis]}"
     constant = scan.array.min() == scan.array.max()
@@ -101,15 +127,28 @@ def sizes(scan: Scan) -> str:
 
 
 def _outputs(inputs: Sequence[Path], output: Path) -> list[Path]:
-    if len(inputs) == 1 and output.suffix and not output.is_dir():
+    one = len(inputs) == 1
+    if one and ((output.suffix and not output.is_dir()) or _is_series(inputs[0])):
         return [output]
     if output.suffix and not output.is_dir():
         raise InputError(f"{output} names one file for {len(inputs)} scans: name a folder")
-    names = [path.name for path in inputs]
+    names = [_series_name(path) if _is_series(path) else path.name for path in inputs]
     for name in names:
         if names.count(name) > 1:
             raise InputError(f"two inputs are called {name}: upscale them into different folders")
     return [output / name for name in names]
+
+
+def _is_series(path: Path) -> bool:
+    try:
+        return holds_dicom(path)
+    except OSError:  # to be said when it is read
+        return False
+
+
+def _series_name(path: Path) -> str:
+    name = path.resolve().name  # of "." too
+    return path.stem if path.suffix.lower() in (".dcm", ".zip") else name
 
 
 @contextmanager

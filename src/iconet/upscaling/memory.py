@@ -1,7 +1,5 @@
 """Whether upscaling fits into memory, asked before anything is allocated."""
 
-import math
-
 import psutil
 
 from iconet.errors import InputError
@@ -25,10 +23,7 @@ def check_memory(scan: Scan, factor: int, network: int) -> None:
         InputError: names the scan, both amounts and the remedy.
     """
     voxels = scan.array.size * factor**2
-    scaling = (
-        math.prod(scan.array.shape[:3]) * 13
-    )  # above the offset, magnitudes, which are bright, and those
-    needed = voxels * 4 + max(voxels * scan.dtype.itemsize, scaling + network)
+    needed = voxels * 4 + max(voxels * scan.dtype.itemsize, network)
     available = available_memory()
     if needed > available:
         raise InputError(

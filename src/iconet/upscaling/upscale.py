@@ -46,13 +46,15 @@ def upscale(
     precision: str = "auto",
     batch: int | None = None,
     tile: int | None = None,
+    series: str | int | None = None,
     progress: Progress | None = None,
 ) -> "nibabel.Nifti1Image | NDArray":
     """Make an image bigger in the plane of its slices.
 
     Args:
-        scan: path of a NIfTI, NumPy, PNG or TIFF file; a nibabel image; or a real array (H, W),
-            (I, J, K) or (I, J, K, T). Series are taken volume by volume.
+        scan: path of a NIfTI, NRRD, MetaImage, NumPy, PNG or TIFF file, or of a DICOM series (its
+            folder, a zip or a DICOMDIR); a nibabel image; or a real array (H, W), (I, J, K) or
+            (I, J, K, T). 4-D series are taken volume by volume.
         model: name of a trained model, path of a .safetensors file, or what `iconet.load` returned.
         plane: which slices go through the network: "auto" (across the thickest axis, else the axis
             with the fewest voxels), "axial", "coronal", "sagittal", or the axis across the slices,
@@ -61,10 +63,11 @@ def upscale(
         precision: "auto", "fp32" or "bf16".
         batch: slices that go through the network together.
         tile: side, in input pixels, of the tiles large slices are cut into.
+        series: which of several DICOM series: its UID, number or a part of its description.
         progress: called with (done, in all), in slices or, where slices are cut, in tiles.
 
     Returns:
-        A nibabel image for NIfTI and nibabel input, else an array. Intensities are on the input's
+        A nibabel image for input with a geometry, else an array. Intensities are on the input's
         scale; integer types stay what they were, rounded and saturated, others become float32.
 
     Raises:
@@ -73,7 +76,7 @@ def upscale(
     compute = choose_compute(device, precision)
     network = open_model(model, device=str(compute.device))
     if isinstance(scan, str | os.PathLike):
-        source = read(scan, scale=network.scale)
+        source = read(scan, scale=network.scale, series=series)
     elif isinstance(scan, np.ndarray):
         source = from_array(scan, scale=network.scale)
     else:

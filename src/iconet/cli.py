@@ -105,7 +105,7 @@ def upscale(
         list[Path],
         typer.Argument(
             metavar="IN...",
-            help="Scans: .nii, .nii.gz, .nrrd, .mha, .npy, .png, .tif, or folders and zips of DICOM",
+            help="Scans: .nii, .nii.gz, .nrrd, .mha, .npy, .png, .tif, folders or zips of DICOM",
             show_default=False,
         ),
     ],

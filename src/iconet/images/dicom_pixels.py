@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from iconet.errors import InputError
+from iconet.images.memory import require_substance
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -77,6 +78,7 @@ def stored_frames(image: Dataset, name: str) -> Iterator[np.ndarray]:
             found += 1
             _check_codestream(frame, (rows, columns), f"{name}: frame {found}")
         held, claimed, unit = found, frames, "frames"
+        require_substance(name, frames * rows * columns * allocated // 8, len(data))
     else:
         held, claimed, unit = len(data), frames * rows * columns * allocated // 8, "bytes"
     if held < claimed:

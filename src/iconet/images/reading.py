@@ -24,7 +24,7 @@ import numpy as np
 from iconet.errors import InputError
 from iconet.images.dicom_files import is_dicom
 from iconet.images.geometry import check_affine
-from iconet.images.memory import require_memory
+from iconet.images.memory import require_memory, require_substance
 from iconet.images.scan import Scan
 
 if TYPE_CHECKING:
@@ -225,6 +225,8 @@ def _read_nifti(path: Path, scale: int, *, compressed: bool) -> Scan:
                     f"{path}: truncated: its header claims {_bytes(claimed)} of voxels and the file"
                     f" holds {_bytes(size)}; copy or export it again"
                 )
+            if compressed:
+                require_substance(name, max(claimed, 4 * math.prod(shape)), size)
             require_memory(name, shape, scale)
             with np.errstate(invalid="ignore"):  # a signalling NaN, refused in the next line
                 affine = np.asarray(header.get_best_affine(), dtype=np.float64)
@@ -259,6 +261,8 @@ def _read_behind_text(path: Path, layout: Layout, scale: int) -> Scan:
         )
     if layout.skip > LARGEST_EXTENSIONS:
         raise InputError(f"{name}: skips {_bytes(layout.skip)}; save it as one file")
+    if layout.compressed:
+        require_substance(name, max(claimed, 4 * math.prod(layout.shape)), size)
     require_memory(name, layout.shape, scale)
     with layout.data.open("rb") as file:
         file.seek(start)
@@ -368,6 +372,7 @@ def _read_picture(path: Path, scale: int) -> Scan:
                 raise InputError(
                     f"{path}: stores white as zero; save it with black as zero (MinIsBlack)"
                 )
+            require_substance(str(path), 4 * math.prod(picture.size), path.stat().st_size)
             require_memory(str(path), picture.size, scale)
             return from_array(np.asarray(picture), path=path, scale=scale)
 

@@ -78,7 +78,7 @@ def load() -> None:
     import openjpeg  # noqa: F401
     import PIL.PngImagePlugin
     import PIL.TiffImagePlugin  # noqa: F401
-    import pydicom.pixels  # noqa: F401
+    import pydicom.pixels
     import pydicom.pixels.decoders  # noqa: F401
 
     from iconet.images import dicom_series, metaimage, nrrd  # noqa: F401

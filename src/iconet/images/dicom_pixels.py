@@ -14,6 +14,7 @@ import numpy as np
 
 from iconet.errors import InputError
 from iconet.images.memory import require_substance
+from iconet.images.native import native_messages
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -86,7 +87,17 @@ def stored_frames(image: Dataset, name: str) -> Iterator[np.ndarray]:
             f"{name}: truncated pixel data ({held} of {claimed} {unit}); copy or export it again"
         )
     plugin = next((known for known in DECODERS if known in decoder.available_plugins), "")
-    for array, _ in decoder.iter_array(image, raw=True, decoding_plugin=plugin):
+    decoded = decoder.iter_array(image, raw=True, decoding_plugin=plugin)
+    for _ in range(frames):
+        try:
+            with native_messages() as said:
+                array, _ = next(decoded)
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # a panic of a decoder in Rust is no Exception
+            raise InputError(f"{name}: damaged pixel data; copy or export it again") from error
+        if said:  # what is missing was filled with zeros
+            raise InputError(f"{name}: damaged pixel data; copy or export it again")
         if array.shape != (rows, columns):
             raise InputError(f"{name}: a frame of another size than its header's; export it again")
         yield array

@@ -211,7 +211,13 @@ def _in_zip(path: Path, archive: zipfile.ZipFile) -> list[DicomFile]:
 def _in_archive(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> DicomFile:
     # Whole in memory (its size is bounded above): seeking in a deflated stream starts it over.
     printable = member.filename if member.filename.isprintable() else "?"
-    return DicomFile(f"{path}/{printable}", lambda: BytesIO(archive.read(member)))
+
+    def unpacked() -> BytesIO:
+        with archive.open(member) as stream:
+            # Without a number it would unpack all there is, whatever size the directory claims.
+            return BytesIO(stream.read(member.file_size + 1))
+
+    return DicomFile(f"{path}/{printable}", unpacked)
 
 
 def _leads_out(parts: list[str]) -> bool:

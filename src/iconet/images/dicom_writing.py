@@ -482,8 +482,9 @@ def _common(
     equipment.PurposeOfReferenceCodeSequence = [_code("109102", "Processing Equipment")]
     equipment.Manufacturer = _ascii(provenance.software, LONGEST_LO)
     equipment.ManufacturerModelName = _ascii(provenance.model, LONGEST_LO)
+    # The hash is as long as a value may be: last, a padding space would be one character too many.
     equipment.SoftwareVersions = [
-        _ascii(text, LONGEST_LO) for text in (provenance.version, provenance.weights_sha256)
+        _ascii(text, LONGEST_LO) for text in (provenance.weights_sha256, provenance.version)
     ]
     equipment.ContributionDateTime = now.strftime("%Y%m%d%H%M%S.%f")
     equipment.ContributionDescription = _ascii(made, LONGEST_ST)

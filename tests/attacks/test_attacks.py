@@ -1,0 +1,48 @@
+import sys
+
+import pytest
+
+if sys.platform == "win32":
+    pytest.skip("forks and resource limits are POSIX's", allow_module_level=True)
+
+from . import valid
+from .corpus import ATTACKS, GOOD, HARMLESS
+from .isolated import read_isolated
+
+
+@pytest.fixture(scope="session")
+def originals(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("originals") / GOOD
+    return folder, valid.write_all(folder)
+
+
+def test_what_the_attacks_are_made_from_is_read(originals):
+    """Or an attack would be refused for another reason."""
+    for path in originals[1].values():
+        outcome = read_isolated(path)
+        assert (outcome.kind, outcome.noise) == ("read", ""), outcome
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_it_is_refused_in_one_line_in_5_seconds_and_500_mb(originals, tmp_path, name):
+    (tmp_path / GOOD).symlink_to(originals[0])
+    (tmp_path / "c.raw").symlink_to(originals[0] / "c.raw")
+    path = ATTACKS[name](tmp_path)
+    outcome = read_isolated(path)
+    assert outcome.kind == "refused", outcome
+    line = outcome.text
+    assert "\n" not in line
+    assert line.startswith(str(path)) or path.is_dir() or path.name == "DICOMDIR"
+    assert ";" in line, "no remedy"
+    assert outcome.noise == ""
+    assert not any(part in line for part in valid.PATIENT.split("^"))
+    assert outcome.seconds < 5, outcome
+    assert outcome.peak < 500e6, outcome
+    assert not (tmp_path / "pwned").exists()
+
+
+@pytest.mark.parametrize("name", HARMLESS)
+def test_it_is_odd_and_read_all_the_same(originals, tmp_path, name):
+    (tmp_path / GOOD).symlink_to(originals[0])
+    outcome = read_isolated(HARMLESS[name](tmp_path))
+    assert (outcome.kind, outcome.noise) == ("read", ""), outcome

@@ -1,16 +1,19 @@
 """Reads one file in a process of its own, so that a crash, a hang or a full memory is only seen.
 
-Imported by the tests and, as a plain module, by `benchmarks/fuzz_readers.py`.
+Imported by the tests, which ask it as a program (paths in, outcomes out, a line each: a process
+that has run PyTorch must not fork), and as a plain module by `benchmarks/fuzz_readers.py`.
 """
 
+import json
 import os
 import resource
 import select
 import signal
+import sys
 import tempfile
 import time
 import traceback
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 HARD_MEMORY = 8 << 30  # bytes of address space: what goes beyond is stopped, not only reported
@@ -108,3 +111,8 @@ def _outcome(path: Path) -> str:
         return f"refused\n{error}"
     except BaseException:
         return f"traceback\n{traceback.format_exc()}"
+
+
+if __name__ == "__main__":
+    for line in sys.stdin:
+        print(json.dumps(asdict(read_isolated(Path(json.loads(line))))), flush=True)

@@ -1,4 +1,7 @@
+import json
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -7,7 +10,23 @@ if sys.platform == "win32":
 
 from . import valid
 from .corpus import ATTACKS, GOOD, HARMLESS
-from .isolated import read_isolated
+from .isolated import Outcome
+
+
+@pytest.fixture(scope="session")
+def read_isolated():
+    """Reads a path in a process of its own."""
+    program = [sys.executable, str(Path(__file__).with_name("isolated.py"))]
+    with subprocess.Popen(
+        program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as server:
+
+        def ask(path):
+            server.stdin.write(json.dumps(str(path)) + "\n")
+            server.stdin.flush()
+            return Outcome(**json.loads(server.stdout.readline()))
+
+        yield ask
 
 
 @pytest.fixture(scope="session")
@@ -16,7 +35,7 @@ def originals(tmp_path_factory):
     return folder, valid.write_all(folder)
 
 
-def test_what_the_attacks_are_made_from_is_read(originals):
+def test_what_the_attacks_are_made_from_is_read(originals, read_isolated):
     """Or an attack would be refused for another reason."""
     for path in originals[1].values():
         outcome = read_isolated(path)
@@ -24,7 +43,9 @@ def test_what_the_attacks_are_made_from_is_read(originals):
 
 
 @pytest.mark.parametrize("name", ATTACKS)
-def test_it_is_refused_in_one_line_in_5_seconds_and_500_mb(originals, tmp_path, name):
+def test_it_is_refused_in_one_line_in_5_seconds_and_500_mb(
+    originals, read_isolated, tmp_path, name
+):
     (tmp_path / GOOD).symlink_to(originals[0])
     (tmp_path / "c.raw").symlink_to(originals[0] / "c.raw")
     path = ATTACKS[name](tmp_path)
@@ -42,7 +63,7 @@ def test_it_is_refused_in_one_line_in_5_seconds_and_500_mb(originals, tmp_path, 
 
 
 @pytest.mark.parametrize("name", HARMLESS)
-def test_it_is_odd_and_read_all_the_same(originals, tmp_path, name):
+def test_it_is_odd_and_read_all_the_same(originals, read_isolated, tmp_path, name):
     (tmp_path / GOOD).symlink_to(originals[0])
     outcome = read_isolated(HARMLESS[name](tmp_path))
     assert (outcome.kind, outcome.noise) == ("read", ""), outcome

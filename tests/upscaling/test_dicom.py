@@ -108,7 +108,8 @@ def test_a_series_becomes_a_derived_series(weights, capfd, kind):
         fileset = FileSet()
         for file in given.iterdir():
             image = pydicom.dcmread(file)
-            image.PatientID, image.StudyID, image.StudyDate, image.StudyTime = "1", "1", "", ""
+            image.PatientID = image.StudyID = "1"
+            image.StudyDate, image.StudyTime = "20200102", "030405"
             image.InstanceNumber = 1
             fileset.add(image)
         fileset.write("medium")
@@ -129,10 +130,8 @@ def test_what_made_it_is_in_the_series_and_ct_is_said_not_to_be_trained_for(weig
     digest = iconet.load(weights).sha256
     for part in (f"iconet {iconet.__version__}", "model small", digest, PURPOSE, "2x"):
         assert part in image.DerivationDescription
-    assert list(image.ContributingEquipmentSequence[-1].SoftwareVersions) == [
-        iconet.__version__,
-        digest,
-    ]
+    equipment = image.ContributingEquipmentSequence[-1]
+    assert list(equipment.SoftwareVersions) == [digest, iconet.__version__]
     (said,) = [line for line in errors(capfd) if "not trained" in line]
     assert said.startswith("in: CT, for which small was not trained")
 
@@ -232,7 +231,6 @@ def test_round_trip_of_a_real_series(weights, capfd, name):
     if not (REAL / name).is_dir():
         pytest.skip(f"the real series are not in {REAL}")
     # A few slices, every fourth pixel: the network is not what is tested.
-    full = read_series(REAL / name).scan
     files = sorted(REAL.joinpath(name).iterdir())
     images = sorted(map(pydicom.dcmread, files), key=lambda i: i.ImagePositionPatient[2])[:4]
     for image in images:
@@ -255,9 +253,6 @@ def test_round_trip_of_a_real_series(weights, capfd, name):
     edge = [-0.5, -0.5, 0, 1]
     there = itk("out")[1] @ edge
     assert np.abs((there - scan.affine @ edge)[:3]).max() < 1e-3
-    assert (
-        len({tuple(np.round(full.affine[:3, 2], 3)), tuple(np.round(scan.affine[:3, 2], 3))}) == 1
-    )
     if shutil.which("dciodvfy"):
         assert validator_errors("out") <= validator_errors("in")
 

@@ -90,11 +90,11 @@ def zeros_by_gzip(count: int) -> bytes:
 def gzip_bomb(folder: Path) -> Path:
     header = nibabel.Nifti1Header()
     header.set_data_dtype(np.int16)
-    header.set_data_shape((1000, 1000, 500))
+    header.set_data_shape((1000, 1000, 128))
     header.set_sform(np.eye(4), code=1)
     header["magic"], header["vox_offset"] = b"n+1", 352
     first = gzip.compress(header.binaryblock + bytes(4))
-    return written(folder / "bomb.nii.gz", first + zeros_by_gzip(1 << 30))
+    return written(folder / "bomb.nii.gz", first + zeros_by_gzip(1 << 28))
 
 
 def extension_bomb(folder: Path) -> Path:
@@ -106,9 +106,9 @@ def extension_bomb(folder: Path) -> Path:
 
 
 def nifti_behind_bomb(folder: Path) -> Path:
-    """A true header, its voxels, and a gigabyte that nobody asked for."""
+    """A true header, its voxels, and 256 MB that nobody asked for."""
     whole = gzip.compress(good(folder, "a.nii"))
-    return written(folder / "tail.nii.gz", whole + zeros_by_gzip(1 << 30))
+    return written(folder / "tail.nii.gz", whole + zeros_by_gzip(1 << 28))
 
 
 # NRRD and MetaImage
@@ -120,16 +120,16 @@ def endless_header(name: str, start: bytes) -> Attack:
 
 def nrrd_bomb(folder: Path) -> Path:
     text = good(folder, "b.nrrd").split(b"\n\n")[0]
-    text = text.replace(b"sizes: 36 33 3", b"sizes: 1000 1000 500")
-    return written(folder / "bomb.nrrd", text + b"\n\n" + zeros_by_gzip(1 << 30))
+    text = text.replace(b"sizes: 36 33 3", b"sizes: 1000 1000 128")
+    return written(folder / "bomb.nrrd", text + b"\n\n" + zeros_by_gzip(1 << 28))
 
 
 def metaimage_bomb(folder: Path) -> Path:
     text = good(folder, "a.mha").split(b"LOCAL\n")[0] + b"LOCAL\n"
-    text = text.replace(b"DimSize = 36 33 3", b"DimSize = 1000 1000 500")
+    text = text.replace(b"DimSize = 36 33 3", b"DimSize = 1000 1000 128")
     text = text.replace(b"CompressedData = False", b"CompressedData = True")
     packer = zlib.compressobj(9)
-    zeros = b"".join(packer.compress(bytes(1 << 20)) for _ in range(1000)) + packer.flush()
+    zeros = b"".join(packer.compress(bytes(1 << 20)) for _ in range(250)) + packer.flush()
     return written(folder / "bomb.mha", text + zeros)
 
 
@@ -194,7 +194,7 @@ def png_claiming(width: int, height: int) -> Attack:
 
 def png_text_bomb(folder: Path) -> Path:
     packer = zlib.compressobj(9)
-    zeros = b"".join(packer.compress(bytes(1 << 20)) for _ in range(300)) + packer.flush()
+    zeros = b"".join(packer.compress(bytes(1 << 20)) for _ in range(100)) + packer.flush()
     data = b"PatientName\0\0" + zeros
     chunk = struct.pack(">I", len(data)) + b"zTXt" + data
     chunk += struct.pack(">I", zlib.crc32(b"zTXt" + data))
@@ -351,7 +351,7 @@ def zip_bomb(folder: Path) -> Path:
         for number in range(20):
             with archive.open(f"{number}.dcm", "w") as member:
                 member.write(start)
-                for _ in range(50):
+                for _ in range(10):
                     member.write(bytes(1 << 20))
     return folder / "a.zip"
 
@@ -473,8 +473,8 @@ ATTACKS: dict[str, Attack] = {
     "DICOM of an unknown syntax": dicom_bytes(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2.9\0"),
     "DICOM with 300000 private elements": everywhere_private,
     "DICOM of 100000 nested sequences": deep_sequences,
-    "DICOM deflated bomb": deflated(lambda inside: inside + bytes(1 << 29)),
-    "DICOM deflated headers": deflated(lambda inside: EMPTY_ELEMENT * 9_000_000),
+    "DICOM deflated bomb": deflated(lambda inside: inside + bytes(1 << 27)),
+    "DICOM deflated headers": deflated(lambda inside: EMPTY_ELEMENT * 2_000_000),
     "DICOM JPEG 2000 bomb": frame_bomb(JPEG2000Lossless),
     "DICOM run-length bomb": frame_bomb(RLELossless),
     "DICOM of 100 JPEG 2000 bombs": frame_bomb(JPEG2000Lossless, 2048, 100),

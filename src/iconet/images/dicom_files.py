@@ -62,11 +62,10 @@ class DicomFile:
             InputError: Not the encoding its header claims, cut off in its header, or it inflates
                 to far more than a scan would.
         """
-        from pydicom.datadict import tag_for_keyword
         from pydicom.filereader import read_partial
-        from pydicom.tag import Tag
+        from pydicom.tag import BaseTag, Tag
 
-        tags = None if only is None else [Tag(tag_for_keyword(keyword)) for keyword in only]
+        tags: list[BaseTag | int] | None = None if only is None else [*map(Tag, only)]
         with one_line_errors(self.name), self.open() as stream:
             _check_inflated_size(self.name, stream)
             stream.seek(0)

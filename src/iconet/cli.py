@@ -27,6 +27,10 @@ Model = Annotated[
 Overrides = Annotated[
     list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Replace values of the recipe.")
 ]
+Series = Annotated[
+    str | None,
+    typer.Option(help="Which of several DICOM series: UID, number or a part of its description."),
+]
 Recipe = Annotated[Path, typer.Argument(metavar="RECIPE.yaml")]
 
 
@@ -101,13 +105,17 @@ def upscale(
         list[Path],
         typer.Argument(
             metavar="IN...",
-            help="Scans: .nii, .nii.gz, .nrrd, .mha, .npy, .png, .tif",
+            help="Scans: .nii, .nii.gz, .nrrd, .mha, .npy, .png, .tif, folders or zips of DICOM",
             show_default=False,
         ),
     ],
     output: Annotated[
         Path,
-        typer.Option("--output", "-o", help="File for one scan, or folder.", show_default=False),
+        typer.Option(
+            *("--output", "-o"),
+            help="File for one scan, or folder; a new folder for a derived DICOM series.",
+            show_default=False,
+        ),
     ],
     model: Model = None,
     scale: Annotated[
@@ -130,6 +138,7 @@ def upscale(
     tile: Annotated[
         int | None, typer.Option(help="Side of the tiles of large slices, in input pixels.")
     ] = None,
+    series: Series = None,
 ) -> None:
     """Make scans finer: in the plane of their slices, across them, or to any spacing."""
     from iconet.upscaling.files import upscale_files
@@ -145,6 +154,7 @@ def upscale(
         device=device,
         precision=precision,
         tile=tile,
+        series=series,
         report=lambda line: print(line, file=sys.stderr),
         complain=complain,
     )
@@ -179,12 +189,19 @@ def degrade(
         typer.Option(metavar="PERCENT", help="Rician noise, in percent of the bright tissue."),
     ] = 0.0,
     seed: Annotated[int, typer.Option(help="Of the noise.", min=0, max=2**63 - 1)] = 0,
+    series: Series = None,
 ) -> None:
     """Make a low-resolution scan to try things on: k-space cropped in plane, or thick slices."""
     from iconet.upscaling.degrade import degrade_file
 
     line = degrade_file(
-        scan, output, axis=axis, thickness=thickness, scale=scale, noise=noise, seed=seed
+        *(scan, output),
+        axis=axis,
+        thickness=thickness,
+        scale=scale,
+        noise=noise,
+        seed=seed,
+        series=series,
     )
     print(line, file=sys.stderr)
 

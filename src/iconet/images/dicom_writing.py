@@ -38,6 +38,8 @@ SOP_CLASSES = {
 }
 ENHANCED_PET = "1.2.840.10008.5.1.4.1.1.130"
 RESEARCH = "research use, not for diagnosis"
+# `_image` says why.
+INVERTED = "The source is MONOCHROME1, shown dark for light; here the same values are MONOCHROME2."
 # Rounding to steps of which the range holds half as many is off by less than 1/4000 of it.
 STEPS = 4096
 # An intercept is rounded to whole steps: one of the 2**16 is left for that.
@@ -208,9 +210,7 @@ def write_series(
         InputError: No place to write, or a scan that a classic series cannot hold.
     """
     folder = Path(folder)
-    check_folder(folder, _sources(scan, headers))
-    modality, sources = _checked(scan, headers, folder)
-    grid = _Grid.of(scan, sources, folder)
+    modality, sources, grid = _checked(scan, headers, folder)
     common = _common(scan, grid, sources, modality, provenance)
     whole = _encoding(*_range(scan.array))
     with _complete_or_absent(folder) as partial, warnings.catch_warnings():
@@ -224,6 +224,20 @@ def write_series(
             image.update(common)
             _save(image, partial / name)
     return [folder / name for name in names]
+
+
+def check_series(scan: Scan, headers: Sequence[Dataset], folder: str | os.PathLike[str]) -> None:
+    """Refuses what `write_series` could not write, before time is spent on computing.
+
+    Args:
+        scan: The source.
+        headers: Of its slices.
+        folder: As in `write_series`.
+
+    Raises:
+        InputError: As `write_series`, but for what a larger grid alone makes impossible.
+    """
+    _checked(scan, headers, Path(folder))
 
 
 def check_folder(
@@ -260,8 +274,9 @@ def _sources(scan: Scan, headers: Sequence[Dataset]) -> set[Path]:
 
 def _checked(
     scan: Scan, headers: Sequence[Dataset], folder: Path
-) -> tuple[str, list[tuple[Dataset, int]]]:
-    """The modality, and each source slice's header with its frame number (0: a file of its own)."""
+) -> tuple[str, list[tuple[Dataset, int]], _Grid]:
+    """The modality, each source slice's header with its frame (0: a file of its own), the grid."""
+    check_folder(folder, _sources(scan, headers))
     if scan.array.ndim != 3 or scan.affine is None:
         raise InputError(
             f"{folder}: a DICOM series is a volume with a geometry and {scan.name} is not one;"
@@ -281,7 +296,7 @@ def _checked(
     sources = [source for header in headers for source in _slices(header)]
     if any(len(_value(header, "ImagePositionPatient") or ()) != 3 for header, _ in sources):
         raise InputError(f"{folder}: a source image has no position; write .nii.gz")
-    return modality, sources
+    return modality, sources, _Grid.of(scan, sources, folder)
 
 
 def _slices(header: Dataset) -> list[tuple[Dataset, int]]:
@@ -459,14 +474,17 @@ def _common(
         f" model {provenance.model}, weights SHA-256 {provenance.weights_sha256}."
     )
     description = f"{made} {RESEARCH.capitalize()}. {provenance.text}".strip()
+    if _value(first, "PhotometricInterpretation") == "MONOCHROME1":
+        description += f" {INVERTED}"
     common.DerivationDescription = _ascii(description, LONGEST_ST)
     common.DerivationCodeSequence = [_code("113085", "Spatial resampling")]
     equipment = Dataset()
     equipment.PurposeOfReferenceCodeSequence = [_code("109102", "Processing Equipment")]
     equipment.Manufacturer = _ascii(provenance.software, LONGEST_LO)
     equipment.ManufacturerModelName = _ascii(provenance.model, LONGEST_LO)
+    # The hash is as long as a value may be: last, a padding space would be one character too many.
     equipment.SoftwareVersions = [
-        _ascii(text, LONGEST_LO) for text in (provenance.version, provenance.weights_sha256)
+        _ascii(text, LONGEST_LO) for text in (provenance.weights_sha256, provenance.version)
     ]
     equipment.ContributionDateTime = now.strftime("%Y%m%d%H%M%S.%f")
     equipment.ContributionDescription = _ascii(made, LONGEST_ST)

@@ -143,12 +143,13 @@ def degrade_file(
     scale: int = 2,
     noise: float = 0.0,
     seed: int = 0,
+    series: str | None = None,
 ) -> str:
     """Read, `degrade_scan` or with an axis `thicken_scan`, write; returns a line that says so."""
     if thickness is not None and axis is None:
         raise InputError("a thickness is that of slices: give the axis across them too")
     check_output(output, [path])
-    scan = read(path)
+    scan = read(path, series=series)
     check_output(output, [path], like=scan)
     if axis is None:
         low = degrade_scan(scan, scale, noise=noise, seed=seed)

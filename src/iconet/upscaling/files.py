@@ -9,6 +9,9 @@ from typing import Any
 
 from iconet.errors import InputError
 from iconet.images import Scan, check_output, read, write
+from iconet.images.dicom_writing import check_series, write_series
+from iconet.images.reading import holds_dicom
+from iconet.upscaling.derived import names_series, provenance_of, untrained_for
 from iconet.upscaling.device import Compute, choose_compute
 from iconet.upscaling.grid import Wanted, plan_grid
 from iconet.upscaling.models import Models
@@ -29,6 +32,7 @@ def upscale_files(
     device: str = "auto",
     precision: str = "auto",
     tile: int | None = None,
+    series: str | None = None,
     report: Callable[[str], None],
     complain: Callable[[InputError], object],
 ) -> int:
@@ -37,6 +41,8 @@ def upscale_files(
     Args:
         inputs: paths of scans.
         output: a file for one scan, or a folder, made when missing, for files of the same names.
+            For one DICOM series, unless it has the suffix of an image: the folder of the derived
+            series, new or empty; for several inputs it gets a folder of its own inside.
         model: name of a trained model or path of weights; by default the one of `scale`.
         scale: 2 or 4; must be the model's when both are given.
         plane: as in `iconet.upscale`, like those after the next one.
@@ -44,7 +50,8 @@ def upscale_files(
         device: see there.
         precision: see there.
         tile: see there.
-        report: called with a line about each scan that was written.
+        series: see there.
+        report: called with a line about each scan that was written, and about what it may lack.
         complain: called with the error of each scan that could not be used.
 
     Returns:
@@ -69,7 +76,7 @@ def upscale_files(
         }
         for path, target in zip(inputs, outputs, strict=True):
             try:
-                report(upscale_file(path, target, models, **options))
+                report(upscale_file(path, target, models, series=series, warn=report, **options))
             except InputError as error:
                 complain(error)
                 failed += 1
@@ -85,11 +92,19 @@ def upscale_file(
     wanted: Wanted = PLAIN,
     compute: Compute,
     tile: int | None = None,
+    series: str | None = None,
+    warn: Callable[[str], None] | None = None,
 ) -> str:
     """Read, upscale, write; returns a line that says what was done."""
     start = time.monotonic()
-    scan = read(path, scale=models.network.scale if wanted == PLAIN else 1)
-    check_output(output, [path], like=scan)
+    scan = read(path, scale=models.network.scale if wanted == PLAIN else 1, series=series)
+    derived = bool(scan.dicom) and names_series(Path(output))
+    if derived:
+        check_series(scan, scan.dicom, output)
+    else:
+        check_output(output, [path], like=scan)
+    if warn is not None and (line := untrained_for(scan, models.network)) is not None:
+        warn(line)
     with shown_progress(Path(path).name) as progress:
         bigger = upscale_scan(
             scan,
@@ -100,8 +115,13 @@ def upscale_file(
             tile=tile,
             progress=progress,
         )
-    write(bigger, output, like=scan)
     plan = plan_grid(scan, models, plane=plane, wanted=wanted)
+    if derived:
+        networks = list(dict.fromkeys(models(step) for step in plan.steps))
+        scale = max(plan.gain(axis) for axis in range(len(plan.shape)))
+        write_series(bigger, scan.dicom, output, provenance=provenance_of(networks, scale))
+    else:
+        write(bigger, output, like=scan)
     constant = scan.array.min() == scan.array.max()
     return (
         f"{output}: {sizes(scan)} -> {sizes(bigger)}, {plan}, {compute}, "
@@ -119,15 +139,28 @@ def sizes(scan: Scan) -> str:
 
 
 def _outputs(inputs: Sequence[Path], output: Path) -> list[Path]:
-    if len(inputs) == 1 and output.suffix and not output.is_dir():
+    one = len(inputs) == 1
+    if one and ((output.suffix and not output.is_dir()) or _is_series(inputs[0])):
         return [output]
     if output.suffix and not output.is_dir():
         raise InputError(f"{output} names one file for {len(inputs)} scans: name a folder")
-    names = [path.name for path in inputs]
+    names = [_series_name(path) if _is_series(path) else path.name for path in inputs]
     for name in names:
         if names.count(name) > 1:
             raise InputError(f"two inputs are called {name}: upscale them into different folders")
     return [output / name for name in names]
+
+
+def _is_series(path: Path) -> bool:
+    try:
+        return holds_dicom(path)
+    except OSError:  # to be said when it is read
+        return False
+
+
+def _series_name(path: Path) -> str:
+    name = path.resolve().name  # of "." too
+    return path.stem if path.suffix.lower() in (".dcm", ".zip") else name
 
 
 @contextmanager

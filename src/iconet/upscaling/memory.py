@@ -1,7 +1,5 @@
 """Whether upscaling fits into memory, asked before anything is allocated."""
 
-import math
-
 import psutil
 
 from iconet.errors import InputError
@@ -24,10 +22,7 @@ def check_memory(scan: Scan, voxels: int, working: int) -> None:
     Raises:
         InputError: names the scan, both amounts and the remedy.
     """
-    scaling = (
-        math.prod(scan.array.shape[:3]) * 13
-    )  # above the offset, magnitudes, which are bright, and those
-    needed = voxels * 4 + max(voxels * scan.dtype.itemsize, scaling + working)
+    needed = voxels * 4 + max(voxels * scan.dtype.itemsize, working)
     available = available_memory()
     if needed > available:
         raise InputError(

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iconet.errors import InputError
-from iconet.images.intensity import dark_level
+from iconet.images.intensity import dark_level, ranked
 from iconet.upscaling.device import Compute
 
 if TYPE_CHECKING:
@@ -31,18 +31,25 @@ SMALLEST = 16
 """The network's smallest side; smaller slices are padded with their edge values."""
 
 
-def robust_scale(volume: NDArray) -> float:
+def robust_scale(volume: NDArray, dark: float = 0.0) -> float:
     """One intensity scale for a whole volume, by the rule of `iconet.network.robust_scale`.
 
     The 99.5th percentile of the magnitudes above the mean magnitude; 1 where everything is zero.
+
+    Args:
+        volume: real; taken apart along its first axis.
+        dark: the value that counts as 0.
     """
-    magnitude = np.abs(volume)
-    bright = magnitude[magnitude > magnitude.mean(dtype=np.float64)]
-    if bright.size == 0:  # a constant
-        return float(magnitude.flat[0]) or 1.0
-    rank = max(1, round(0.995 * bright.size)) - 1
-    bright.partition(rank)
-    return float(bright[rank])
+
+    def magnitude(part: NDArray) -> NDArray:
+        return np.abs(part - dark if dark else part)
+
+    mean = np.float64(sum(magnitude(part).sum(dtype=np.float64) for part in volume) / volume.size)
+    bright = sum(int(np.count_nonzero(magnitude(part) > mean)) for part in volume)
+    if bright == 0:  # a constant
+        return float(magnitude(volume[:1]).flat[0]) or 1.0
+    rank = max(1, round(0.995 * bright)) - 1
+    return ranked(volume, volume.size - bright + rank, magnitude)
 
 
 def predict_stack(
@@ -66,7 +73,7 @@ def predict_stack(
         out: (N, scale * H, scale * W) float32 to write into, any strides; made when not given.
         intensity: the scale the network divides by, one for the stack so that slices stay
             consistent with each other; by default `robust_scale` of what the network is given,
-            `stack - dark`.
+            the stack above `dark`.
         dark: the value that stands for nothing; by default `dark_level(stack)`.
         batch: slices (or tiles) that go through the network together; by default as many as
             make `BATCH_PIXELS`.
@@ -88,7 +95,7 @@ def predict_stack(
     if dark is None:
         dark = dark_level(stack)
     if intensity is None:
-        intensity = robust_scale(stack - dark if dark else stack)
+        intensity = robust_scale(stack, dark)
 
     waiting = []
     for index in range(count):

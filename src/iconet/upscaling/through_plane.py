@@ -82,7 +82,7 @@ def enlarge_axis(
         out = np.empty(shape, np.float32)
     old, new = (array[..., None] if array.ndim == 2 else array for array in (volume, out))
     dark = dark_level(volume)
-    intensity = robust_scale(volume - dark if dark else volume)
+    intensity = robust_scale(volume, dark)
     cuts = [
         (old.transpose(plane), new.transpose(plane)) for plane in planes_containing(axis, shape)
     ]

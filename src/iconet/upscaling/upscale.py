@@ -51,6 +51,7 @@ def upscale(
     precision: str = "auto",
     batch: int | None = None,
     tile: int | None = None,
+    series: str | int | None = None,
     progress: Progress | None = None,
 ) -> "nibabel.Nifti1Image | NDArray":
     """Make an image finer: in the plane of its slices, across them, or to any spacing.
@@ -61,8 +62,9 @@ def upscale(
     keeps its centre and, where it is a multiple of the spacing, its edges.
 
     Args:
-        scan: path of a NIfTI, NumPy, PNG or TIFF file; a nibabel image; or a real array (H, W),
-            (I, J, K) or (I, J, K, T). Series are taken volume by volume.
+        scan: path of a NIfTI, NRRD, MetaImage, NumPy, PNG or TIFF file, or of a DICOM series (its
+            folder, a zip or a DICOMDIR); a nibabel image; or a real array (H, W), (I, J, K) or
+            (I, J, K, T). 4-D series are taken volume by volume.
         model: name of a trained model, path of a .safetensors file, or what `iconet.load` returned;
             it then takes every step. By default the package's own for each: `mri-x2` in the plane.
         plane: which slices go through the network: "auto" (across the thickest axis, else the axis
@@ -77,10 +79,11 @@ def upscale(
         precision: "auto", "fp32" or "bf16".
         batch: slices that go through the network together.
         tile: side, in input pixels, of the tiles large slices are cut into.
+        series: which of several DICOM series: its UID, number or a part of its description.
         progress: called with (done, in all), in slices or, where slices are cut, in tiles.
 
     Returns:
-        A nibabel image for NIfTI and nibabel input, else an array. Intensities are on the input's
+        A nibabel image for input with a geometry, else an array. Intensities are on the input's
         scale; integer types stay what they were, rounded and saturated, others become float32.
 
     Raises:
@@ -93,7 +96,7 @@ def upscale(
     # Where the plain enlargement does not fit into memory, reading can say so before it begins.
     factor = network.scale if wanted == Wanted() else 1
     if isinstance(scan, str | os.PathLike):
-        source = read(scan, scale=factor)
+        source = read(scan, scale=factor, series=series)
     elif isinstance(scan, np.ndarray):
         source = from_array(scan, scale=factor)
     else:

@@ -27,6 +27,10 @@ Model = Annotated[
 Overrides = Annotated[
     list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Replace values of the recipe.")
 ]
+Series = Annotated[
+    str | None,
+    typer.Option(help="Which of several DICOM series: UID, number or a part of its description."),
+]
 Recipe = Annotated[Path, typer.Argument(metavar="RECIPE.yaml")]
 
 
@@ -101,16 +105,17 @@ def upscale(
         list[Path],
         typer.Argument(
             metavar="IN...",
-            help="Scans: .nii, .nii.gz, .nrrd, .mha, .npy, .png, .tif; folders; BIDS datasets.",
+            help="Scans: .nii, .nii.gz, .nrrd, .mha, .npy, .png, .tif; DICOM folders and zips; "
+            "raw k-space: .h5, .mrd; folders of scans; BIDS datasets.",
             show_default=False,
         ),
     ],
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output",
-            "-o",
-            help="File for one scan, or folder; by default derivatives/iconet of a BIDS dataset.",
+            *("--output", "-o"),
+            help="File for one scan, or folder, that of a derived DICOM series too; by default "
+            "derivatives/iconet of a BIDS dataset.",
         ),
     ] = None,
     model: Model = None,
@@ -120,11 +125,21 @@ def upscale(
     plane: Annotated[
         str, typer.Option(help="Plane of the slices: auto, axial, coronal, sagittal, i, j or k.")
     ] = "auto",
+    axes: Annotated[
+        str, typer.Option(help="Voxel axes that become finer: some of ijk; auto: the plane's two.")
+    ] = "auto",
+    spacing: Annotated[
+        str | None, typer.Option(help="Of the result in mm, such as 1.0 or 0.5x0.5x1.0 (i, j, k).")
+    ] = None,
+    isotropic: Annotated[
+        bool, typer.Option("--isotropic", help="Make thick slices as fine as their pixels.")
+    ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ... or mps.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, fp32 or bf16.")] = "auto",
     tile: Annotated[
         int | None, typer.Option(help="Side of the tiles of large slices, in input pixels.")
     ] = None,
+    series: Series = None,
     jobs: Annotated[
         int,
         typer.Option("--jobs", "-j", help="Scans at the same time, which share cores and memory."),
@@ -137,11 +152,12 @@ def upscale(
         typer.Option("--report", help="Write OUT.report.json: what was done, and how well it fits"),
     ] = False,
 ) -> None:
-    """Make scans bigger in the plane of their slices.
+    """Make scans finer: in the plane of their slices, across them, or to any spacing.
 
     Of a study (several scans, folders, BIDS datasets) what is finished is not done again.
     """
     from iconet.upscaling.files import upscale_files
+    from iconet.upscaling.grid import Wanted
 
     failed = upscale_files(
         inputs,
@@ -149,9 +165,11 @@ def upscale(
         model=model,
         scale=scale,
         plane=plane,
+        wanted=Wanted(axes, spacing, isotropic),
         device=device,
         precision=precision,
         tile=tile,
+        series=series,
         jobs=jobs,
         overwrite=overwrite,
         reports=reports,
@@ -176,16 +194,34 @@ def degrade(
     scan: Annotated[Path, typer.Argument(metavar="IN", show_default=False)],
     output: Annotated[Path, typer.Option("--output", "-o", show_default=False)],
     scale: Annotated[int, typer.Option(help="How many times fewer voxels along each side.")] = 2,
+    axis: Annotated[
+        str | None,
+        typer.Option(help="Make thick slices across this axis, i, j or k, and leave their plane."),
+    ] = None,
+    thickness: Annotated[
+        float | None,
+        typer.Option(help="Of the thick slices, in mm; less than their distance leaves gaps."),
+    ] = None,
     noise: Annotated[
         float,
         typer.Option(metavar="PERCENT", help="Rician noise, in percent of the bright tissue."),
     ] = 0.0,
     seed: Annotated[int, typer.Option(help="Of the noise.", min=0, max=2**63 - 1)] = 0,
+    series: Series = None,
 ) -> None:
-    """Make a low-resolution scan to try things on, by cropping k-space in the slices' plane."""
+    """Make a low-resolution scan to try things on: k-space cropped in plane, or thick slices."""
     from iconet.upscaling.degrade import degrade_file
 
-    print(degrade_file(scan, output, scale=scale, noise=noise, seed=seed), file=sys.stderr)
+    line = degrade_file(
+        *(scan, output),
+        axis=axis,
+        thickness=thickness,
+        scale=scale,
+        noise=noise,
+        seed=seed,
+        series=series,
+    )
+    print(line, file=sys.stderr)
 
 
 @app.command()

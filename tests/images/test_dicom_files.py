@@ -144,7 +144,7 @@ def test_a_damaged_zip(tmp_path, folder):
 
 def test_nothing_there(tmp_path):
     assert "no such file" in refusal(tmp_path / "absent")
-    assert "holds no DICOM" in refusal(tmp_path)
+    assert "without DICOM files" in refusal(tmp_path)
     (tmp_path / "text").write_text("PATIENT")
     assert "neither DICOM nor a zip" in refusal(tmp_path / "text")
 

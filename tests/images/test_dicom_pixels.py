@@ -1,7 +1,18 @@
+import gdcm
 import numpy as np
+import pydicom
 import pytest
 from pydicom.encaps import encapsulate, get_frame
-from pydicom.uid import JPEG2000Lossless, JPEGLosslessSV1, JPEGLSLossless, RLELossless
+from pydicom.uid import (
+    MPEG2MPML,
+    JPEG2000Lossless,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    RLELossless,
+)
+
+from iconet.images.dicom_series import read_series
 
 from .slices import enhanced_of, save, slices_of
 from .test_dicom_series import AFFINE, numbers, refusal
@@ -49,10 +60,50 @@ def test_fewer_frames_than_promised(tmp_path):
 
 def test_a_compression_without_a_decoder_is_named(tmp_path):
     made = compressed(JPEGLSLossless)
-    made.file_meta.TransferSyntaxUID = JPEGLosslessSV1
+    made.file_meta.TransferSyntaxUID = MPEG2MPML
     line = refusal(save(made, tmp_path / "a.dcm"))
-    assert "JPEG Lossless" in line
+    assert "MPEG2" in line
     assert "dcmdjpeg" in line
+
+
+def to_jpeg_lossless(path, process):
+    """Transcodes a file in place by GDCM."""
+    reader = gdcm.ImageReader()
+    reader.SetFileName(str(path))
+    assert reader.Read()
+    change = gdcm.ImageChangeTransferSyntax()
+    change.SetTransferSyntax(gdcm.TransferSyntax(process))
+    change.SetInput(reader.GetImage())
+    assert change.Change()
+    writer = gdcm.ImageWriter()
+    writer.SetFileName(str(path))
+    writer.SetFile(reader.GetFile())
+    writer.SetImage(change.GetOutput())
+    assert writer.Write()
+    return pydicom.dcmread(path)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int16])
+@pytest.mark.parametrize("selection", ["", "_1"])
+def test_jpeg_lossless(tmp_path, selection, dtype):
+    stored = numbers((40, 33, 1), dtype, 250) * (1 if dtype == np.uint8 else 100)
+    if dtype == np.int16:
+        stored -= 9000
+    path = save(slices_of(stored, AFFINE)[0], tmp_path / "a.dcm")
+    made = to_jpeg_lossless(path, getattr(gdcm.TransferSyntax, f"JPEGLosslessProcess14{selection}"))
+    assert made.file_meta.TransferSyntaxUID == (JPEGLosslessSV1 if selection else JPEGLossless)
+    np.testing.assert_array_equal(
+        read_series(path).scan.array, stored.astype(np.float32) - np.float32(100)
+    )
+
+
+def test_jpeg_lossless_that_ends_early_is_not_filled_with_zeros(tmp_path, capfd):
+    path = save(slices_of(numbers((40, 33, 1)), AFFINE)[0], tmp_path / "a.dcm")
+    made = to_jpeg_lossless(path, gdcm.TransferSyntax.JPEGLosslessProcess14_1)
+    frame = get_frame(made.PixelData, 0, number_of_frames=1)
+    save(with_frame(made, frame[: len(frame) // 2] + b"\xff\xd9"), path)
+    assert "damaged pixel data" in refusal(path)
+    assert capfd.readouterr().err == ""
 
 
 def test_noise_instead_of_a_frame(tmp_path):

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -192,9 +193,26 @@ def test_several_series_are_listed_and_chosen(tmp_path):
         series = read_series(folder, series=chosen)
         assert series.uid == "1.2.7"
         np.testing.assert_allclose(series.scan.affine, OBLIQUE, atol=1e-9)
-    assert "no series 5" in refusal(folder, series=5)
+    for absent in (5, "5", "1.2", "dummy", "", " "):
+        assert "no series of that number, UID or description" in refusal(folder, series=absent)
     assert "localizer" in refusal_inside(folder, series=1)
     assert "not an image" in refusal_inside(folder, series=9)
+
+
+def test_a_part_of_the_description_chooses_and_is_never_shown(tmp_path):
+    folder = several(tmp_path)
+    for made in (folder / "b").iterdir():
+        image = pydicom.dcmread(made)
+        image.SeriesDescription = f"T1 MPRAGE {PATIENT}"
+        save(image, made)
+    assert read_series(folder, series="mprage").uid == "1.2.7"
+    for made in (folder / "a").iterdir():
+        image = pydicom.dcmread(made)
+        image.SeriesDescription = f"T1 soft {PATIENT}"
+        save(image, made)
+    line = refusal(folder, series="T1")
+    assert "more than one series of that number or description" in line
+    assert line.endswith("4 (CT, 4 files), 7 (MR, 4 files)")
 
 
 def refusal_inside(folder, **choice):

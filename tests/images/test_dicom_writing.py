@@ -285,12 +285,24 @@ def test_it_says_what_it_is(tmp_path, modality):
     equipment = new.ContributingEquipmentSequence[-1]
     assert equipment.Manufacturer == "iconet"
     assert equipment.ManufacturerModelName == "mri-x2"
-    assert list(equipment.SoftwareVersions) == ["1.2.3", SHA256]
+    assert list(equipment.SoftwareVersions) == [SHA256, "1.2.3"]
     assert new.PatientName == old.PatientName
     if modality == "PT":  # uptake values count from here
         assert (new.SeriesDate, new.SeriesTime) == ("20200102", "030405")
         assert new.Units == "BQML"
         assert [image.ImageIndex for image in images] == [1, 2, 3]
+
+
+def test_monochrome1_keeps_its_values_for_every_reader_and_is_said(tmp_path):
+    scan, headers = source_of("CT")
+    for header in headers:
+        header.PhotometricInterpretation = "MONOCHROME1"
+    files = write_series(finer(scan), headers, tmp_path / "out", provenance=MADE)
+    # ITK inverts the stored numbers of MONOCHROME1, and so Hounsfield units.
+    assert_holds(*by_simpleitk(tmp_path / "out"), finer(scan), 1)
+    image = pydicom.dcmread(files[0])
+    assert image.PhotometricInterpretation == "MONOCHROME2"
+    assert "MONOCHROME1" in image.DerivationDescription
 
 
 def test_slices_say_which_ones_they_were_made_from(tmp_path):

@@ -13,6 +13,7 @@ from iconet.images import (
     Scan,
     check_upscalable,
     choose_slice_axis,
+    respaced_affine,
     scaled_affine,
     updated_header,
 )
@@ -49,6 +50,36 @@ def test_the_field_of_view_stays(affine, factor):
         np.testing.assert_allclose(
             apply_affine(affine, [corner, 3, 4]), apply_affine(fine, [corner_fine, 3, 4]), atol=1e-9
         )
+
+
+@each_example
+@given(
+    affines(sheared=True),
+    st.tuples(*[st.integers(1, 600)] * 3),
+    st.tuples(*[st.floats(0.05, 8)] * 3),
+)
+def test_any_spacing_keeps_the_centre_and_moves_both_edges_alike(affine, shape, steps):
+    new_shape = [max(1, round(size / step)) for size, step in zip(shape, steps, strict=True)]
+    new = respaced_affine(affine, shape, new_shape, steps)
+    np.testing.assert_allclose(new[:3, :3], affine[:3, :3] * steps, atol=1e-12)
+    middle, new_middle = (np.array([(np.array(n) - 1) / 2]) for n in (shape, new_shape))
+    np.testing.assert_allclose(
+        apply_affine(new, new_middle), apply_affine(affine, middle), atol=1e-4
+    )
+    # A voxel too few or too many is at most half a one at both edges together.
+    first = np.linalg.inv(affine) @ new @ [-0.5, -0.5, -0.5, 1]
+    assert (np.abs(first[:3] + 0.5)[np.array(new_shape) > 1] <= 0.2501 * np.max(steps)).all()
+
+
+@each_example
+@given(affines(sheared=True), FACTORS)
+def test_whole_factors_are_a_special_case_of_any_spacing(affine, factors):
+    shape = np.array([30, 20, 7])
+    np.testing.assert_allclose(
+        respaced_affine(affine, shape, shape * factors, 1 / np.array(factors)),
+        scaled_affine(affine, factors),
+        atol=1e-9,
+    )
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Protocol
 from iconet.data.layouts import scans
 from iconet.data.prepared import keep, mapped, prepared_file
 from iconet.data.splits import read_splits, read_table, write_table
-from iconet.data.volumes import Volume, load_volume
+from iconet.data.volumes import Volume, load_volume, square_planes
 from iconet.errors import InputError
 
 TABLE = "splits.csv"
@@ -30,7 +30,9 @@ class Selection(Protocol):
     def pattern(self) -> str | None: ...  # noqa: D102
 
 
-def volumes_for(data: Selection, split: str, output: Path) -> tuple[list[Volume], list[str]]:
+def volumes_for(
+    data: Selection, split: str, output: Path, *, square: bool = False
+) -> tuple[list[Volume], list[str]]:
     """Load the scans of a split. One that cannot be used is named and left out.
 
     Args:
@@ -38,6 +40,8 @@ def volumes_for(data: Selection, split: str, output: Path) -> tuple[list[Volume]
         split: ``train``, ``validation`` or ``test``.
         output: Folder that receives the table of scans where the data set has none, see
             `table_of_scans`, and, but for a layout ``table``, the prepared slices.
+        square: Whether to cut a scan along its other planes too where they are as sharp, see
+            `square_planes`; each plane is a volume of its own.
 
     Returns:
         The volumes, and why each of the others was left out.
@@ -57,20 +61,21 @@ def volumes_for(data: Selection, split: str, output: Path) -> tuple[list[Volume]
         if number and number % REPORT_EVERY == 0:
             print(f"{split}: {number} of {len(rows)} scans", flush=True)
         name = f"{row['dataset']}/{row['subject']}/{row['contrast']}"
-        path, plane, contrast = data.root / row["path"], row["sharp_plane"], row["contrast"]
-        file = prepared_file(output / "slices", path, plane, contrast)
-        if not file.exists():
-            try:
-                volume = load_volume(path, plane, name, row["dataset"], contrast)
-            except InputError as error:
-                left_out.append(str(error))
-                print(f"left out: {error}", flush=True)
-                continue
-            if data.layout == "table":  # a choice of one's own, which fits into memory
-                volumes.append(volume)
-                continue
-            keep(volume.slices, file)
-        volumes.append(Volume(name, row["dataset"], mapped(file)))
+        path, sharp, contrast = data.root / row["path"], row["sharp_plane"], row["contrast"]
+        for plane in square_planes(path, sharp) if square else [sharp]:
+            file = prepared_file(output / "slices", path, plane, contrast)
+            if not file.exists():
+                try:
+                    volume = load_volume(path, plane, name, row["dataset"], contrast)
+                except InputError as error:
+                    left_out.append(str(error))
+                    print(f"left out: {error}", flush=True)
+                    break
+                if data.layout == "table":  # a choice of one's own, which fits into memory
+                    volumes.append(volume)
+                    continue
+                keep(volume.slices, file)
+            volumes.append(Volume(name, row["dataset"], mapped(file)))
     print(f"{split}: {len(volumes)} scans, {len(left_out)} left out", flush=True)
     return volumes, left_out
 

@@ -1,7 +1,7 @@
 """Random batches for training, each a function of the seed and the step alone."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -13,7 +13,8 @@ from iconet.errors import InputError
 from iconet.network import Samples
 from iconet.physics.acquisition import Acquisition
 from iconet.physics.degradation import DegradationMix
-from iconet.physics.kspace import crop_kspace
+from iconet.physics.kspace import crop_kspace, resize_kspace
+from iconet.physics.slice_mix import SliceMix
 
 JITTER = (0.7, 1.4)  # range of the random factor on a volume's intensities
 PATCHES_PER_SLICE = 4
@@ -68,7 +69,7 @@ class Sampler:
         scale: int,
         patch: int,
         batch: int,
-        mix: DegradationMix,
+        mix: DegradationMix | SliceMix,
         seed: int,
         device: torch.device,
         rank: int = 0,
@@ -92,7 +93,9 @@ class Sampler:
             image = _draw(self.volumes, self.probabilities, generator).to(self.device)
             pyramid = self._pyramid(image, generator)
             anatomy = _anatomy(pyramid[1])
-            cut += [self._cut(pyramid, anatomy, generator) for _ in range(PATCHES_PER_SLICE)]
+            for _ in range(PATCHES_PER_SLICE):
+                windows = self._cut(pyramid, anatomy, generator)
+                cut.append(self._turn(windows, generator))
         low, *clean = (torch.cat(size) for size in zip(*cut, strict=True))
         return Batch(low, clean, None)
 
@@ -106,15 +109,46 @@ class Sampler:
     def _cut(
         self, pyramid: list[Tensor], anatomy: Tensor, generator: torch.Generator
     ) -> list[Tensor]:
-        """The same random window of every size, around anatomy, randomly flipped and turned."""
+        """The same random window of every size, around anatomy."""
         coarse, side = pyramid[0], self.patch // self.scale
         top, left = _corner(anatomy, coarse, side, generator)
         ratios = [image.shape[-1] // coarse.shape[-1] for image in pyramid]
-        windows = [
+        return [
             image[..., top * r : (top + side) * r, left * r : (left + side) * r]
             for image, r in zip(pyramid, ratios, strict=True)
         ]
+
+    def _turn(self, windows: list[Tensor], generator: torch.Generator) -> list[Tensor]:
         return _turned(windows, generator)
+
+
+class ThroughPlaneSampler(Sampler):
+    """Draws patches of slices whose rows were merged into thick ones; else as `Sampler`.
+
+    A slice is turned first, so that either of its axes may be the thick one, and always lies along
+    the rows: the network must know which axis to enlarge. It enlarges both; so that the columns
+    gain nothing but interpolation, clean images have them zero-filled. See
+    `iconet.upscaling.through_plane` for how such a network is used.
+
+    Args:
+        mix: How slices become thick.
+        options: As of `Sampler`.
+    """
+
+    def __init__(self, volumes: Sequence[Volume], *, mix: SliceMix, **options: Any) -> None:
+        super().__init__(volumes, mix=mix, **options)
+
+    def _pyramid(self, image: Tensor, generator: torch.Generator) -> list[Tensor]:
+        """The thick slices, then the clean image with as many more columns as rows each time."""
+        jitter = _jitter(generator)
+        [image] = _turned([image * jitter.to(image)], generator)
+        thick = self.mix(image, self.scale, generator, jitter.to(image))
+        height, width = thick.shape[-2:]
+        times = [2**i for i in range(self.scale.bit_length())]
+        return [thick, *(resize_kspace(image, (height * t, width * t)).abs() for t in times)]
+
+    def _turn(self, windows: list[Tensor], generator: torch.Generator) -> list[Tensor]:
+        return windows
 
 
 class JointSampler:

@@ -7,7 +7,10 @@ import torch
 from torch import Tensor
 
 from iconet.data.splits import read_splits as read_splits
+from iconet.errors import InputError
 from iconet.network import robust_scale
+
+SQUARE = 1.4  # sides of a pixel: a slice distance of 1.33 mm beside 1 mm is near enough
 
 
 @dataclass(frozen=True)
@@ -50,3 +53,32 @@ def load_volume(
     bright = (slices > 0.1).float().mean(dim=(1, 2))
     slices = slices[bright > 0.05]
     return Volume(name or path.name, dataset, slices.half().contiguous())
+
+
+def square_planes(path: Path, sharp: str) -> list[str]:
+    """The sharp plane of a scan, and its other ones whose pixels are nearly square.
+
+    Of a nearly isotropic scan these are all three, of thick slices none but their own.
+
+    Args:
+        path: An image file; only of NIfTI other planes are looked at, by the header alone.
+        sharp: As in `load_volume`.
+    """
+    import nibabel
+    from nibabel.affines import voxel_sizes
+    from nibabel.filebasedimages import ImageFileError
+
+    from iconet.images.geometry import choose_slice_axis
+
+    try:
+        image = nibabel.load(path)
+        spacing = voxel_sizes(image.affine)
+        across = choose_slice_axis(image.shape, spacing, sharp, affine=image.affine)
+    except (OSError, ValueError, ImageFileError, InputError):
+        return [sharp]  # what is wrong is said by who reads it
+    planes = [sharp]
+    for axis in {0, 1, 2} - {across}:
+        first, second = (spacing[other] for other in range(3) if other != axis)
+        if max(first, second) < SQUARE * min(first, second):
+            planes.append("ijk"[axis])
+    return planes

@@ -3,6 +3,7 @@
 from iconet.images.geometry import (
     check_upscalable,
     choose_slice_axis,
+    respaced_affine,
     scaled_affine,
     updated_header,
 )
@@ -21,6 +22,7 @@ __all__ = [
     "memory_needed",
     "read",
     "require_memory",
+    "respaced_affine",
     "scaled_affine",
     "to_array",
     "to_nibabel",

@@ -90,7 +90,7 @@ def sidecar_content(report: Mapping[str, Any], source: Path, root: Path) -> dict
     before, after = (
         " x ".join(f"{mm:.4g}" for mm in report[side]["spacing"]) for side in ("input", "output")
     )
-    model = report["model"]["name"] or "weights of a user"
+    model = " + ".join(model["name"] or "weights of a user" for model in report["models"])
     return {
         "Description": f"Super-resolution by iconet ({model}). {report['notice']}",
         "Sources": [f"bids:raw:{source.relative_to(root).as_posix()}"],

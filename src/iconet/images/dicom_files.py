@@ -23,12 +23,16 @@ from iconet.errors import InputError
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-PREAMBLE = 132  # bytes before the first element; the last four are "DICM"
-# Scans shrink 2 to 10 times. What grows beyond both of these was made to fill the memory.
+PREAMBLE = 132  # bytes before the first element, with the mark
+MARK, ZIP_MARK = b"DICM", b"PK"
+# Scans shrink 2 to 10 times. What grows beyond both of these was made to fill the memory, or with
+# headers of millions of elements, the time: pydicom reads 300,000 a second.
 LARGEST_RATIO = 50
-LARGEST_UNCHECKED = 1 << 26  # bytes
+LARGEST_UNCHECKED = 1 << 22  # bytes
+MOST_ELEMENTS = 20_000  # real headers have hundreds; sequences count as one
 MOST_FILES = 100_000
 INFLATED_AT_A_TIME = 1 << 20  # bytes
+PIXELS = {0x7FE00008, 0x7FE00009, 0x7FE00010}  # float, double, integers
 DIRECTORY_ELEMENTS = [
     "OffsetOfTheFirstDirectoryRecordOfTheRootDirectoryEntity",
     "DirectoryRecordSequence",
@@ -58,12 +62,52 @@ class DicomFile:
             InputError: Not the encoding its header claims, cut off in its header, or it inflates
                 to far more than a scan would.
         """
-        import pydicom
+        from pydicom.filereader import read_partial
+        from pydicom.tag import BaseTag, Tag
 
+        tags: list[BaseTag | int] | None = None if only is None else [*map(Tag, only)]
         with one_line_errors(self.name), self.open() as stream:
             _check_inflated_size(self.name, stream)
             stream.seek(0)
-            return pydicom.dcmread(stream, stop_before_pixels=not pixels, specific_tags=only)
+            seen = 0
+
+            def enough(tag: int, vr: str | None, length: int) -> bool:
+                nonlocal seen
+                seen += 1
+                if seen > MOST_ELEMENTS:
+                    raise InputError(
+                        f"{self.name}: a header of more than {MOST_ELEMENTS} elements; export it"
+                        " again"
+                    )
+                return not pixels and tag in PIXELS
+
+            return read_partial(stream, stop_when=enough, specific_tags=tags)
+
+
+def is_dicom(path: Path) -> bool:
+    """Whether a path is for `dicom_files`: a folder, a DICOM file or a zip, by its first bytes.
+
+    Raises:
+        OSError: It cannot be opened.
+    """
+    if not path.is_file():
+        return path.is_dir()
+    with path.open("rb") as file:
+        zipped = file.read(2) == ZIP_MARK
+    return zipped or begins_as_dicom(path)
+
+
+def begins_as_dicom(path: Path) -> bool:
+    """Whether a path is a file with the mark of DICOM files.
+
+    Raises:
+        OSError: It cannot be opened.
+    """
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        start = file.read(PREAMBLE)
+    return len(start) == PREAMBLE and start.endswith(MARK)
 
 
 @contextlib.contextmanager
@@ -106,7 +150,11 @@ def dicom_files(path: Path) -> Iterator[list[DicomFile]]:
         with one_line_errors(str(path)):
             found = _found(path, opened)
         if not found:
-            raise InputError(f"{path}: holds no DICOM file; name the folder of the series")
+            raise InputError(
+                f"{path}: is a folder without DICOM files; name an image, or the folder of a series"
+                if path.is_dir()
+                else f"{path}: holds no DICOM file; name the folder of the series"
+            )
         yield sorted(found, key=lambda file: file.name)
 
 
@@ -120,9 +168,9 @@ def _found(path: Path, opened: contextlib.ExitStack) -> list[DicomFile]:
     with path.open("rb") as file:
         start = file.read(PREAMBLE)
     # A DICOM file may begin with anything, the mark of a zip too.
-    if start[-4:] == b"DICM" and len(start) == PREAMBLE:
+    if start[-4:] == MARK and len(start) == PREAMBLE:
         return _referenced(path) or [_on_disk(path)]
-    if start[:2] == b"PK":
+    if start[:2] == ZIP_MARK:
         return _in_zip(path, opened.enter_context(zipfile.ZipFile(path)))
     raise InputError(f"{path}: neither DICOM nor a zip; name a DICOM file or a folder")
 
@@ -141,10 +189,8 @@ def _in_folder(folder: Path) -> list[DicomFile]:
                 raise InputError(
                     f"{folder}: holds more than {MOST_FILES} files; name the folder of one series"
                 )
-            if path.is_file():
-                with path.open("rb") as file:
-                    if file.read(PREAMBLE)[-4:] == b"DICM":
-                        found.append(_on_disk(path))
+            if begins_as_dicom(path):
+                found.append(_on_disk(path))
     return found
 
 
@@ -155,8 +201,8 @@ def _in_zip(path: Path, archive: zipfile.ZipFile) -> list[DicomFile]:
     total, size = sum(member.file_size for member in members), path.stat().st_size
     if total > max(LARGEST_UNCHECKED, LARGEST_RATIO * size):
         raise InputError(
-            f"{path}: {size} bytes would unpack to {total}, which no scan does; zip the series"
-            " again"
+            f"{path}: {size} bytes would unpack to {total}, which no scan does; unpack it and"
+            " name the folder if it is one"
         )
     found = []
     for member in members:
@@ -167,7 +213,7 @@ def _in_zip(path: Path, archive: zipfile.ZipFile) -> list[DicomFile]:
         if stat.S_ISLNK(member.external_attr >> 16):
             continue
         with archive.open(member) as stream:
-            if stream.read(PREAMBLE)[-4:] == b"DICM":
+            if stream.read(PREAMBLE)[-4:] == MARK:
                 found.append(_in_archive(path, archive, member))
     return found
 
@@ -175,7 +221,13 @@ def _in_zip(path: Path, archive: zipfile.ZipFile) -> list[DicomFile]:
 def _in_archive(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> DicomFile:
     # Whole in memory (its size is bounded above): seeking in a deflated stream starts it over.
     printable = member.filename if member.filename.isprintable() else "?"
-    return DicomFile(f"{path}/{printable}", lambda: BytesIO(archive.read(member)))
+
+    def unpacked() -> BytesIO:
+        with archive.open(member) as stream:
+            # Without a number it would unpack all there is, whatever size the directory claims.
+            return BytesIO(stream.read(member.file_size + 1))
+
+    return DicomFile(f"{path}/{printable}", unpacked)
 
 
 def _leads_out(parts: list[str]) -> bool:
@@ -229,7 +281,7 @@ def _referenced(path: Path) -> list[DicomFile]:
             missing += 1
             continue
         with target.open("rb") as stream:
-            if stream.read(PREAMBLE)[-4:] != b"DICM":
+            if stream.read(PREAMBLE)[-4:] != MARK:
                 raise InputError(f"{target}: listed in {path.name}, not DICOM; copy it again")
         found.append(_on_disk(target))
     if missing:
@@ -257,5 +309,6 @@ def _check_inflated_size(name: str, stream: BinaryIO) -> None:
         deflated = inflater.unconsumed_tail
         if inflated > most:
             raise InputError(
-                f"{name}: inflates to more than {most} bytes, which no scan does; export it again"
+                f"{name}: inflates to more than {most} bytes, which no scan does; export it without"
+                " deflating if it is one"
             )

@@ -13,11 +13,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from iconet.errors import InputError
+from iconet.images.memory import require_substance
+from iconet.images.native import native_messages
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
 JPEG_START, JPEG_END = b"\xff\xd8", b"\xff\xd9"  # JPEG 2000 ends in the same marker
+# The first that can: Pillow reads JPEG 2000 at 8 bits only, and pydicom's own decoder is slow.
+# GDCM is for JPEG Lossless alone, for which no other decoder here is without the GPL.
+DECODERS = ("pylibjpeg", "pyjpegls", "pillow", "gdcm", "pydicom")
 J2K_START = b"\xff\x4f\xff\x51"
 J2K_SEARCH = 4096  # bytes in which a codestream begins if a JP2 file's boxes come before it
 # Start-of-frame markers of JPEG (the others in their range are tables) and of JPEG-LS.
@@ -62,7 +67,7 @@ def stored_frames(image: Dataset, name: str) -> Iterator[np.ndarray]:
         kind = syntax.name if syntax.is_transfer_syntax else "an unknown encoding"
         raise InputError(
             f"{name}: stored as {kind}, for which no decoder is installed; decompress it first"
-            " (dcmdjpeg, gdcmconv --raw)"
+            " (dcmdjpeg, dcmdjpls, gdcmconv --raw)"
         )
     data = image.PixelData
     if syntax.is_encapsulated:
@@ -74,15 +79,25 @@ def stored_frames(image: Dataset, name: str) -> Iterator[np.ndarray]:
             found += 1
             _check_codestream(frame, (rows, columns), f"{name}: frame {found}")
         held, claimed, unit = found, frames, "frames"
+        require_substance(name, frames * rows * columns * allocated // 8, len(data))
     else:
         held, claimed, unit = len(data), frames * rows * columns * allocated // 8, "bytes"
     if held < claimed:
         raise InputError(
             f"{name}: truncated pixel data ({held} of {claimed} {unit}); copy or export it again"
         )
-    # Pillow reads JPEG 2000 too, at 8 bits; pydicom's own run-length decoder is slow.
-    plugin = "pylibjpeg" if "pylibjpeg" in decoder.available_plugins else ""
-    for array, _ in decoder.iter_array(image, raw=True, decoding_plugin=plugin):
+    plugin = next((known for known in DECODERS if known in decoder.available_plugins), "")
+    decoded = decoder.iter_array(image, raw=True, decoding_plugin=plugin)
+    for _ in range(frames):
+        try:
+            with native_messages() as said:
+                array, _ = next(decoded)
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # a panic of a decoder in Rust is no Exception
+            raise InputError(f"{name}: damaged pixel data; copy or export it again") from error
+        if said:  # what is missing was filled with zeros
+            raise InputError(f"{name}: damaged pixel data; copy or export it again")
         if array.shape != (rows, columns):
             raise InputError(f"{name}: a frame of another size than its header's; export it again")
         yield array

@@ -28,7 +28,8 @@ PIXELS = 0x7FE0  # the group of the pixel data and its offset tables
 MOST_LISTED = 20  # series in an error line
 # All that choosing a series and laying out its grid need: a header in full takes 100 kB of memory.
 ELEMENTS = [
-    *("SeriesInstanceUID", "SeriesNumber", "Modality", "ImageType", "ModalityLUTSequence"),
+    *("SeriesInstanceUID", "SeriesNumber", "SeriesDescription", "SpecificCharacterSet"),
+    *("Modality", "ImageType", "ModalityLUTSequence"),
     *("Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation"),
     *("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"),
     *("SliceThickness", "SpacingBetweenSlices", "RescaleSlope", "RescaleIntercept"),
@@ -43,14 +44,19 @@ class Series:
     Attributes:
         scan: The volume. Its axes are (column, row, slice), its values the rescaled ones
             (Hounsfield units in CT, Bq/ml in PET), its header a NIfTI header for the same grid.
-        headers: Without pixel data, one for each slice in the order of the last axis; for an
-            enhanced multi-frame image the one of its file.
         uid: SeriesInstanceUID; empty if the files have none.
     """
 
     scan: Scan
-    headers: list[Dataset]
     uid: str
+
+    @property
+    def headers(self) -> list[Dataset]:
+        """Without pixel data, one for each slice in the order of the last axis.
+
+        For an enhanced multi-frame image the one of its file.
+        """
+        return list(self.scan.dicom)
 
 
 @dataclass(frozen=True)
@@ -62,7 +68,9 @@ class _Entry:
     refused: str | None
 
 
-def read_series(path: str | os.PathLike[str], *, series: str | int | None = None) -> Series:
+def read_series(
+    path: str | os.PathLike[str], *, series: str | int | None = None, scale: int = 1
+) -> Series:
     """Reads one series: MR, CT or PT; classic or enhanced multi-frame; plain or compressed.
 
     Slices are ordered by their positions and each is rescaled by its own slope and intercept.
@@ -71,7 +79,9 @@ def read_series(path: str | os.PathLike[str], *, series: str | int | None = None
 
     Args:
         path: A folder (with subfolders), a file, a zip, or a DICOMDIR.
-        series: SeriesInstanceUID or series number; needed where there are several.
+        series: SeriesInstanceUID, series number, or a part of the series description; needed where
+            there are several.
+        scale: The enlargement that is to follow; memory for its result is demanded too.
 
     Raises:
         InputError: Several series and none or no existing one chosen (the line lists them); files
@@ -93,11 +103,14 @@ def read_series(path: str | os.PathLike[str], *, series: str | int | None = None
             )
         planes, affine = ordered(planes, str(path))
         check_affine(affine, str(path))
-        values, headers, dtype = _read_slices([entry.file for entry in entries], planes, str(path))
+        shape = (planes[0].columns, planes[0].rows, len(planes))
+        require_memory(str(path), shape, scale)
+        values, headers, dtype = _read_slices([entry.file for entry in entries], planes, shape)
     slope, intercept = planes[0].slope, planes[0].intercept
     if any((plane.slope, plane.intercept) != (slope, intercept) for plane in planes):
         # Slices that are scaled differently have no integers in common.
         slope, intercept, dtype = 1.0, 0.0, np.dtype(np.float32)
+    by_slice = [0] if len(entries) == 1 else [plane.file for plane in planes]
     scan = Scan(
         values,
         affine=affine,
@@ -106,9 +119,9 @@ def read_series(path: str | os.PathLike[str], *, series: str | int | None = None
         dtype=dtype,
         slope=slope,
         inter=intercept,
+        dicom=tuple(headers[index] for index in by_slice),
     )
-    by_slice = [0] if len(entries) == 1 else [plane.file for plane in planes]
-    return Series(scan, [headers[index] for index in by_slice], uid)
+    return Series(scan, uid)
 
 
 def _by_series(files: Sequence[DicomFile]) -> dict[str, list[_Entry]]:
@@ -148,8 +161,16 @@ def _chosen(
             uid
             for uid, entries in found.items()
             if wanted and wanted in (uid, _series_number(entries[0].header))
+        ] or [
+            uid
+            for uid, entries in found.items()
+            if wanted.strip() and wanted.casefold() in _description(entries[0].header).casefold()
         ]
-        problem = f"{'no' if not matching else 'more than one'} series {_plain(wanted)}"
+        problem = (
+            "more than one series of that number or description"
+            if matching
+            else "no series of that number, UID or description"
+        )
     else:
         matching = [
             uid for uid, entries in found.items() if any(entry.refused is None for entry in entries)
@@ -184,17 +205,23 @@ def _series_number(header: Dataset) -> str:
     return "" if number is None else str(int(number))
 
 
+def _description(header: Dataset) -> str:
+    """To be compared with, never shown: people write names into it."""
+    try:
+        return str(header.get("SeriesDescription") or "")
+    except Exception:  # a malformed one makes pydicom raise nearly anything
+        return ""
+
+
 def _plain(text: str) -> str:
-    """A UID or number for an error line; anything else could be a name or break the line."""
+    """A UID for an error line; anything else could be a name or break the line."""
     return text if re.fullmatch(r"-?[0-9.]{1,64}", text) else "without a valid UID"
 
 
 def _read_slices(
-    files: Sequence[DicomFile], planes: Sequence[Plane], name: str
+    files: Sequence[DicomFile], planes: Sequence[Plane], shape: tuple[int, int, int]
 ) -> tuple[np.ndarray, dict[int, Dataset], np.dtype]:
     """Values (column, row, slice) as float32, headers by file index, and the stored type."""
-    shape = (planes[0].columns, planes[0].rows, len(planes))
-    require_memory(name, shape)
     # Slice after slice in memory, as they come.
     values = np.empty(shape, dtype=np.float32, order="F")
     place = {(plane.file, plane.frame): index for index, plane in enumerate(planes)}

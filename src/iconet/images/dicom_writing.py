@@ -13,6 +13,7 @@ import copy
 import errno
 import math
 import os
+import re
 import secrets
 import shutil
 import warnings
@@ -38,6 +39,8 @@ SOP_CLASSES = {
 }
 ENHANCED_PET = "1.2.840.10008.5.1.4.1.1.130"
 RESEARCH = "research use, not for diagnosis"
+# `_image` says why.
+INVERTED = "The source is MONOCHROME1, shown dark for light; here the same values are MONOCHROME2."
 # Rounding to steps of which the range holds half as many is off by less than 1/4000 of it.
 STEPS = 4096
 # An intercept is rounded to whole steps: one of the 2**16 is left for that.
@@ -183,6 +186,7 @@ def write_series(
     folder: str | os.PathLike[str],
     *,
     provenance: Provenance,
+    replace: bool = False,
 ) -> list[Path]:
     """Writes `scan` as a new derived series of classic MR, CT or PET images.
 
@@ -200,6 +204,7 @@ def write_series(
         headers: Of the source's slices, in any order, or the one of an enhanced image.
         folder: A new or an empty folder; complete or absent, whatever happens.
         provenance: What made it.
+        replace: Whether it may take the place of another derived series, written by this.
 
     Returns:
         The files, in the order of K.
@@ -208,12 +213,10 @@ def write_series(
         InputError: No place to write, or a scan that a classic series cannot hold.
     """
     folder = Path(folder)
-    check_folder(folder, _sources(scan, headers))
-    modality, sources = _checked(scan, headers, folder)
-    grid = _Grid.of(scan, sources, folder)
+    modality, sources, grid = _checked(scan, headers, folder, replace)
     common = _common(scan, grid, sources, modality, provenance)
     whole = _encoding(*_range(scan.array))
-    with _complete_or_absent(folder) as partial, warnings.catch_warnings():
+    with _complete_or_absent(folder, replace=replace) as partial, warnings.catch_warnings():
         # pydicom warns of values in the source that break the standard's rules: not ours to judge.
         warnings.simplefilter("ignore")
         names = [f"{k + 1:05d}.dcm" for k in range(scan.array.shape[2])]
@@ -226,17 +229,59 @@ def write_series(
     return [folder / name for name in names]
 
 
+def check_series(
+    scan: Scan,
+    headers: Sequence[Dataset],
+    folder: str | os.PathLike[str],
+    *,
+    replace: bool = False,
+) -> None:
+    """Refuses what `write_series` could not write, before time is spent on computing.
+
+    Args:
+        scan: The source.
+        headers: Of its slices.
+        folder: As in `write_series`, like the next one.
+        replace: See there.
+
+    Raises:
+        InputError: As `write_series`, but for what a larger grid alone makes impossible.
+    """
+    _checked(scan, headers, Path(folder), replace)
+
+
 def check_folder(
-    folder: str | os.PathLike[str], inputs: Iterable[str | os.PathLike[str]] = ()
+    folder: str | os.PathLike[str],
+    inputs: Iterable[str | os.PathLike[str]] = (),
+    *,
+    replace: bool = False,
 ) -> None:
     """Refuses a folder that `write_series` could not write, before time is spent on computing.
 
     Args:
         folder: Where the series will be.
         inputs: The source's files and folders.
+        replace: As in `write_series`.
 
     Raises:
         InputError: It holds something, is where the source is, or cannot be made.
+    """
+    check_apart(folder, inputs)
+    with _complete_or_absent(Path(folder), keep=False, replace=replace):
+        pass
+
+
+def check_apart(
+    folder: str | os.PathLike[str], inputs: Iterable[str | os.PathLike[str]]
+) -> None:
+    """Refuses a folder that is where the source is.
+
+    Args:
+        folder: Where the series will be.
+        inputs: The source's files and folders.
+
+    Raises:
+        InputError: It is one of them, or in one.
     """
     folder = Path(folder)
     target = folder.resolve()
@@ -247,8 +292,6 @@ def check_folder(
             raise InputError(
                 f"{folder}: the source series is there; choose a folder outside the input"
             )
-    with _complete_or_absent(folder, keep=False):
-        pass
 
 
 def _sources(scan: Scan, headers: Sequence[Dataset]) -> set[Path]:
@@ -259,9 +302,10 @@ def _sources(scan: Scan, headers: Sequence[Dataset]) -> set[Path]:
 
 
 def _checked(
-    scan: Scan, headers: Sequence[Dataset], folder: Path
-) -> tuple[str, list[tuple[Dataset, int]]]:
-    """The modality, and each source slice's header with its frame number (0: a file of its own)."""
+    scan: Scan, headers: Sequence[Dataset], folder: Path, replace: bool
+) -> tuple[str, list[tuple[Dataset, int]], _Grid]:
+    """The modality, each source slice's header with its frame (0: a file of its own), the grid."""
+    check_folder(folder, _sources(scan, headers), replace=replace)
     if scan.array.ndim != 3 or scan.affine is None:
         raise InputError(
             f"{folder}: a DICOM series is a volume with a geometry and {scan.name} is not one;"
@@ -281,7 +325,7 @@ def _checked(
     sources = [source for header in headers for source in _slices(header)]
     if any(len(_value(header, "ImagePositionPatient") or ()) != 3 for header, _ in sources):
         raise InputError(f"{folder}: a source image has no position; write .nii.gz")
-    return modality, sources
+    return modality, sources, _Grid.of(scan, sources, folder)
 
 
 def _slices(header: Dataset) -> list[tuple[Dataset, int]]:
@@ -459,14 +503,17 @@ def _common(
         f" model {provenance.model}, weights SHA-256 {provenance.weights_sha256}."
     )
     description = f"{made} {RESEARCH.capitalize()}. {provenance.text}".strip()
+    if _value(first, "PhotometricInterpretation") == "MONOCHROME1":
+        description += f" {INVERTED}"
     common.DerivationDescription = _ascii(description, LONGEST_ST)
     common.DerivationCodeSequence = [_code("113085", "Spatial resampling")]
     equipment = Dataset()
     equipment.PurposeOfReferenceCodeSequence = [_code("109102", "Processing Equipment")]
     equipment.Manufacturer = _ascii(provenance.software, LONGEST_LO)
     equipment.ManufacturerModelName = _ascii(provenance.model, LONGEST_LO)
+    # The hash is as long as a value may be: last, a padding space would be one character too many.
     equipment.SoftwareVersions = [
-        _ascii(text, LONGEST_LO) for text in (provenance.version, provenance.weights_sha256)
+        _ascii(text, LONGEST_LO) for text in (provenance.weights_sha256, provenance.version)
     ]
     equipment.ContributionDateTime = now.strftime("%Y%m%d%H%M%S.%f")
     equipment.ContributionDescription = _ascii(made, LONGEST_ST)
@@ -652,19 +699,35 @@ def _save(image: Dataset, path: Path) -> None:
 
 
 @contextlib.contextmanager
-def _complete_or_absent(folder: Path, *, keep: bool = True) -> Iterator[Path]:
+def _complete_or_absent(
+    folder: Path, *, keep: bool = True, replace: bool = False
+) -> Iterator[Path]:
     """A folder to fill that takes the name `folder` once it is complete."""
     target = folder.resolve()
     partial = target.with_name(f".{target.name[:40]}.{secrets.token_hex(4)}.partial")
+    aside = partial.with_suffix(".partial-old")
     try:
         if target.exists():
-            # Replacing a folder is no single step, and one that holds files may hold any.
-            if not target.is_dir() or any(target.iterdir()):
+            if not target.is_dir() or (any(target.iterdir()) and not replace):
                 raise InputError(f"{folder}: exists already; name a new or an empty folder")
+            if not _only_derived(target):
+                raise InputError(
+                    f"{folder}: holds other things than a series that iconet derived; name a new"
+                    " or an empty folder"
+                )
         partial.mkdir()
         try:
             yield partial
-            if keep:
+            if keep and replace and target.exists():
+                # Two steps: a folder that holds files cannot be replaced in one.
+                os.rename(target, aside)
+                try:
+                    os.rename(partial, target)
+                except OSError:
+                    os.rename(aside, target)
+                    raise
+                shutil.rmtree(aside, ignore_errors=True)
+            elif keep:
                 if target.exists():
                     target.rmdir()  # only if it is still empty
                 os.rename(partial, target)
@@ -677,3 +740,19 @@ def _complete_or_absent(folder: Path, *, keep: bool = True) -> Iterator[Path]:
             error.errno or 0, f"cannot be written ({error.strerror}); choose another place"
         )
         raise InputError(f"{folder}: {remedy}") from error
+
+
+def _only_derived(folder: Path) -> bool:
+    """Whether a folder holds nothing but images that `write_series` wrote."""
+    from pydicom import dcmread
+
+    for path in folder.iterdir():
+        if not re.fullmatch(r"\d{5,}\.dcm", path.name) or not path.is_file():
+            return False
+        try:
+            header = dcmread(path, specific_tags=["SeriesDescription"], stop_before_pixels=True)
+        except Exception:  # whatever damaged bytes make pydicom raise
+            return False
+        if RESEARCH not in str(header.get("SeriesDescription")):
+            return False
+    return True

@@ -42,6 +42,29 @@ def scaled_affine(affine: np.ndarray, factors: Sequence[float]) -> np.ndarray:
     return np.asarray(affine, dtype=np.float64) @ _new_to_old_voxels(factors)
 
 
+def respaced_affine(
+    affine: np.ndarray, shape: Sequence[int], new_shape: Sequence[int], steps: Sequence[float]
+) -> np.ndarray:
+    """The affine of a grid of any spacing with the same centre of the field of view.
+
+    Where the new voxels fill the field of view exactly this is `scaled_affine`; otherwise its outer
+    edges move by the same on both sides.
+
+    Args:
+        affine: (4, 4) from voxel indices to millimetres; any invertible one, sheared too.
+        shape: Voxels along the three axes.
+        new_shape: Of the new grid.
+        steps: New over old spacing along the three axes.
+
+    Returns:
+        (4, 4) float64.
+    """
+    transform = np.diag([*np.asarray(steps, dtype=np.float64), 1.0])
+    old, new = np.asarray(shape), np.asarray(new_shape)
+    transform[:3, 3] = (old - 1) / 2 - (new - 1) / 2 * np.asarray(steps)
+    return np.asarray(affine, dtype=np.float64) @ transform
+
+
 def _new_to_old_voxels(factors: Sequence[float]) -> np.ndarray:
     steps = 1.0 / np.asarray(factors, dtype=np.float64)
     transform = np.diag([*steps, 1.0])

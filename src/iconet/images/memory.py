@@ -9,6 +9,9 @@ import psutil
 
 from iconet.errors import InputError
 
+LARGEST_UNCHECKED = 1 << 26  # bytes
+LARGEST_RATIO = 200
+
 
 def memory_needed(shape: Sequence[int], scale: int = 1) -> int:
     """Bytes for a scan of this shape as float32 and, beside it, the image `scale` times larger.
@@ -19,6 +22,27 @@ def memory_needed(shape: Sequence[int], scale: int = 1) -> int:
     """
     voxels = math.prod(int(size) for size in shape)
     return 4 * voxels * (1 if scale == 1 else 1 + scale**2)
+
+
+def require_substance(name: str, unpacked: int, packed: int) -> None:
+    """Refuses compressed voxels that were made to fill the memory.
+
+    Scans shrink 2 to 10 times, sparse maps more: only what is large and shrinks beyond all of them
+    is refused. The bound keeps reading under 500 MB, decoders' own copies included.
+
+    Args:
+        name: What error messages call the file.
+        unpacked: Bytes that the voxels would take, at least as float32.
+        packed: Bytes that they are compressed into.
+
+    Raises:
+        InputError: Beyond both bounds.
+    """
+    if unpacked > max(LARGEST_UNCHECKED, LARGEST_RATIO * packed):
+        raise InputError(
+            f"{name}: {packed} bytes would unpack to {unpacked}, which no scan does; if it is one,"
+            " save it uncompressed"
+        )
 
 
 def require_memory(name: str, shape: Sequence[int], scale: int = 1) -> None:

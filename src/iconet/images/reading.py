@@ -10,11 +10,10 @@ from __future__ import annotations
 import contextlib
 import gzip
 import io
+import logging
 import math
 import os
-import struct
 import warnings
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
@@ -22,8 +21,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 import numpy as np
 
 from iconet.errors import InputError
+from iconet.images.dicom_files import is_dicom
 from iconet.images.geometry import check_affine
-from iconet.images.memory import require_memory
+from iconet.images.memory import require_memory, require_substance
+from iconet.images.native import native_messages
 from iconet.images.scan import Scan
 
 if TYPE_CHECKING:
@@ -54,14 +55,16 @@ def suffix_of(path: Path) -> str:
     raise InputError(f"{path}: unknown kind of file; use one of {', '.join(SUFFIXES)}")
 
 
-def read(path: str | os.PathLike[str], *, scale: int = 1) -> Scan:
+def read(path: str | os.PathLike[str], *, scale: int = 1, series: str | int | None = None) -> Scan:
     """Reads a scan whose values are finite, whose geometry is sound and which fits into memory.
 
     Args:
         path: A NIfTI-1/2 file (`.nii`, `.nii.gz`; 2-D, 3-D or 4-D), NRRD (`.nrrd`, `.nhdr`) or
-            MetaImage (`.mha`, `.mhd`), a NumPy array (`.npy`; axes as in NIfTI) or an 8 or 16-bit
-            greyscale picture (`.png`, `.tif`, `.tiff`).
+            MetaImage (`.mha`, `.mhd`), a NumPy array (`.npy`; axes as in NIfTI), an 8 or 16-bit
+            greyscale picture (`.png`, `.tif`, `.tiff`), or a DICOM series: its folder, one file, a
+            zip or a DICOMDIR.
         scale: The enlargement that is to follow; memory for its result is demanded too.
+        series: Which of several DICOM series: as in `read_series`.
 
     Returns:
         The scan; values of 64-bit types are rounded to float32.
@@ -71,9 +74,13 @@ def read(path: str | os.PathLike[str], *, scale: int = 1) -> Scan:
     """
     path = Path(path)
     with _one_line_errors(str(path)):
-        if path.is_dir():
-            raise InputError(f"{path}: is a folder; name a file in it")
+        if holds_dicom(path):
+            from iconet.images.dicom_series import read_series
+
+            return read_series(path, series=series, scale=scale).scan
         suffix = suffix_of(path)
+        if series is not None:
+            raise InputError(f"{path}: not DICOM, it has no series to choose from; omit --series")
         if not path.exists():
             raise InputError(f"{path}: no such file; check the path")
         if not path.is_file():
@@ -91,6 +98,11 @@ def read(path: str | os.PathLike[str], *, scale: int = 1) -> Scan:
 
             return _read_behind_text(path, read_metaimage_header(path), scale)
         return _read_npy(path, scale) if suffix == ".npy" else _read_picture(path, scale)
+
+
+def holds_dicom(path: Path) -> bool:
+    """Whether `read` takes this for DICOM: a folder, or such a file of no other known suffix."""
+    return not (path.is_file() and path.name.lower().endswith(SUFFIXES)) and is_dicom(path)
 
 
 def from_array(array: np.ndarray, *, path: Path | None = None, scale: int = 1) -> Scan:
@@ -162,12 +174,13 @@ def from_nibabel(image: SpatialImage, *, scale: int = 1) -> Scan:
 @contextlib.contextmanager
 def _one_line_errors(name: str) -> Iterator[None]:
     """Turns whatever a decoder says about a broken file into one clear line."""
-    from nibabel.filebasedimages import ImageFileError
-    from nibabel.spatialimages import HeaderDataError
     from PIL.Image import DecompressionBombError, DecompressionBombWarning
 
     try:
-        yield
+        with warnings.catch_warnings():
+            # Of overflows in a header's numbers, and of Python in the text of a .npy header.
+            warnings.simplefilter("ignore")
+            yield
     except InputError:
         raise
     except MemoryError as error:
@@ -180,12 +193,9 @@ def _one_line_errors(name: str) -> Iterator[None]:
         raise InputError(
             f"{name}: too many pixels for a picture; crop it, or save it as .npy"
         ) from error
-    except (
-        *(OSError, EOFError, zlib.error, struct.error, SyntaxError),
-        *(ValueError, TypeError, ArithmeticError, HeaderDataError, ImageFileError),
-    ) as error:
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        reason = " ".join(reason.split())
+    except Exception as error:  # damaged bytes make decoders raise nearly anything
+        # No text of theirs: it may quote the file, and so a name.
+        reason = getattr(error, "strerror", None) or type(error).__name__
         raise InputError(f"{name}: cannot be read ({reason}); copy or export it again") from error
 
 
@@ -213,6 +223,8 @@ def _read_nifti(path: Path, scale: int, *, compressed: bool) -> Scan:
                     f"{path}: truncated: its header claims {_bytes(claimed)} of voxels and the file"
                     f" holds {_bytes(size)}; copy or export it again"
                 )
+            if compressed:
+                require_substance(name, max(claimed, 4 * math.prod(shape)), size)
             require_memory(name, shape, scale)
             with np.errstate(invalid="ignore"):  # a signalling NaN, refused in the next line
                 affine = np.asarray(header.get_best_affine(), dtype=np.float64)
@@ -247,6 +259,8 @@ def _read_behind_text(path: Path, layout: Layout, scale: int) -> Scan:
         )
     if layout.skip > LARGEST_EXTENSIONS:
         raise InputError(f"{name}: skips {_bytes(layout.skip)}; save it as one file")
+    if layout.compressed:
+        require_substance(name, max(claimed, 4 * math.prod(layout.shape)), size)
     require_memory(name, layout.shape, scale)
     with layout.data.open("rb") as file:
         file.seek(start)
@@ -294,6 +308,8 @@ def _read_header(name: str, stream: BinaryIO) -> Nifti1Header:
     if len(start) < offset:
         raise InputError(f"{name}: truncated: it ends inside its header; copy or export it again")
     with imageglobals.LoggingOutputSuppressor():
+        # Without any handler Python prints warnings itself.
+        imageglobals.logger.addHandler(logging.NullHandler())
         return kind.from_fileobj(io.BytesIO(start))
 
 
@@ -335,7 +351,6 @@ def _read_picture(path: Path, scale: int) -> Scan:
     from PIL.TiffImagePlugin import PHOTOMETRIC_INTERPRETATION, TiffImageFile
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         with Image.open(path, formats=("PNG", "TIFF")) as picture:
             pages = getattr(picture, "n_frames", 1)
@@ -356,8 +371,11 @@ def _read_picture(path: Path, scale: int) -> Scan:
                 raise InputError(
                     f"{path}: stores white as zero; save it with black as zero (MinIsBlack)"
                 )
+            require_substance(str(path), 4 * math.prod(picture.size), path.stat().st_size)
             require_memory(str(path), picture.size, scale)
-            return from_array(np.asarray(picture), path=path, scale=scale)
+            with native_messages():
+                values = np.asarray(picture)
+            return from_array(values, path=path, scale=scale)
 
 
 def _check_layout(name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from nibabel.nifti1 import Nifti1Header
+    from pydicom import Dataset
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class Scan:
         inter: The value of a stored 0.
         data_path: The second file it came from, where its header was in a file of its own.
         keywords: What a NRRD header said about diffusion gradients.
+        dicom: The headers of the DICOM images it came from, without pixel data: one a slice, or
+            the one of an enhanced multi-frame image. What a derived series is made from.
     """
 
     array: np.ndarray
@@ -40,6 +43,7 @@ class Scan:
     inter: float = 0.0
     data_path: Path | None = None
     keywords: Mapping[str, str] = field(default_factory=dict)
+    dicom: tuple[Dataset, ...] = ()
 
     @property
     def name(self) -> str:

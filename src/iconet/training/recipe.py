@@ -6,7 +6,14 @@ import inspect
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from iconet.network import SIZES, ICONet
 from iconet.physics.acquisition import Acquisition
@@ -66,12 +73,12 @@ class Network(Section):
 
 
 class Task(Section):
-    """What the network is to undo: a lower resolution alone, or undersampling as well.
+    """What the network is to undo: a lower resolution, undersampling as well, or thick slices.
 
     All but ``kind`` is about the joint task; see iconet.physics.acquisition.
     """
 
-    kind: Literal["super-resolution", "joint"] = "super-resolution"
+    kind: Literal["super-resolution", "joint", "through-plane"] = "super-resolution"
     known_samples: bool = Field(False, description="complex images, with k-space and mask given")
     acceleration: tuple[float, float] = (2, 6)
     centre_fraction: float = 0.08
@@ -122,6 +129,17 @@ class Degradation(Section):
     noise_max: float = Field(0.03, ge=0)
 
 
+class SliceProfile(Section):
+    """How slices become thick in the through-plane task; see iconet.physics.slice_mix."""
+
+    gaussian: float = Field(0.5, ge=0)
+    rect: float = Field(0.25, ge=0)
+    kspace: float = Field(0.25, ge=0)
+    gap_max: float = Field(0.2, ge=0, lt=1, description="share of the slices' distance")
+    noise_probability: float = Field(0.1, ge=0, le=1)
+    noise_max: float = Field(0.01, ge=0)
+
+
 class Optimisation(Section):
     """How long and how to learn."""
 
@@ -160,8 +178,18 @@ class Recipe(Section):
     )
     data: Data
     degradation: Degradation = Degradation()
+    slice_profile: SliceProfile = SliceProfile()
     loss: Loss = Loss()
     optimisation: Optimisation
+
+    @model_serializer(mode="wrap")
+    def _what_counts(self, content_of: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # The profile plays no part in other tasks. Their runs keep the fingerprints and folders
+        # that they had before there was one.
+        content: dict[str, Any] = content_of(self)
+        if self.task.kind != "through-plane":
+            content.pop("slice_profile", None)
+        return content
 
     @field_validator("scale")
     @classmethod

@@ -16,10 +16,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from iconet.data import JointSampler, Sampler, Volume
+from iconet.data import JointSampler, Sampler, ThroughPlaneSampler, Volume
 from iconet.errors import InputError
 from iconet.network import ICONet, collaboration_loss
 from iconet.physics.degradation import DegradationMix
+from iconet.physics.slice_mix import SliceMix
 from iconet.recipe import read_recipe
 from iconet.training.architecture import build, describe
 from iconet.training.checkpoint import load_checkpoint, save_checkpoint, write_safetensors
@@ -76,10 +77,13 @@ def train(
     first = fabric.is_global_zero  # speaks for all
     try:
         with nullcontext() if first else redirect_stdout(None):
-            volumes, _ = volumes_for(recipe.data, "train", output)
+            square = recipe.task.kind == "through-plane"
+            volumes, _ = volumes_for(recipe.data, "train", output, square=square)
             validation_volumes: list[Volume] = []
             if first:
-                validation_volumes, _ = volumes_for(recipe.data, "validation", output)
+                validation_volumes, _ = volumes_for(
+                    recipe.data, "validation", output, square=square
+                )
         weights = _run(fabric, recipe, volumes, validation_volumes, output, limit)
     except (InputError, KeyboardInterrupt):
         if first:
@@ -247,6 +251,9 @@ def _sampler(
     if task.kind == "joint":
         acquisition, known = task.acquisition(), task.known_samples
         return JointSampler(volumes, acquisition=acquisition, known_samples=known, **shared)
+    if task.kind == "through-plane":
+        slices = SliceMix(**recipe.slice_profile.model_dump())
+        return ThroughPlaneSampler(volumes, mix=slices, **shared)
     return Sampler(volumes, mix=DegradationMix(**recipe.degradation.model_dump()), **shared)
 
 
@@ -258,6 +265,7 @@ def _validation(recipe: Recipe, volumes: list[Volume], device: torch.device) -> 
         device,
         acquisition=ACQUISITION if recipe.task.kind == "joint" else None,
         known_samples=recipe.task.known_samples,
+        through_plane=recipe.task.kind == "through-plane",
     )
 
 

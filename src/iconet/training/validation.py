@@ -12,7 +12,8 @@ from iconet.data.sampling import real_and_imaginary
 from iconet.data.volumes import Volume
 from iconet.network import Samples
 from iconet.physics.acquisition import Acquisition
-from iconet.physics.kspace import crop_kspace
+from iconet.physics.kspace import crop_kspace, resize_kspace
+from iconet.physics.slice_profile import thick_slices
 
 SLICES = 2  # taken from each volume, evenly spaced
 # What networks for the joint task are compared on, whatever they were trained on.
@@ -51,6 +52,8 @@ class Validation:
             its volume's name and its number decide. A plain k-space crop if None.
         known_samples: Whether the network is given complex images and what was measured; magnitude
             images if not.
+        through_plane: Whether rows become thick slices, of a Gaussian profile without gaps, and
+            only rows are to be enlarged: what the network adds to the columns is cut off.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class Validation:
         *,
         acquisition: Acquisition | None = None,
         known_samples: bool = False,
+        through_plane: bool = False,
     ) -> None:
         self.pairs: list[Pair] = []
         for volume in volumes:
@@ -68,7 +72,11 @@ class Validation:
             for i in range(min(SLICES, count)):
                 number = count * (i + 1) // (SLICES + 1)
                 truth = volume.slices[number].float()[None, None]
-                low, samples = crop_kspace(truth, scale).abs(), None
+                samples = None
+                if through_plane:
+                    low = thick_slices(truth.mT, scale, profile="gaussian").mT
+                else:
+                    low = crop_kspace(truth, scale).abs()
                 if acquisition:
                     # A larger field of view: networks take samples at multiples of 4 pixels.
                     height, width = (-length % (4 * scale) for length in truth.shape[2:])
@@ -91,6 +99,8 @@ class Validation:
                 prediction = model(low, torch.ones_like(low[:, :1, :1, :1]), samples).image
             if prediction.shape[1] == 2:
                 prediction = prediction.norm(dim=1, keepdim=True)
+            if prediction.shape[-2:] != truth.shape[-2:]:
+                prediction = resize_kspace(prediction, (truth.shape[-2], truth.shape[-1]))
             foreground = truth > 0.1
             error = (prediction - truth)[foreground].square().mean()
             psnr = 20 * truth.max().log10() - 10 * error.log10()

@@ -10,7 +10,7 @@ from iconet.errors import InputError
 from iconet.images import Scan, check_output, choose_slice_axis, read, write
 from iconet.upscaling.files import sizes
 from iconet.upscaling.slices import robust_scale
-from iconet.upscaling.upscale import resize_in_plane
+from iconet.upscaling.upscale import regrid, resize_in_plane
 
 
 def degrade_scan(scan: Scan, scale: int, *, noise: float = 0.0, seed: int = 0) -> Scan:
@@ -34,13 +34,7 @@ def degrade_scan(scan: Scan, scale: int, *, noise: float = 0.0, seed: int = 0) -
     from iconet.physics.kspace import crop_kspace
     from iconet.physics.noise import rician
 
-    if scale < 2:
-        raise InputError(f"scale {scale} does not lower the resolution: use 2 or more")
-    if not 0 <= noise < float("inf"):
-        raise InputError(f"noise must be 0 or more percent, not {noise}")
-    magnitude = bool(scan.array.min() >= 0)
-    if noise and not magnitude:
-        raise InputError(f"{scan.name} has negative values: Rician noise is for magnitude images")
+    magnitude = _check_noise(scan, scale, noise)
     axis = choose_slice_axis(scan.array.shape, scan.spacing, affine=scan.affine)
     shape = [
         size if index in (axis, 3) else size - size % scale
@@ -61,18 +55,105 @@ def degrade_scan(scan: Scan, scale: int, *, noise: float = 0.0, seed: int = 0) -
     return resize_in_plane(cut, axis, (1, scale), fill)
 
 
+def thicken_scan(
+    scan: Scan,
+    axis: str,
+    scale: int,
+    *,
+    thickness: float | None = None,
+    noise: float = 0.0,
+    seed: int = 0,
+) -> Scan:
+    """Merge thin slices into thick ones, through a Gaussian slice profile.
+
+    Slices that do not make up a thick one are left out at the end. Noise and magnitude: see
+    `degrade_scan`.
+
+    Args:
+        scan: a volume, or a series of them, as read.
+        axis: the voxel axis across the slices: "i", "j" or "k".
+        scale: thin slices for each thick one, at least 2.
+        thickness: full width at half maximum of the profile in mm (in thin slices where the scan
+            has no spacing); what is missing to the distance of the thick slices is a gap between
+            them. By default there is none.
+        noise: see `degrade_scan`.
+        seed: of the noise.
+
+    Raises:
+        InputError: wrong axis, scale, thickness or noise, or too few slices.
+    """
+    import torch
+
+    from iconet.physics.noise import rician
+    from iconet.physics.slice_profile import thick_slices
+
+    if axis not in ("i", "j", "k"):
+        raise InputError(f"axis {axis}: give the one across the slices, i, j or k")
+    across = "ijk".index(axis)
+    if scan.array.ndim < 3:
+        raise InputError(f"{scan.name}: is one slice; give a volume, or no axis")
+    magnitude = _check_noise(scan, scale, noise)
+    spacing, sizes = scan.spacing[across], scan.array.shape[:3]
+    width = scale if thickness is None else thickness / spacing
+    if not 0 < width <= scale * (1 + 1e-6):
+        raise InputError(
+            f"thickness {thickness}: slices every {scale * spacing:g} mm are more than 0 and at "
+            "most as thick"
+        )
+    count = sizes[across] // scale
+    if count < 2:
+        raise InputError(f"{scan.name}: {sizes[across]} slices along {axis} are too few to merge")
+    whole = [slice(size) for size in scan.array.shape]
+    whole[across] = slice(count * scale)
+    cut = replace(scan, array=scan.array[tuple(whole)])
+    generator = torch.Generator().manual_seed(seed)
+
+    def fill(volume: NDArray, out: NDArray) -> None:
+        sigma = noise / 100 * robust_scale(volume) if noise else 0.0
+        thin = torch.from_numpy(np.ascontiguousarray(np.moveaxis(volume, across, -1), np.float32))
+        gap = max(0.0, scale - width)
+        for index, image in enumerate(thin):
+            low = thick_slices(image, scale, profile="gaussian", gap=gap)
+            np.moveaxis(out, across, -1)[index] = (
+                rician(low, sigma, generator) if magnitude else low
+            )
+
+    shape = [count if index == across else size for index, size in enumerate(sizes)]
+    return regrid(cut, shape, [scale if i == across else 1 for i in range(3)], fill)
+
+
+def _check_noise(scan: Scan, scale: int, noise: float) -> bool:
+    """Whether the scan is a magnitude image; refuses what cannot be done to it."""
+    if scale < 2:
+        raise InputError(f"scale {scale} does not lower the resolution: use 2 or more")
+    if not 0 <= noise < float("inf"):
+        raise InputError(f"noise must be 0 or more percent, not {noise}")
+    magnitude = bool(scan.array.min() >= 0)
+    if noise and not magnitude:
+        raise InputError(f"{scan.name} has negative values: Rician noise is for magnitude images")
+    return magnitude
+
+
 def degrade_file(
     path: str | os.PathLike,
     output: str | os.PathLike,
     *,
+    axis: str | None = None,
+    thickness: float | None = None,
     scale: int = 2,
     noise: float = 0.0,
     seed: int = 0,
+    series: str | None = None,
 ) -> str:
-    """Read, `degrade_scan`, write; returns a line that says what was done."""
+    """Read, `degrade_scan` or with an axis `thicken_scan`, write; returns a line that says so."""
+    if thickness is not None and axis is None:
+        raise InputError("a thickness is that of slices: give the axis across them too")
     check_output(output, [path])
-    scan = read(path)
+    scan = read(path, series=series)
     check_output(output, [path], like=scan)
-    low = degrade_scan(scan, scale, noise=noise, seed=seed)
+    if axis is None:
+        low = degrade_scan(scan, scale, noise=noise, seed=seed)
+    else:
+        low = thicken_scan(scan, axis, scale, thickness=thickness, noise=noise, seed=seed)
     write(low, output, like=scan)
     return f"{output}: {sizes(scan)} -> {sizes(low)}"

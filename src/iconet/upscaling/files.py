@@ -1,15 +1,22 @@
 """Upscaling files: what `iconet upscale` does."""
 
 import os
+import sys
 import time
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from iconet.errors import InputError
-from iconet.images import Scan, check_output, choose_slice_axis, read, write
+from iconet.images import Scan, check_output, read, write
+from iconet.images.dicom_writing import check_series, write_series
+from iconet.images.kspace_files import is_kspace_file
+from iconet.upscaling.derived import names_series, provenance_of, untrained_for
 from iconet.upscaling.device import Compute, choose_compute
+from iconet.upscaling.grid import Wanted, plan_grid
+from iconet.upscaling.models import Models, weights_of
 from iconet.upscaling.progress import shown_progress
 from iconet.upscaling.upscale import open_model, upscale_scan
 
@@ -17,9 +24,27 @@ if TYPE_CHECKING:
     from iconet.network import ICONet
     from iconet.upscaling.study import Task
 
+PLAIN = Wanted()
 
-Written = Callable[[Scan, Scan, dict[str, float]], None]
-"""Called with a scan before and after, once it is written, and the seconds each part took."""
+
+class Made(NamedTuple):
+    """What was made of a scan.
+
+    Attributes:
+        line: says so to people.
+        scan: as read; of raw k-space only the grid.
+        bigger: as written.
+        networks: that took part.
+        seconds: each part took.
+        kspace: coils and acceleration of raw k-space.
+    """
+
+    line: str
+    scan: Scan
+    bigger: Scan
+    networks: Sequence["ICONet"]
+    seconds: Mapping[str, float]
+    kspace: Mapping[str, Any] | None = None
 
 
 def upscale_files(
@@ -29,9 +54,11 @@ def upscale_files(
     model: str | None = None,
     scale: int | None = None,
     plane: str = "auto",
+    wanted: Wanted = PLAIN,
     device: str = "auto",
     precision: str = "auto",
     tile: int | None = None,
+    series: str | None = None,
     jobs: int = 1,
     overwrite: bool = False,
     reports: bool = False,
@@ -41,14 +68,18 @@ def upscale_files(
     """Upscale scans; one that cannot be used does not stop the others.
 
     Args:
-        inputs: scans, folders or BIDS datasets; see `iconet.upscaling.study.plan`.
+        inputs: scans, raw k-space, folders or BIDS datasets; see `iconet.upscaling.study.plan`.
         output: a file for one scan, or a folder, made when missing; None for BIDS datasets.
+            For one DICOM series, unless it has the suffix of an image: the folder of the derived
+            series.
         model: name of a trained model or path of weights; by default the one of `scale`.
         scale: 2 or 4; must be the model's when both are given.
-        plane: as in `iconet.upscale`, like the next three.
+        plane: as in `iconet.upscale`, like those after the next one.
+        wanted: the grid of the results.
         device: see there.
         precision: see there.
         tile: see there.
+        series: see there.
         jobs: how many scans at the same time.
         overwrite: replace what is there already.
         reports: write a JSON report beside every output.
@@ -63,9 +94,18 @@ def upscale_files(
     """
     from iconet.upscaling.study import plan, run
 
+    if scale is not None and wanted.by_spacing:
+        raise InputError(f"scale {scale} and a spacing: give only one of them")
+    options = {
+        "plane": plane,
+        **asdict(wanted),
+        "series": series,
+        "tile": tile,
+        "precision": precision,
+    }
     return run(
         plan(inputs, output),
-        partial(_Upscaler, model, scale, device, precision, tile, reports, {"plane": plane}),
+        partial(Upscaler, model, scale, device, options, reports=reports),
         jobs=jobs,
         overwrite=overwrite,
         needs_report=reports,
@@ -74,90 +114,154 @@ def upscale_files(
     )
 
 
-class _Upscaler:
-    """A loaded model with the options for it; `options` are those that change the result."""
+class Upscaler:
+    """Upscales one task after the other, with models that are loaded when they are first needed.
+
+    Args:
+        model: as in `upscale_files`, like the next two.
+        scale: see there.
+        device: see there.
+        options: all others that change the result; what JSON can hold.
+        reports: see there.
+    """
 
     def __init__(
         self,
         model: str | None,
         scale: int | None,
         device: str,
-        precision: str,
-        tile: int | None,
-        reports: bool,
         options: dict[str, Any],
+        *,
+        reports: bool,
     ) -> None:
-        self.compute = choose_compute(device, precision)
-        self.network = open_model(model, scale=scale, device=str(self.compute.device))
-        self.tile, self.reports, self.options = tile, reports, options
-        weights = getattr(self.network, "sha256", None)
-        self.how = {"weights": weights, "precision": precision, **options}
+        self.model, self.scale, self.options, self.reports = model, scale, options, reports
+        self.compute = choose_compute(device, options["precision"])
+
+    @cached_property
+    def models(self) -> Models:
+        """For images."""
+        device = str(self.compute.device)
+        network = open_model(self.model, scale=self.scale, device=device)
+        return Models(network, only=self.model is not None, device=device)
+
+    @cached_property
+    def kspace_model(self) -> "ICONet":
+        """For raw k-space."""
+        from iconet.upscaling.from_kspace import check_options, open_kspace_model
+
+        check_options(self.options)
+        return open_kspace_model(self.model, scale=self.scale, device=str(self.compute.device))
+
+    def how(self, task: "Task") -> dict[str, Any]:
+        """The weights that may take part, and the options."""
+        raw = is_kspace_file(task.source)
+        weights = [weights_of(self.kspace_model)] if raw else self.models.weights
+        return {"weights": weights, **self.options}
 
     def __call__(self, task: "Task") -> tuple[str, list[Path]]:
-        from iconet.upscaling.report import files_of, make_report, written_files
+        """Write the output of a task; returns a line that says so, and the files that were read."""
+        from iconet.upscaling.report import files_of, make_report, read_from, written_files
 
-        inputs = files_of(task.source)
+        if is_kspace_file(task.source):
+            from iconet.upscaling.from_kspace import upscale_kspace_file
 
-        def written(scan: Scan, bigger: Scan, seconds: dict[str, float]) -> None:
-            inputs[:] = files_of(task.source, scan)
-            if self.reports or task.dataset is not None:
-                task.write_report(
-                    make_report(
-                        scan,
-                        bigger,
-                        inputs=inputs,
-                        outputs=written_files(task.target),
-                        network=self.network,
-                        compute=self.compute,
-                        options=self.options,
-                        seconds=seconds,
-                    )
+            made = upscale_kspace_file(
+                task.source, task.target, self.kspace_model, compute=self.compute
+            )
+        else:
+            names = ("plane", "series", "tile")
+            made = upscale_file(
+                task.source,
+                task.target,
+                self.models,
+                wanted=Wanted(*(self.options[name] for name in ("axes", "spacing", "isotropic"))),
+                compute=self.compute,
+                replace=True,
+                **{name: self.options[name] for name in names},
+            )
+        if self.reports or task.dataset is not None:
+            task.write_report(
+                make_report(
+                    made.scan,
+                    made.bigger,
+                    inputs=read_from(task.source, made.scan),
+                    outputs=written_files(task.target),
+                    networks=made.networks,
+                    compute=self.compute,
+                    options=self.options,
+                    seconds=made.seconds,
+                    kspace=made.kspace,
                 )
-
-        line = upscale_file(
-            task.source,
-            task.target,
-            self.network,
-            compute=self.compute,
-            tile=self.tile,
-            written=written,
-            **self.options,
-        )
-        return line, inputs
+            )
+        return made.line, files_of(task.source, made.scan)
 
 
 def upscale_file(
     path: str | os.PathLike,
     output: str | os.PathLike,
-    network: "ICONet",
+    models: Models,
     *,
     plane: str = "auto",
+    wanted: Wanted = PLAIN,
     compute: Compute,
     tile: int | None = None,
-    written: Written | None = None,
-) -> str:
-    """Read, upscale, write; returns a line that says what was done."""
+    series: str | None = None,
+    replace: bool = False,
+) -> Made:
+    """Read, upscale, write.
+
+    Args:
+        path: of the scan.
+        output: a file, or the folder of a derived DICOM series.
+        models: the networks.
+        plane: as in `iconet.upscale`, like the next four.
+        wanted: see there.
+        compute: see there.
+        tile: see there.
+        series: see there.
+        replace: whether a derived series may take the place of an earlier one.
+    """
     start = time.monotonic()
-    scan = read(path, scale=network.scale)
+    scan = read(path, scale=models.network.scale if wanted == PLAIN else 1, series=series)
     was_read = time.monotonic()
-    check_output(output, [path], like=scan)
+    derived = bool(scan.dicom) and names_series(Path(output))
+    if derived:
+        check_series(scan, scan.dicom, output, replace=replace)
+    else:
+        check_output(output, [path], like=scan)
+    if (line := untrained_for(scan, models.network)) is not None:
+        print(line, file=sys.stderr)
     with shown_progress(Path(path).name) as progress:
         bigger = upscale_scan(
-            scan, network, plane=plane, compute=compute, tile=tile, progress=progress
+            scan,
+            models,
+            plane=plane,
+            wanted=wanted,
+            compute=compute,
+            tile=tile,
+            progress=progress,
         )
     was_upscaled = time.monotonic()
-    write(bigger, output, like=scan)
-    if written is not None:
-        parts = (was_read - start, was_upscaled - was_read, time.monotonic() - was_upscaled)
-        written(scan, bigger, dict(zip(("read", "upscale", "write"), parts, strict=True)))
-    axis = choose_slice_axis(scan.array.shape, scan.spacing, plane, affine=scan.affine)
-    slices = "one slice" if scan.array.ndim == 2 else f"slices across {'ijk'[axis]}"
+    plan = plan_grid(scan, models, plane=plane, wanted=wanted)
+    networks = list(dict.fromkeys(models(step) for step in plan.steps))
+    if derived:
+        scale = max(plan.gain(axis) for axis in range(len(plan.shape)))
+        provenance = provenance_of(networks, scale)
+        write_series(bigger, scan.dicom, output, provenance=provenance, replace=replace)
+    else:
+        write(bigger, output, like=scan)
+    end = time.monotonic()
     constant = scan.array.min() == scan.array.max()
-    return (
-        f"{output}: {sizes(scan)} -> {sizes(bigger)}, {slices}, {compute}, "
-        f"{time.monotonic() - start:.1f} s"
+    line = (
+        f"{output}: {sizes(scan)} -> {sizes(bigger)}, {plan}, {compute}, {end - start:.1f} s"
         + (" (the scan is constant: its value was repeated)" if constant else "")
     )
+    seconds = {
+        "read": was_read - start,
+        "upscale": was_upscaled - was_read,
+        "write": end - was_upscaled,
+    }
+    return Made(line, scan, bigger, networks, seconds)
 
 
 def sizes(scan: Scan) -> str:

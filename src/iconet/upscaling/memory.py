@@ -1,7 +1,5 @@
 """Whether upscaling fits into memory, asked before anything is allocated."""
 
-import math
-
 import psutil
 
 from iconet.errors import InputError
@@ -13,25 +11,21 @@ def available_memory() -> int:
     return int(psutil.virtual_memory().available)
 
 
-def check_memory(scan: Scan, factor: int, network: int) -> None:
+def check_memory(scan: Scan, voxels: int, working: int) -> None:
     """Refuse a scan whose upscaling needs more memory than there is.
 
     Args:
         scan: the scan as read, whose own memory is already taken.
-        factor: how many times larger each side of a slice becomes.
-        network: bytes the network needs.
+        voxels: of the result.
+        working: bytes needed on the way to it: networks, volumes between two steps.
 
     Raises:
         InputError: names the scan, both amounts and the remedy.
     """
-    voxels = scan.array.size * factor**2
-    scaling = (
-        math.prod(scan.array.shape[:3]) * 13
-    )  # above the offset, magnitudes, which are bright, and those
-    needed = voxels * 4 + max(voxels * scan.dtype.itemsize, scaling + network)
+    needed = voxels * 4 + max(voxels * scan.dtype.itemsize, working)
     available = available_memory()
     if needed > available:
         raise InputError(
-            f"{scan.name}: enlarging it {factor}x needs {needed / 1e9:.1f} GB of memory and "
+            f"{scan.name}: enlarging it needs {needed / 1e9:.1f} GB of memory and "
             f"{available / 1e9:.1f} GB are free: crop it, split it, or use a bigger machine"
         )

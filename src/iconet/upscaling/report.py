@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from iconet.images import Scan
 from iconet.upscaling.consistency import consistency
 from iconet.upscaling.device import Compute
+from iconet.upscaling.models import weights_of
 from iconet.zoo.loading import sha256_of
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ CONVENTION = (
     "output before rounding to its stored type, k-space cropped to the input's grid, against the"
     " input; all voxels; data range: the input's maximum"
 )
+OTHER_FIELD = "the output has another field of view, or fewer voxels along an axis, than the input"
+OF_KSPACE = "the input is k-space, not an image"
 
 
 def make_report(
@@ -37,22 +40,24 @@ def make_report(
     *,
     inputs: Iterable[Path],
     outputs: Iterable[Path],
-    network: ICONet,
+    networks: Sequence[ICONet],
     compute: Compute,
     options: Mapping[str, Any],
     seconds: Mapping[str, float],
+    kspace: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Everything a reader needs to judge and repeat what was done.
 
     Args:
-        scan: the scan as read.
+        scan: the scan as read; of raw k-space only its grid.
         bigger: the scan as written.
         inputs: the files it was read from.
         outputs: the files it was written to, complete.
-        network: with the metadata of its file of weights.
+        networks: that took part, with the metadata of their files of weights.
         compute: where it ran.
         options: that change the result, as they were given.
         seconds: how long each part took.
+        kspace: coils and acceleration, if raw k-space is what was read.
 
     Returns:
         What `docs/report.md` describes; it holds nothing but what JSON can.
@@ -61,9 +66,9 @@ def make_report(
 
     import iconet
 
-    metadata = getattr(network, "metadata", {})
     cuda = compute.device.type == "cuda"
-    agreement = consistency(scan, bigger)
+    agreement = None if kspace else consistency(scan, bigger)
+    missing = OF_KSPACE if kspace else OTHER_FIELD if agreement is None else None
     return {
         "schema_version": SCHEMA_VERSION,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -74,15 +79,9 @@ def make_report(
             "python": platform.python_version(),
             "system": f"{platform.system()} {platform.machine()}",
         },
-        "model": {
-            "name": metadata.get("name"),
-            "sha256": getattr(network, "sha256", None),
-            "scale": network.scale,
-            "purpose": metadata.get("purpose"),
-            "assumed_degradation": _assumed(metadata),
-        },
+        "models": [_model(network) for network in networks],
         "options": dict(options),
-        "input": {"files": _hashes(inputs), **_geometry(scan)},
+        "input": {"files": _hashes(inputs), **_geometry(scan), "kspace": kspace},
         "output": {"files": _hashes(outputs), **_geometry(bigger)},
         "compute": {
             "device": str(compute.device),
@@ -94,6 +93,18 @@ def make_report(
         "consistency": None
         if agreement is None
         else {**asdict(agreement), "convention": CONVENTION},
+        "consistency_missing": missing,
+    }
+
+
+def _model(network: ICONet) -> dict[str, Any]:
+    metadata = getattr(network, "metadata", {})
+    return {
+        "name": metadata.get("name"),
+        "sha256": weights_of(network),
+        "scale": network.scale,
+        "purpose": metadata.get("purpose"),
+        "assumed_degradation": _assumed(metadata),
     }
 
 
@@ -123,12 +134,23 @@ def _geometry(scan: Scan) -> dict[str, Any]:
 
 
 def files_of(path: str | os.PathLike[str], scan: Scan | None = None) -> list[Path]:
-    """The files a scan lies in: one, two with a detached header, or all those below a folder."""
+    """The files a scan may lie in.
+
+    One, two with a detached header, or all those below a folder or beside a DICOMDIR.
+    """
     path = Path(path)
-    if path.is_dir():
-        return sorted(file for file in path.rglob("*") if file.is_file())
+    if path.is_dir() or path.name.upper() == "DICOMDIR":
+        folder = path if path.is_dir() else path.parent
+        return sorted(file for file in folder.rglob("*") if file.is_file())
     beside = None if scan is None else scan.data_path
     return [path] if beside is None else [path, beside]
+
+
+def read_from(path: str | os.PathLike[str], scan: Scan) -> list[Path]:
+    """The files a scan was read from: as `files_of`, but of a DICOM series only its own."""
+    names = [getattr(header, "filename", None) for header in scan.dicom]
+    images = [Path(name) for name in dict.fromkeys(names) if isinstance(name, str | os.PathLike)]
+    return images or files_of(path, scan)
 
 
 def written_files(path: Path) -> list[Path]:

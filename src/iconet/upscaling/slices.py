@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iconet.errors import InputError
-from iconet.images.intensity import dark_level
+from iconet.images.intensity import dark_level, ranked
 from iconet.upscaling.device import Compute
 
 if TYPE_CHECKING:
@@ -31,18 +31,25 @@ SMALLEST = 16
 """The network's smallest side; smaller slices are padded with their edge values."""
 
 
-def robust_scale(volume: NDArray) -> float:
+def robust_scale(volume: NDArray, dark: float = 0.0) -> float:
     """One intensity scale for a whole volume, by the rule of `iconet.network.robust_scale`.
 
     The 99.5th percentile of the magnitudes above the mean magnitude; 1 where everything is zero.
+
+    Args:
+        volume: real; taken apart along its first axis.
+        dark: the value that counts as 0.
     """
-    magnitude = np.abs(volume)
-    bright = magnitude[magnitude > magnitude.mean(dtype=np.float64)]
-    if bright.size == 0:  # a constant
-        return float(magnitude.flat[0]) or 1.0
-    rank = max(1, round(0.995 * bright.size)) - 1
-    bright.partition(rank)
-    return float(bright[rank])
+
+    def magnitude(part: NDArray) -> NDArray:
+        return np.abs(part - dark if dark else part)
+
+    mean = np.float64(sum(magnitude(part).sum(dtype=np.float64) for part in volume) / volume.size)
+    bright = sum(int(np.count_nonzero(magnitude(part) > mean)) for part in volume)
+    if bright == 0:  # a constant
+        return float(magnitude(volume[:1]).flat[0]) or 1.0
+    rank = max(1, round(0.995 * bright)) - 1
+    return ranked(volume, volume.size - bright + rank, magnitude)
 
 
 def predict_stack(
@@ -52,6 +59,7 @@ def predict_stack(
     compute: Compute,
     out: NDArray | None = None,
     intensity: float | None = None,
+    dark: float | None = None,
     batch: int | None = None,
     tile: int | None = None,
     progress: Progress | None = None,
@@ -65,7 +73,8 @@ def predict_stack(
         out: (N, scale * H, scale * W) float32 to write into, any strides; made when not given.
         intensity: the scale the network divides by, one for the stack so that slices stay
             consistent with each other; by default `robust_scale` of what the network is given,
-            `stack - dark_level(stack)`.
+            the stack above `dark`.
+        dark: the value that stands for nothing; by default `dark_level(stack)`.
         batch: slices (or tiles) that go through the network together; by default as many as
             make `BATCH_PIXELS`.
         tile: side of a tile's own area in input pixels, to which its context is added; by default
@@ -83,9 +92,10 @@ def predict_stack(
     count, height, width = stack.shape
     if out is None:
         out = np.empty((count, height * model.scale, width * model.scale), np.float32)
-    dark = dark_level(stack)
+    if dark is None:
+        dark = dark_level(stack)
     if intensity is None:
-        intensity = robust_scale(stack - dark if dark else stack)
+        intensity = robust_scale(stack, dark)
 
     waiting = []
     for index in range(count):
@@ -159,6 +169,21 @@ def plan_windows(
     if batch is None:
         batch = max(1, int(min(BATCH_PIXELS[device], WORKING_SET / per_pixel)) // area)
     return Plan(side, batch, int(batch * area * per_pixel))
+
+
+def count_windows(
+    model: "ICONet",
+    shape: tuple[int, ...],
+    *,
+    compute: Compute,
+    batch: int | None = None,
+    tile: int | None = None,
+) -> int:
+    """How many slices or tiles a stack (N, H, W) is, in the units of `Progress`."""
+    count, height, width = shape
+    where = compute.device.type
+    plan = plan_windows(model, height, width, device=where, batch=batch, tile=tile)
+    return count * len(list(_tiles(height, width, plan.side, model)))
 
 
 def _run(model: "ICONet", slices: "Tensor", intensity: float, compute: Compute) -> "Tensor":

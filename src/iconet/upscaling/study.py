@@ -1,7 +1,7 @@
 """Many scans: which they are, where their outputs go, what is done already, what became of each.
 
-A scan given by name, all readable scans below a folder, or the structural images of a BIDS dataset.
-An output is finished when it is there, unchanged since iconet wrote it, and was made from the same
+A scan or DICOM series given by name, all readable scans below a folder, or the structural images of
+a BIDS dataset. An output is finished when it is there, unchanged since iconet wrote it, and was made from the same
 input with the same weights and options; `iconet.upscaling.ledger` knows that.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import sys
 import time
 import traceback
@@ -23,8 +24,13 @@ from typing import Any, Protocol
 import iconet
 from iconet.errors import InputError
 from iconet.images import bids, check_output
-from iconet.images.reading import SUFFIXES
+from iconet.images.dicom_files import begins_as_dicom
+from iconet.images.dicom_writing import check_apart
+from iconet.images.kspace_files import SUFFIXES as KSPACE
+from iconet.images.kspace_files import is_kspace_file
+from iconet.images.reading import METAIMAGE, NIFTI, NRRD, SUFFIXES, holds_dicom
 from iconet.images.writing import partial_files, write_text
+from iconet.upscaling.derived import names_series
 from iconet.upscaling.jobs import Died, run_in_processes
 from iconet.upscaling.ledger import Ledger, unchanged
 from iconet.upscaling.report import files_of, written_files
@@ -43,8 +49,8 @@ class Task:
     """A scan to upscale.
 
     Attributes:
-        source: the scan.
-        target: its output.
+        source: the scan: a file, or the folder, zip or DICOMDIR of a DICOM series.
+        target: its output: a file, or the folder of a derived series.
         root: folder of all outputs, in which a record is kept; None for one output given by name.
         dataset: root of the BIDS dataset that the scan is of.
     """
@@ -100,8 +106,8 @@ class Outcome:
 class Work(Protocol):
     """Upscales a scan; see `iconet.upscaling.files`."""
 
-    how: dict[str, Any]
-    """The weights and options that decide on the result."""
+    def how(self, task: Task) -> dict[str, Any]:
+        """The weights and options that decide on the result; what JSON can hold."""
 
     def __call__(self, task: Task) -> tuple[str, list[Path]]:
         """Write the output; returns a line that says so, and the files that were read."""
@@ -112,9 +118,12 @@ def plan(inputs: Sequence[Path], output: Path | None) -> list[Task]:
 
     Args:
         inputs: scans, folders, roots of BIDS datasets. Of one folder the content, of several the
-            folders themselves come to lie below `output`, with the structure they have.
-        output: a file for one scan, or a folder. None for BIDS datasets only: each gets its
-            results in its own `derivatives/iconet`.
+            folders themselves come to lie below `output`, with the structure they have. A folder,
+            zip or DICOMDIR of DICOM is one scan.
+        output: a file for one scan, the folder of one derived series, or a folder for results: for
+            files of the same names (of raw k-space with ``.nii.gz``) and, of each DICOM series, a
+            folder. None for BIDS datasets only: each gets its results in its own
+            `derivatives/iconet`.
 
     Raises:
         InputError: nothing to do, two outputs of one name, or no place for them.
@@ -140,14 +149,17 @@ def _tasks(path: Path, output: Path | None, *, alone: bool) -> list[Task]:
                 " results, derivatives/iconet"
             )
         root = path / DERIVATIVE
-    elif not path.is_dir() and alone and output.suffix and not output.is_dir():
-        return [Task(path, output)]
-    elif output.name.lower().endswith(SUFFIXES) and not output.is_dir():
-        raise InputError(f"{output} names one file for several scans: name a folder")
     else:
         root = output
-    if not path.is_dir():
-        return [Task(path, root / path.name, root)]
+    series = not dataset and _is_series(path, root)
+    one = series or not path.is_dir()
+    file = root.suffix and not root.is_dir()
+    if alone and (series or (one and file)):
+        return [Task(path, root)]
+    if file and root.name.lower().endswith(SUFFIXES):
+        raise InputError(f"{root} names one file for several scans: name a folder")
+    if one:
+        return [Task(path, root / (_series_name(path) if series else _output_name(path)), root)]
     below = root / path.resolve().name if output is not None and not alone else root
     if dataset:
         return [
@@ -158,16 +170,57 @@ def _tasks(path: Path, output: Path | None, *, alone: bool) -> list[Task]:
     if _same(root, path):
         raise InputError(f"{root}: is the folder of the scans; choose another --output")
     return [
-        Task(scan, below / scan.relative_to(path), root) for scan in _scans_below(path, root)
-    ] or _nothing(path, f"no scan ({', '.join(SUFFIXES)})")
+        Task(scan, below / scan.relative_to(path).with_name(_output_name(scan)), root)
+        for scan in _files_below(path, root)
+        if scan.name.lower().endswith((*SUFFIXES, *KSPACE))
+    ] or _nothing(path, f"no scan (DICOM, {', '.join((*SUFFIXES, *KSPACE))})")
 
 
 def _nothing(path: Path, what: str) -> list[Task]:
     raise InputError(f"{path}: {what} in this folder; name another one")
 
 
-def _scans_below(folder: Path, results: Path) -> Iterator[Path]:
-    """Files that may be scans, in a fixed order; not hidden ones, and not the results in there.
+def _output_name(scan: Path) -> str:
+    """Of the output of a file, in a folder."""
+    return f"{scan.stem}.nii.gz" if is_kspace_file(scan) else scan.name
+
+
+def _series_name(path: Path) -> str:
+    """Of the folder of a derived series, in a folder."""
+    return path.stem if path.suffix.lower() in (".dcm", ".zip") else path.resolve().name
+
+
+def _is_series(path: Path, results: Path) -> bool:
+    """Whether a path is one DICOM series: a file, a zip, or a folder that holds DICOM files.
+
+    Raises:
+        InputError: it is a folder that holds other scans too. (Pictures are taken for previews.)
+    """
+
+    def dicom(file: Path) -> bool:
+        try:
+            return begins_as_dicom(file) if path.is_dir() else holds_dicom(file)
+        except OSError:  # to be said when it is read
+            return False
+
+    if not path.is_dir():
+        return dicom(path)
+    others = None
+    rest = []
+    for file in _files_below(path, results):
+        name = file.name.lower()
+        if name.endswith((*NIFTI, *NRRD, *METAIMAGE, *KSPACE)):
+            others = others or file
+        elif not name.endswith(SUFFIXES):
+            rest.append(file)
+    found = any(map(dicom, rest))
+    if found and others is not None:
+        raise InputError(f"{path}: holds DICOM and other scans ({others.name}); name one of them")
+    return found
+
+
+def _files_below(folder: Path, results: Path) -> Iterator[Path]:
+    """Files in a fixed order; not hidden ones, and not the results in there.
 
     Links to files are followed, links to folders are not: they may lead round in circles.
     """
@@ -177,7 +230,7 @@ def _scans_below(folder: Path, results: Path) -> Iterator[Path]:
             name for name in folders if not name.startswith(".") and not _same(here / name, results)
         )
         for name in sorted(names):
-            if name.lower().endswith(SUFFIXES) and not name.startswith("."):
+            if not name.startswith(".") and not _same(here / name, results):
                 yield here / name
 
 
@@ -199,7 +252,7 @@ def run(
 
     Args:
         tasks: from `plan`.
-        start: loads the model; called here, and once in each of several processes.
+        start: makes what does the work; called here, and once in each of several processes.
         jobs: how many scans at the same time, each in a process with its share of the threads.
         overwrite: replace whatever is there, finished or not made by iconet.
         needs_report: whether an output without its report is not finished.
@@ -216,6 +269,7 @@ def run(
     if jobs < 1:
         raise InputError(f"jobs must be at least 1, not {jobs}")
     work = start()
+    how = {task: work.how(task) for task in tasks}  # what is wrong with the model concerns all
     outcomes: dict[Task, Outcome] = {}
 
     def note(task: Task, outcome: Outcome) -> None:
@@ -231,7 +285,7 @@ def run(
     for task in tasks:
         known = [] if task.root is None else records[task.root].get(task.key, [])
         try:
-            if not overwrite and _finished(task, known, work.how, needs_report=needs_report):
+            if not overwrite and _finished(task, known, how[task], needs_report=needs_report):
                 note(task, Outcome("finished", f"{task.target}: is finished already"))
                 continue
         except InputError as error:
@@ -261,7 +315,7 @@ def run(
 
 @dataclass(frozen=True)
 class _Attempts:
-    """What a process does: loads the model, then attempts one task after the other."""
+    """What a process does: attempts one task after the other."""
 
     start: Callable[[], Work]
 
@@ -293,7 +347,7 @@ def attempt(task: Task, work: Work) -> Outcome:
             ledger.begin(task.key)
         line, inputs = work(task)
         if ledger is not None:
-            ledger.finish(task.key, written_files(task.target), inputs, work.how)
+            ledger.finish(task.key, written_files(task.target), inputs, work.how(task))
         return Outcome("upscaled", line, time.monotonic() - began)
     except Exception as error:
         if ledger is not None:
@@ -330,11 +384,13 @@ def _finished(
         InputError: something is there that iconet did not make.
     """
     reported = needs_report or task.dataset is not None
-    if not task.target.exists():
+    folder = task.target.is_dir() and names_series(task.target)
+    if not task.target.exists() or (folder and not any(task.target.iterdir())):
         if reported and task.report.exists() and not known:
             raise InputError(f"{task.report}: is there already; move it, or give --overwrite")
         return False
-    check_output(task.target, [task.source])  # the clearer line if it is the input
+    # The clearer line if it is the input.
+    (check_apart if folder else check_output)(task.target, [task.source])
     if task.root is None:
         raise InputError(f"{task.target}: is there already; give --overwrite to replace it")
     files = written_files(task.target)
@@ -357,8 +413,9 @@ def _finished(
 
 def _sources(task: Task, entry: Mapping[str, Any]) -> list[Path]:
     """The files of the scan as recorded: those beside a detached header are known only then."""
-    if task.source.is_dir():
-        return files_of(task.source)
+    files = files_of(task.source)
+    if files != [task.source]:
+        return files
     beside = [task.source.with_name(str(file["name"])) for file in entry.get("inputs", [])[1:]]
     return [task.source, *beside]
 
@@ -371,7 +428,7 @@ def _remove_partial(task: Task, known: Sequence[Mapping[str, Any]]) -> None:
     if isinstance(pid, int) and not pid_exists(pid):
         for partial in partial_files(task.target):
             with suppress(OSError):
-                partial.unlink()
+                shutil.rmtree(partial) if partial.is_dir() else partial.unlink()
 
 
 @contextmanager

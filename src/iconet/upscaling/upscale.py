@@ -1,7 +1,8 @@
 """Upscaling a whole scan, and the public `iconet.upscale`."""
 
+import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,19 +12,20 @@ from numpy.typing import NDArray
 from iconet.errors import InputError
 from iconet.images import (
     Scan,
-    check_upscalable,
-    choose_slice_axis,
     from_array,
     from_nibabel,
     read,
-    scaled_affine,
+    respaced_affine,
     to_array,
     to_nibabel,
     updated_header,
 )
 from iconet.upscaling.device import Compute, choose_compute
+from iconet.upscaling.grid import Wanted, plan_grid
 from iconet.upscaling.memory import check_memory
-from iconet.upscaling.slices import Progress, plan_windows, predict_stack
+from iconet.upscaling.models import Models
+from iconet.upscaling.operations import as_stack, memory_between, operations
+from iconet.upscaling.slices import Progress
 
 if TYPE_CHECKING:
     import nibabel
@@ -33,62 +35,91 @@ if TYPE_CHECKING:
 SCALES = (2, 4)
 """The scales that come with trained weights."""
 
-StackFilter = Callable[[NDArray, NDArray], None]
-"""Reads a stack of slices (N, H, W) and fills the resized stack."""
+VolumeFilter = Callable[[NDArray, NDArray], None]
+"""Reads a volume, or its slices, and fills the one on the new grid."""
 
 
 def upscale(
     scan: "str | os.PathLike | nibabel.spatialimages.SpatialImage | NDArray",
-    model: "str | os.PathLike | ICONet" = "mri-x2",
+    model: "str | os.PathLike | ICONet | None" = None,
     *,
     plane: str = "auto",
+    axes: str = "auto",
+    spacing: str | float | Sequence[float] | None = None,
+    isotropic: bool = False,
     device: str = "auto",
     precision: str = "auto",
     batch: int | None = None,
     tile: int | None = None,
+    series: str | int | None = None,
     progress: Progress | None = None,
 ) -> "nibabel.Nifti1Image | NDArray":
-    """Make an image bigger in the plane of its slices.
+    """Make an image finer: in the plane of its slices, across them, or to any spacing.
+
+    An axis alone, such as that of thick slices, becomes finer in both planes that contain it, and
+    the two results are averaged (`iconet.upscaling.through_plane`). A spacing is reached by as many
+    networks as make the voxels at least as fine, and an antialiased resampling; the field of view
+    keeps its centre and, where it is a multiple of the spacing, its edges.
 
     Args:
-        scan: path of a NIfTI, NumPy, PNG or TIFF file; a nibabel image; or a real array (H, W),
-            (I, J, K) or (I, J, K, T). Series are taken volume by volume.
-        model: name of a trained model, path of a .safetensors file, or what `iconet.load` returned.
+        scan: path of a NIfTI, NRRD, MetaImage, NumPy, PNG or TIFF file, or of a DICOM series (its
+            folder, a zip or a DICOMDIR); a nibabel image; or a real array (H, W), (I, J, K) or
+            (I, J, K, T). 4-D series are taken volume by volume.
+        model: name of a trained model, path of a .safetensors file, or what `iconet.load` returned;
+            it then takes every step. By default the package's own for each: `mri-x2` in the plane.
         plane: which slices go through the network: "auto" (across the thickest axis, else the axis
             with the fewest voxels), "axial", "coronal", "sagittal", or the axis across the slices,
             "i", "j" or "k". Arrays have no anatomy and take only "auto" and the axes.
+        axes: the voxel axes that become finer, such as "k", "ij" or "ijk"; "auto": the two of the
+            plane, or with a spacing all three.
+        spacing: of the result, in mm: one number, or one for each voxel axis. Axes that are finer
+            already become coarser, as long as another one becomes finer.
+        isotropic: make all spacings the smallest one.
         device: "auto", "cpu", "cuda" or "mps".
         precision: "auto", "fp32" or "bf16".
         batch: slices that go through the network together.
         tile: side, in input pixels, of the tiles large slices are cut into.
+        series: which of several DICOM series: its UID, number or a part of its description.
         progress: called with (done, in all), in slices or, where slices are cut, in tiles.
 
     Returns:
-        A nibabel image for NIfTI and nibabel input, else an array. Intensities are on the input's
+        A nibabel image for input with a geometry, else an array. Intensities are on the input's
         scale; integer types stay what they were, rounded and saturated, others become float32.
 
     Raises:
         InputError: the scan, the model or an option cannot be used.
     """
     compute = choose_compute(device, precision)
+    wanted = Wanted(axes, spacing, isotropic)
     network = open_model(model, device=str(compute.device))
+    models = Models(network, only=model is not None, device=str(compute.device))
+    # Where the plain enlargement does not fit into memory, reading can say so before it begins.
+    factor = network.scale if wanted == Wanted() else 1
     if isinstance(scan, str | os.PathLike):
-        source = read(scan, scale=network.scale)
+        source = read(scan, scale=factor, series=series)
     elif isinstance(scan, np.ndarray):
-        source = from_array(scan, scale=network.scale)
+        source = from_array(scan, scale=factor)
     else:
-        source = from_nibabel(scan, scale=network.scale)
+        source = from_nibabel(scan, scale=factor)
     bigger = upscale_scan(
-        source, network, plane=plane, compute=compute, batch=batch, tile=tile, progress=progress
+        source,
+        models,
+        plane=plane,
+        wanted=wanted,
+        compute=compute,
+        batch=batch,
+        tile=tile,
+        progress=progress,
     )
     return to_array(bigger) if bigger.affine is None else to_nibabel(bigger)
 
 
 def upscale_scan(
     scan: Scan,
-    network: "ICONet",
+    models: Models,
     *,
     plane: str = "auto",
+    wanted: Wanted | None = None,
     compute: Compute,
     batch: int | None = None,
     tile: int | None = None,
@@ -99,38 +130,41 @@ def upscale_scan(
     Returns:
         A float32 scan that remembers the on-disk type of the input.
     """
-    factor = network.scale
-    axis = choose_slice_axis(scan.array.shape, scan.spacing, plane, affine=scan.affine)
-    check_upscalable(scan, axis)
-    sides = [size for index, size in enumerate(scan.array.shape[:3]) if index != axis]
-    where = compute.device.type
-    plan = plan_windows(network, *sides, device=where, batch=batch, tile=tile)
-    check_memory(scan, factor, plan.memory if where == "cpu" else 0)
+    plan = plan_grid(scan, models, plane=plane, wanted=wanted or Wanted())
+    chain = operations(plan, models, compute=compute, batch=batch, tile=tile)
+    check_memory(
+        scan,
+        math.prod((*plan.shape, *scan.array.shape[3:])),
+        memory_between(chain, scan.array.shape[:3]),
+    )
+    total, shape = 0, scan.array.shape[:3]
+    for operation in chain:
+        total, shape = total + operation.windows(shape), operation.shape(shape)
     volumes = scan.array.shape[3] if scan.array.ndim == 4 else 1
     finished = 0
 
-    def report(done: int, total: int) -> None:
+    def report(done: int, _: int) -> None:
         if progress is not None:
-            progress(finished * total + done, volumes * total)
+            progress(finished + done, volumes * total)
 
-    def fill(stack: NDArray, out: NDArray) -> None:
+    def fill(volume: NDArray, out: NDArray) -> None:
         nonlocal finished
-        predict_stack(
-            network, stack, out=out, compute=compute, batch=batch, tile=tile, progress=report
-        )
-        finished += 1
+        for operation in chain:
+            windows = operation.windows(volume.shape)
+            volume = operation(volume, out if operation is chain[-1] else None, report)
+            finished += windows
 
     from torch import OutOfMemoryError
 
     try:
-        return resize_in_plane(scan, axis, (factor, 1), fill)
+        return regrid(scan, plan.shape, plan.ratios, fill)
     except (MemoryError, OutOfMemoryError):
         raise InputError(
             f"{scan.name}: the memory of {compute.device} is too small: try --tile 128 or the CPU"
         ) from None
 
 
-def resize_in_plane(scan: Scan, axis: int, ratio: tuple[int, int], fill: StackFilter) -> Scan:
+def resize_in_plane(scan: Scan, axis: int, ratio: tuple[int, int], fill: VolumeFilter) -> Scan:
     """A scan with more or fewer pixels in each slice over the same field of view.
 
     Args:
@@ -139,32 +173,47 @@ def resize_in_plane(scan: Scan, axis: int, ratio: tuple[int, int], fill: StackFi
         ratio: output pixels over input pixels, as a fraction in whole numbers.
         fill: called for every volume with views of its slices (N, H, W) before and after.
     """
-    array = scan.array
     up, down = ratio
-    in_plane = {0, 1, 2} - {axis}
-    shape = tuple(
-        size * up // down if index in in_plane else size for index, size in enumerate(array.shape)
+    sizes = scan.array.shape[:3]
+    return regrid(
+        scan,
+        [size if index == axis else size * up // down for index, size in enumerate(sizes)],
+        [1.0 if index == axis else down / up for index in range(len(sizes))],
+        lambda volume, out: fill(as_stack(volume, axis), as_stack(out, axis)),
     )
+
+
+def regrid(scan: Scan, shape: Sequence[int], ratios: Sequence[float], fill: VolumeFilter) -> Scan:
+    """A scan on a grid with the same axes and the same centre of the field of view.
+
+    Args:
+        scan: (i, j), (i, j, k) or (i, j, k, t).
+        shape: voxels along its spatial axes on the new grid.
+        ratios: new over old spacing along these.
+        fill: called for every volume, before and after.
+    """
+    array = scan.array
+    new_shape = (*shape, *array.shape[3:])
     affine, header = scan.affine, scan.header
     if affine is not None:
-        factors = [up / down if index in in_plane else 1.0 for index in range(3)]
-        affine = scaled_affine(affine, factors)
+        missing = 3 - len(ratios)
+        affine = respaced_affine(
+            affine,
+            [*array.shape[:3], *[1] * missing],
+            [*shape, *[1] * missing],
+            [*ratios, *[1.0] * missing],
+        )
     if header is not None and affine is not None:
         try:
-            header = updated_header(header, affine, shape)
+            header = updated_header(header, affine, new_shape)
         except InputError as error:
             raise InputError(f"{scan.name}: {error}") from None
     # NIfTI stores the first axis fastest: in that order it is written without another copy.
-    bigger = np.empty(shape, np.float32, order="C" if scan.affine is None else "F")
+    new = np.empty(new_shape, np.float32, order="C" if scan.affine is None else "F")
     for volume in range(array.shape[3] if array.ndim == 4 else 1):
         chosen = (..., volume) if array.ndim == 4 else ...
-        fill(_as_stack(array[chosen], axis), _as_stack(bigger[chosen], axis))
-
-    return replace(scan, array=bigger, affine=affine, header=header)
-
-
-def _as_stack(volume: NDArray, axis: int) -> NDArray:
-    return volume[None] if volume.ndim == 2 else np.moveaxis(volume, axis, 0)
+        fill(array[chosen], new[chosen])
+    return replace(scan, array=new, affine=affine, header=header)
 
 
 def open_model(

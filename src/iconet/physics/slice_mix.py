@@ -1,0 +1,99 @@
+"""The random mix of slice profiles that training images go through for the through-plane task."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from iconet.errors import InputError
+from iconet.physics.kspace import resize_kspace
+from iconet.physics.noise import rician
+from iconet.physics.slice_profile import thick_slices
+
+
+@dataclass(frozen=True)
+class SliceMix:
+    """Turns the rows of clean magnitude images into fewer, thick ones; columns stay as they are.
+
+    Calling it draws for every image one profile, a gap where a profile has one and, for some,
+    noise. The result is a magnitude, taken once at the end.
+
+    Attributes:
+        gaussian: relative weight of a Gaussian profile, as 2-D excitation gives it.
+        rect: of the mean over the thickness.
+        kspace: of a crop of k-space along the rows, as 3-D acquisitions encode slices.
+        gap_max: gaps are uniform between 0 and this share of the distance of slices, below 1.
+        noise_probability: share of the images that receive Rician noise, 0 to 1.
+        noise_max: their noise level is uniform between 0 and this share of `scale`.
+
+    Raises:
+        InputError: for a negative weight, no positive weight, or gaps or noise out of range.
+    """
+
+    gaussian: float = 0.5
+    rect: float = 0.25
+    kspace: float = 0.25
+    gap_max: float = 0.2
+    noise_probability: float = 0.1
+    noise_max: float = 0.01
+
+    def __post_init__(self) -> None:
+        """Refuses weights that are no mix."""
+        weights = self._weights
+        if not (min(weights) >= 0 and 0 < sum(weights) < float("inf")):
+            raise InputError(
+                f"slice profile weights {weights} are no mix: none below 0, at least one above"
+            )
+        if not 0 <= self.gap_max < 1:
+            raise InputError(
+                f"gap_max {self.gap_max} is no share of a distance: 0 or more, below 1"
+            )
+        if not 0 <= self.noise_probability <= 1:
+            raise InputError(f"noise_probability {self.noise_probability} is not within 0 to 1")
+        if not 0 <= self.noise_max < float("inf"):
+            raise InputError(f"noise_max {self.noise_max} is not a share of the scale: 0 or more")
+
+    @property
+    def _weights(self) -> tuple[float, float, float]:
+        return self.gaussian, self.rect, self.kspace
+
+    def __call__(
+        self, clean: Tensor, factor: int, generator: torch.Generator, scale: Tensor
+    ) -> Tensor:
+        """Degrades a batch; the same generator state gives the same result.
+
+        Args:
+            clean: (B, 1, H, W), real, >= 0; `factor` divides H.
+            factor: rows for each thick one.
+            generator: source of randomness; may live on another device than `clean`.
+            scale: (B, 1, 1, 1), the intensity that noise levels are relative to.
+
+        Returns:
+            (B, 1, H/factor, W), >= 0.
+
+        Raises:
+            InputError: where `factor` does not divide H.
+        """
+        draws = torch.rand(4, len(clean), generator=generator, device=generator.device)
+        edges = torch.tensor(self._weights, dtype=torch.float64).cumsum(0)
+        edges = (edges / edges[-1]).to(draws.dtype)[:-1].to(draws.device)
+        ways = torch.bucketize(draws[0], edges, right=True).tolist()
+        gaps = (draws[1] * self.gap_max * factor).tolist()
+        low = torch.stack(
+            [
+                self._thick(image, factor, *how)
+                for image, *how in zip(clean, ways, gaps, strict=True)
+            ]
+        )
+        noisy, level = draws[2:].to(clean).reshape(2, -1, 1, 1, 1)
+        sigma = scale * self.noise_max * level * (noisy < self.noise_probability)
+        return rician(low, sigma, generator)
+
+    def _thick(self, image: Tensor, factor: int, way: int, gap: float) -> Tensor:
+        """(1, H, W) to (1, H/factor, W)."""
+        height, width = image.shape[-2:]
+        if way == 2:
+            return resize_kspace(image, (height // factor, width))
+        profile = ("gaussian", "rect")[way]
+        rows = image.transpose(-2, -1)
+        return thick_slices(rows, factor, profile=profile, gap=gap).transpose(-2, -1)  # type: ignore[arg-type]

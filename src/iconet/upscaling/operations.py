@@ -1,0 +1,158 @@
+"""The operations on a volume that a plan consists of: what each makes, needs and does."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from iconet.upscaling.device import Compute
+from iconet.upscaling.grid import Plan, Step
+from iconet.upscaling.models import Models
+from iconet.upscaling.resampling import resample_axis
+from iconet.upscaling.slices import Progress, count_windows, plan_windows, predict_stack
+from iconet.upscaling.through_plane import CHUNK, enlarge_axis, planes_containing
+
+if TYPE_CHECKING:
+    from iconet.network import ICONet
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """One axis evaluated at `size` positions, `step` old voxels from one to the next."""
+
+    axis: int
+    size: int
+    step: float
+
+    def shape(self, shape: Shape) -> Shape:
+        """Of the volume after it."""
+        return _replaced(shape, {self.axis: self.size})
+
+    def windows(self, shape: Shape) -> int:
+        """How much of the progress it is: none, beside the networks."""
+        return 0
+
+    def memory(self, shape: Shape) -> int:
+        """Bytes it needs beside the volumes before and after it."""
+        return 0
+
+    def __call__(self, volume: NDArray, out: NDArray | None, progress: Progress) -> NDArray:
+        """The volume after it, written into `out` if given."""
+        return resample_axis(volume, self.axis, self.size, self.step, out)
+
+
+@dataclass(frozen=True)
+class Enlarging:
+    """A network over the slices of a plane, or over those of both planes that contain one axis.
+
+    Methods as of `Resampling`; `across` is the axis across the plane's slices.
+    """
+
+    network: "ICONet"
+    step: Step
+    across: int
+    compute: Compute
+    batch: int | None
+    tile: int | None
+
+    def shape(self, shape: Shape) -> Shape:
+        """Of the volume after it."""
+        return _replaced(shape, {axis: shape[axis] * self.step.factor for axis in self.step.axes})
+
+    def windows(self, shape: Shape) -> int:
+        """How much of the progress it is, in slices or tiles."""
+        return sum(
+            count_windows(
+                self.network, stack, compute=self.compute, batch=self.batch, tile=self.tile
+            )
+            for stack in self._stacks(shape)
+        )
+
+    def memory(self, shape: Shape) -> int:
+        """Bytes it needs beside the volumes before and after it; of a GPU's memory none."""
+        columns = 2 * 4 * CHUNK if len(self.step.axes) == 1 else 0  # before they are brought back
+        where = self.compute.device.type
+        if where != "cpu":
+            return columns
+        cut = {"batch": self.batch, "tile": self.tile}
+        return columns + max(
+            plan_windows(self.network, height, width, device=where, **cut).memory
+            for _, height, width in self._stacks(shape)
+        )
+
+    def __call__(self, volume: NDArray, out: NDArray | None, progress: Progress) -> NDArray:
+        """The volume after it, written into `out` if given."""
+        if out is None:
+            out = np.empty(self.shape(volume.shape), np.float32, order="F")
+        if len(self.step.axes) == 1:
+            return enlarge_axis(
+                volume,
+                self.step.axes[0],
+                self.network,
+                compute=self.compute,
+                out=out,
+                batch=self.batch,
+                tile=self.tile,
+                progress=progress,
+            )
+        predict_stack(
+            self.network,
+            as_stack(volume, self.across),
+            compute=self.compute,
+            out=as_stack(out, self.across),
+            batch=self.batch,
+            tile=self.tile,
+            progress=progress,
+        )
+        return out
+
+    def _stacks(self, shape: Shape) -> list[tuple[int, int, int]]:
+        """Sizes (N, H, W) of the stacks of slices that go through the network."""
+        sizes = (*shape, 1)[:3]
+        if len(self.step.axes) == 2:
+            return [(sizes[self.across], *(sizes[axis] for axis in self.step.axes))]  # type: ignore[list-item]
+        planes = planes_containing(self.step.axes[0], shape)
+        return [(sizes[across], sizes[rows], sizes[cols]) for across, rows, cols in planes]
+
+
+def operations(
+    plan: Plan,
+    models: Models,
+    *,
+    compute: Compute,
+    batch: int | None = None,
+    tile: int | None = None,
+) -> list[Resampling | Enlarging]:
+    """The operations of a plan, in order."""
+    return [
+        *(Enlarging(models(step), step, plan.across, compute, batch, tile) for step in plan.steps),
+        *(
+            Resampling(axis, plan.shape[axis], plan.ratios[axis] * plan.gain(axis))
+            for axis in plan.resampled
+        ),
+    ]
+
+
+def memory_between(operations: Sequence[Resampling | Enlarging], shape: Shape) -> int:
+    """Bytes held at a time beside the first volume and the last one's place, at most."""
+    most = before = 0
+    for number, operation in enumerate(operations, start=1):
+        needed = operation.memory(shape)
+        shape = operation.shape(shape)
+        after = 4 * math.prod(shape) if number < len(operations) else 0
+        most, before = max(most, before + needed + after), after
+    return most
+
+
+def as_stack(volume: NDArray, axis: int) -> NDArray:
+    """A view of a volume as slices (N, H, W) across an axis; a 2-D image is one slice."""
+    return volume[None] if volume.ndim == 2 else np.moveaxis(volume, axis, 0)
+
+
+def _replaced(shape: Shape, sizes: dict[int, int]) -> Shape:
+    return tuple(sizes.get(axis, size) for axis, size in enumerate(shape))

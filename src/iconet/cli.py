@@ -101,7 +101,7 @@ def upscale(
         list[Path],
         typer.Argument(
             metavar="IN...",
-            help="Scans: .nii, .nii.gz, .nrrd, .mha, .npy, .png, .tif",
+            help="Scans: .nii, .nii.gz, .nrrd, .mha, .npy, .png, .tif; raw k-space: .h5, .mrd",
             show_default=False,
         ),
     ],
@@ -123,8 +123,11 @@ def upscale(
     ] = None,
 ) -> None:
     """Make scans bigger in the plane of their slices."""
+    from iconet.images.kspace_files import is_kspace_file
     from iconet.upscaling.files import upscale_files
 
+    if any(map(is_kspace_file, inputs)):
+        from iconet.upscaling.from_kspace import upscale_kspace_files as upscale_files
     failed = upscale_files(
         inputs,
         output,

@@ -66,9 +66,7 @@ def parse_header(content: bytes | str, encoding: int = 0) -> Header:
         recon=_space(chosen, "reconSpace"),
         trajectory=(chosen.findtext("m:trajectory", "", NAMESPACE)).strip(),
         centre=(_centre(chosen, 1), _centre(chosen, 2)),
-        calibration=chosen.findtext(
-            "m:parallelImaging/m:calibrationMode", "", NAMESPACE
-        ).strip(),
+        calibration=chosen.findtext("m:parallelImaging/m:calibrationMode", "", NAMESPACE).strip(),
     )
 
 

@@ -1,0 +1,329 @@
+"""From raw k-space to a bigger magnitude image.
+
+Single-coil data go to the joint network with the lines that were measured. Coils of fully sampled
+data are combined with their sensitivities; every line of the combined image counts as measured.
+Coils of undersampled data are first brought to one image by SENSE: in the sum over coils that
+vary in space no line is a measured one any more, and giving the network the lines of the mask loses
+1 to 4 dB against this (README). What SENSE found between the measured lines then counts as measured
+too; what lies outside of the outermost ones (partial Fourier, low phase resolution) does not.
+"""
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from iconet.errors import InputError
+from iconet.images import Scan, check_output, require_memory, scaled_affine, write
+from iconet.images.kspace_files import is_kspace_file, read_kspace
+from iconet.images.raw_data import RawData, middle
+from iconet.upscaling.device import Compute, choose_compute
+from iconet.upscaling.progress import shown_progress
+from iconet.upscaling.slices import SMALLEST, Progress, robust_scale
+from iconet.upscaling.upscale import SCALES, open_model, upscale_scan
+
+if TYPE_CHECKING:
+    from nibabel.nifti1 import Nifti1Header
+
+    from iconet.network import ICONet
+
+FASTEST = 6.0  # acceleration, the largest that joint networks were trained for
+CENTRE_LINES = 8  # fewest lines around the centre that sensitivities can be taken from
+
+
+class Measured(NamedTuple):
+    """Slices of one coil, or combined from several.
+
+    Attributes:
+        images: (S, h, W) complex64, zero-filled or by SENSE; readout oversampling is removed.
+        masks: (S, h, W) bool, True for the samples of k-space that count as measured.
+        acceleration: Lines between the outermost measured ones over measured lines, the most of
+            all slices; 1 if none between them is missing.
+    """
+
+    images: NDArray[np.complex64]
+    masks: NDArray[np.bool_]
+    acceleration: float
+
+
+def upscale_kspace_files(
+    inputs: Sequence[Path],
+    output: Path,
+    *,
+    model: str | None = None,
+    scale: int | None = None,
+    plane: str = "auto",
+    device: str = "auto",
+    precision: str = "auto",
+    tile: int | None = None,
+    report: Callable[[str], None],
+    complain: Callable[[InputError], object],
+) -> int:
+    """Upscale files of raw k-space; arguments and result as `upscale_files`.
+
+    In a folder outputs are called as their inputs, with ``.nii.gz``.
+
+    Raises:
+        InputError: what concerns all of them.
+    """
+    from iconet.upscaling.files import _folder, _outputs
+
+    if others := [path for path in inputs if not is_kspace_file(path)]:
+        raise InputError(f"{others[0]} is no raw k-space: upscale images by a command of their own")
+    if plane != "auto" or tile is not None:
+        raise InputError("raw k-space is taken in whole slices as measured: no --plane, no --tile")
+    outputs = _outputs(inputs, output)
+    alone = outputs == [output]
+    if not alone:
+        outputs = [path.with_suffix(".nii.gz") for path in outputs]
+        if len(set(outputs)) < len(outputs):
+            raise InputError("two inputs differ only in their suffix: use different folders")
+    compute = choose_compute(device, precision)
+    failed = 0
+    with nullcontext() if alone else _folder(output):
+        network = open_kspace_model(model, scale=scale, device=str(compute.device))
+        for path, target in zip(inputs, outputs, strict=True):
+            try:
+                report(upscale_kspace_file(path, target, network, compute=compute))
+            except InputError as error:
+                complain(error)
+                failed += 1
+    return failed
+
+
+def upscale_kspace_file(
+    path: str | os.PathLike, output: str | os.PathLike, network: "ICONet", *, compute: Compute
+) -> str:
+    """Read, reconstruct, upscale, write; returns a line that says what was done."""
+    from iconet.upscaling.files import sizes
+
+    start = time.monotonic()
+    check_output(output, [path])
+    raw = read_kspace(path)
+    with shown_progress(Path(path).name) as progress:
+        scan, measured = upscale_kspace(raw, network, compute=compute, progress=progress)
+    write(scan, output, like=scan)
+    return (
+        f"{output}: {raw.coils} coil{'s' * (raw.coils > 1)}, {raw.slices} slices, "
+        f"{measured.acceleration:.1f}x accelerated -> {sizes(scan)}, magnitude in the raw data's "
+        f"units, {compute}, {time.monotonic() - start:.1f} s"
+        + ("" if raw.placed else " (the file does not say where the slices are)")
+    )
+
+
+def open_kspace_model(
+    model: str | None = None, *, scale: int | None = None, device: str = "cpu"
+) -> "ICONet":
+    """Load a model of complex images, by default mri-x2-joint, or one of magnitude images.
+
+    Raises:
+        InputError: as `open_model`.
+    """
+    if scale is not None and scale not in SCALES:
+        raise InputError(f"scale {scale} is not available: use {' or '.join(map(str, SCALES))}")
+    from iconet import zoo
+
+    network = zoo.load(model or f"mri-x{scale or SCALES[0]}-joint", device=device)
+    if network.channels == 1:
+        return open_model(network, scale=scale, device=device)
+    if scale is not None and network.scale != scale:
+        raise InputError(
+            f"the model enlarges {network.scale}x, not {scale}x: give only one of them"
+        )
+    return network
+
+
+def upscale_kspace(
+    raw: RawData, network: "ICONet", *, compute: Compute, progress: Progress | None = None
+) -> tuple[Scan, Measured]:
+    """Reconstruct and upscale.
+
+    Args:
+        raw: As read.
+        network: Of complex images, or of magnitude images for data that are not undersampled.
+        compute: Device and precision.
+        progress: Called with (done, in all) slices.
+
+    Returns:
+        The magnitude, float32 on the scale of the root of the sum of squares of the orthonormal
+        transforms, cut to the field of view that the header wants; and what it was made from.
+
+    Raises:
+        InputError: data that cannot be reconstructed well, or not by this network.
+    """
+    from torch import OutOfMemoryError
+
+    factor = network.scale
+    height, width = raw.shown[0], raw.matrix[1]
+    # The combined slices as they are and magnified, of the latter a copy.
+    require_memory(str(raw.path), (3, raw.slices, height, width), factor)
+    try:
+        measured = reconstruct(raw)
+        if measured.acceleration > 1 and network.channels == 1:
+            raise InputError(
+                f"{raw.path}: undersampled {measured.acceleration:.1f} times, which a model of "
+                f"magnitude images cannot undo: choose mri-x{factor}-joint"
+            )
+        if network.channels == 1:
+            columns = middle(width, raw.shown[1])
+            shown = np.abs(measured.images[:, :, columns]).transpose(1, 2, 0)
+            low = _scan(raw, np.asfortranarray(shown), _shown_affine(raw), 1)
+            scan = upscale_scan(low, network, plane="k", compute=compute, progress=progress)
+        else:
+            bigger = _predict(raw, measured, network, compute, progress)
+            scan = _scan(raw, bigger, _shown_affine(raw), factor)
+    except (MemoryError, OutOfMemoryError):
+        raise InputError(
+            f"{raw.path}: the memory of {compute.device} is too small: try the CPU or a larger"
+            " machine"
+        ) from None
+    return scan, measured
+
+
+def reconstruct(raw: RawData) -> Measured:
+    """One complex image a slice, and which samples of its k-space count as measured.
+
+    Raises:
+        InputError: samples that are no numbers, slices too small, or too few lines: more than 6
+            times accelerated, more than there are coils for several, or no full centre.
+    """
+    height, width = raw.shown[0], raw.matrix[1]
+    if min(height, width) < SMALLEST:
+        raise InputError(
+            f"{raw.path}: slices of {height} x {width} are too small: 16 x 16 at least"
+        )
+    images = np.zeros((raw.slices, height, width), np.complex64)
+    masks = np.zeros(images.shape, np.bool_)
+    most = 1.0
+    for index in range(raw.slices):
+        # Its images and those of the conjugate gradients.
+        require_memory(str(raw.path), (8, 2, raw.coils, *raw.matrix))
+        kspace = raw.load(index)
+        if not np.isfinite(kspace).all():
+            raise InputError(f"{raw.path}: its k-space holds NaN or Inf; convert it again")
+        if not kspace.any():
+            continue  # an empty slice stays empty
+        images[index], masks[index], acceleration = _slice(raw.path, kspace, height)
+        most = max(most, acceleration)
+    if not masks.any():
+        raise InputError(f"{raw.path}: its k-space is zero everywhere; convert it again")
+    return Measured(images, masks, most)
+
+
+def _slice(
+    path: Path, kspace: NDArray[np.complex64], height: int
+) -> tuple[NDArray[np.complex64], NDArray[np.bool_], float]:
+    import torch
+
+    from iconet.physics.coils import centre_lines, combine, sense, sensitivities
+    from iconet.physics.kspace import fft2c, ifft2c
+
+    coils, full, width = kspace.shape
+    lines, samples = kspace.any(axis=(0, 1)), kspace.any(axis=(0, 2))
+    measured = np.flatnonzero(lines)
+    between = np.zeros(width, np.bool_)
+    between[measured[0] : measured[-1] + 1] = True
+    acceleration = between.sum() / lines.sum()
+    centre = centre_lines(torch.from_numpy(lines))
+    _check_lines(path, coils, acceleration, centre, width)
+
+    image = ifft2c(torch.from_numpy(kspace))[:, middle(full, height)]
+    if coils == 1:
+        combined, known = image[0], lines
+    else:
+        coil_kspace = fft2c(image)
+        maps = sensitivities(coil_kspace, centre)
+        known = between
+        if acceleration > 1:
+            combined = sense(coil_kspace, torch.from_numpy(lines), maps)
+        else:
+            combined = combine(image, maps)
+    # Samples of the readout, once the oversampling is gone, at the nearest that there were.
+    place = np.rint((np.arange(height) - height // 2) * (full / height)).astype(int) + full // 2
+    rows = samples[place.clip(0, full - 1)]
+    return combined.numpy(), rows[:, None] & known, float(acceleration)
+
+
+def _check_lines(path: Path, coils: int, acceleration: float, centre: int, width: int) -> None:
+    fastest = min(FASTEST, coils) if coils > 1 else FASTEST
+    if acceleration > fastest * 1.02:
+        raise InputError(
+            f"{path}: {acceleration:.1f} times accelerated; more than {fastest:g} cannot be "
+            f"reconstructed well from {coils} coil{'s' * (coils > 1)}"
+        )
+    if centre < min(CENTRE_LINES, width // 4):
+        raise InputError(
+            f"{path}: only {centre} lines of the centre of k-space are complete; {CENTRE_LINES} are"
+            " needed: include the calibration lines"
+        )
+
+
+def _predict(
+    raw: RawData,
+    measured: Measured,
+    network: "ICONet",
+    compute: Compute,
+    progress: Progress | None,
+) -> NDArray[np.float32]:
+    """(s h, s w, S) magnitudes, cut to the wanted field of view."""
+    import torch
+
+    from iconet.network import Samples
+    from iconet.physics.kspace import fft2c
+
+    factor, count = network.scale, raw.slices
+    columns = middle(raw.matrix[1], raw.shown[1])
+    columns = slice(columns.start * factor, columns.stop * factor)
+    shape = (raw.shown[0] * factor, raw.shown[1] * factor, count)
+    out = np.zeros(shape, np.float32, order="F")
+    intensity = torch.full((1, 1, 1, 1), robust_scale(measured.images), device=compute.device)
+    network = network.to(compute.device)
+    with torch.inference_mode(), compute.autocast():
+        for index in range(count):
+            if measured.masks[index].any():
+                image = torch.from_numpy(measured.images[index])[None, None].to(compute.device)
+                mask = torch.from_numpy(measured.masks[index])[None, None].to(compute.device)
+                samples = Samples(torch.where(mask, fft2c(image), 0), mask)
+                given = torch.cat([image.real, image.imag], dim=1)
+                bigger = network(given, intensity=intensity, samples=samples).image.float()
+                out[..., index] = bigger.norm(dim=1)[0, :, columns].cpu().numpy()
+            if progress is not None:
+                progress(index + 1, count)
+    return out
+
+
+def _shown_affine(raw: RawData) -> NDArray[np.float64]:
+    """Of the part of the field of view that is shown, at the measured resolution."""
+    corner = np.eye(4)
+    corner[:2, 3] = [
+        middle(size, wanted).start for size, wanted in zip(raw.matrix, raw.shown, strict=True)
+    ]
+    return raw.affine @ corner
+
+
+def _scan(
+    raw: RawData, array: NDArray[np.float32], affine: NDArray[np.float64], factor: int
+) -> Scan:
+    affine = scaled_affine(affine, (factor, factor, 1))
+    return Scan(array, affine=affine, header=_header(raw, array, affine), path=raw.path)
+
+
+def _header(
+    raw: RawData, array: NDArray[np.float32], affine: NDArray[np.float64]
+) -> "Nifti1Header":
+    import nibabel
+
+    header = nibabel.Nifti1Header()
+    header.set_data_shape(array.shape)
+    header.set_data_dtype(np.float32)
+    header.set_xyzt_units("mm")
+    header.set_zooms(np.linalg.norm(affine[:3, :3], axis=0))
+    # "scanner" where the file says so; else "aligned", to nothing but itself.
+    header.set_sform(affine, code=1 if raw.placed else 2)
+    header["descrip"] = b"magnitude in the units of the raw data"
+    return header

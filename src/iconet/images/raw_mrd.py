@@ -8,7 +8,7 @@ format's description lays it out, https://ismrmrd.readthedocs.io/en/latest/mrd_r
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from xml.etree import ElementTree
 
 import numpy as np
@@ -46,7 +46,7 @@ class Readouts(NamedTuple):
         rows: (N,) of ``data``.
         line: (N,) index along the phase axis of the matrix.
         partition: (N,) index along the slice axis of a 3-D matrix, 0 in 2-D.
-        slice: (N,) from 0, in the order of their positions.
+        number: (N,) of the slice, from 0, in the order of their positions.
         kept: Which samples of a readout count.
         place: Where along the readout axis of the matrix they belong.
     """
@@ -54,7 +54,7 @@ class Readouts(NamedTuple):
     rows: NDArray[np.intp]
     line: NDArray[np.intp]
     partition: NDArray[np.intp]
-    slice: NDArray[np.intp]
+    number: NDArray[np.intp]
     kept: slice
     place: slice
 
@@ -117,7 +117,7 @@ def read_raw_mrd(path: Path, file: h5py.File, group: str) -> RawData:
         def load(index: int) -> NDArray[np.complex64]:
             return _gridded(path, group, readouts, index, (coils, height, width, 1))[..., 0]
 
-        slices = int(readouts.slice.max()) + 1
+        slices = int(readouts.number.max()) + 1
     else:
         shown = _depth(header, depth)
         slices = shown.stop - shown.start
@@ -211,7 +211,7 @@ def _placed(
     return Readouts(rows, line, partition, ordered, kept, place), (height, width, depth)
 
 
-def _index(counter: NDArray[np.uint16], centre: int | None, size: int) -> NDArray[np.intp]:
+def _index(counter: NDArray[Any], centre: int | None, size: int) -> NDArray[np.intp]:
     """Index in the matrix, whose centre is at size//2, of a counter whose centre is `centre`."""
     centre = size // 2 if centre is None else centre
     return counter.astype(np.intp) - centre + size // 2
@@ -221,7 +221,7 @@ def _gridded(
     path: Path, group: str, readouts: Readouts, number: int, shape: tuple[int, int, int, int]
 ) -> NDArray[np.complex64]:
     """k-space (C, H, W, D) of a slice or slab, 0 where nothing was measured."""
-    chosen = np.flatnonzero(readouts.slice == number)
+    chosen = np.flatnonzero(readouts.number == number)
     kspace = np.zeros(shape, np.complex64)
     times = np.zeros(shape[2:], np.float32)
     with opened(path) as file:
@@ -246,7 +246,8 @@ def _gridded(
             f"{path}: which lines were measured differs from partition to partition; only one"
             " pattern for all of them can be reconstructed"
         )
-    return kspace / np.maximum(times, 1)
+    kspace /= np.maximum(times, 1)
+    return kspace
 
 
 def _across_slices(kspace: NDArray[np.complex64]) -> NDArray[np.complex64]:
@@ -276,9 +277,11 @@ def _affine(
         shown = _depth(header, depth)
         count, middle_slice = shown.stop - shown.start, depth // 2 - shown.start
     else:
-        count, middle_slice = int(readouts.slice.max()) + 1, 0
+        count, middle_slice = int(readouts.number.max()) + 1, 0
     spacing = (*pixel_sizes(header, (height, width)), through)
-    first = [int(np.argmax(readouts.slice == number)) for number in range(readouts.slice.max() + 1)]
+    first = [
+        int(np.argmax(readouts.number == number)) for number in range(readouts.number.max() + 1)
+    ]
     positions = heads["position"][first].astype(np.float64)
     directions = np.stack(
         [heads[name][0].astype(np.float64) for name in ("read_dir", "phase_dir", "slice_dir")]

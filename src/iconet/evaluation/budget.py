@@ -53,7 +53,7 @@ class Budget:
         if self.recipe.steps:
             return self.recipe.steps
         row = self._step_rows()[self._step_digest(self._recipe(condition, network))]
-        return max(1, round(seconds(str(self.recipe.budget)) / row.seconds))
+        return max(1, round(seconds(str(self.recipe.budget_of(condition))) / row.seconds))
 
     def costs_of(self, condition: Condition) -> dict[str, CostRow]:
         """What applying each network or model costs under a condition, by its name."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from iconet.evaluation.degradations import WAYS
 from iconet.evaluation.interpolation import METHODS
@@ -14,6 +14,14 @@ from iconet.training.recipe import Data
 from iconet.training.schedule import seconds
 
 Name = Annotated[str, Field(pattern=r"^[\w.+ -]+$")]
+
+
+def _checked(duration: str) -> str:
+    seconds(duration)
+    return duration
+
+
+Duration = Annotated[str, AfterValidator(_checked)]
 
 
 class Condition(Section):
@@ -28,6 +36,7 @@ class Condition(Section):
         test: How the test scans are degraded, see `iconet.evaluation.degradations.WAYS`.
         models: Trained models, by name or file, that take part beside what is trained here.
         training: Replaces parts of the recipe's section ``training`` under this condition.
+        budget: The time of every run under this condition, instead of the recipe's.
     """
 
     name: Name
@@ -37,6 +46,7 @@ class Condition(Section):
     test: list[str] = Field(default=["kspace-crop"], min_length=1)
     models: list[str] = Field(default_factory=list)
     training: dict[str, Any] = Field(default_factory=dict)
+    budget: Duration | None = None
 
     @field_validator("test")
     @classmethod
@@ -112,7 +122,7 @@ class BenchmarkRecipe(Section):
     focus: str | None = None
     training: dict[str, Any] = Field(default_factory=dict)
     steps: int | None = Field(None, gt=0)
-    budget: str | None = None
+    budget: Duration | None = None
     learning_rates: list[Annotated[float, Field(gt=0)]] = Field(default=[1e-3], min_length=1)
     tuning: float = Field(0.1, gt=0, le=1)
     device: str = "auto"
@@ -146,13 +156,18 @@ class BenchmarkRecipe(Section):
                     raise ValueError(f"{network.name}: no condition is called '{name}'")
         if self.networks and (self.steps is None) == (self.budget is None):
             raise ValueError("networks are trained for steps or for a budget: give one of the two")
-        if self.budget is not None:
-            seconds(self.budget)
+        for condition in self.conditions:
+            if condition.budget and self.budget is None:
+                raise ValueError(f"{condition.name}: a budget of its own needs one of the recipe")
         return self
 
     def rates(self, network: Network) -> list[float]:
         """Learning rates that are tried for a network."""
         return [network.learning_rate] if network.learning_rate else self.learning_rates
+
+    def budget_of(self, condition: Condition) -> str | None:
+        """The time of every run under a condition; None where steps are given."""
+        return condition.budget or self.budget
 
     def takes_part(self, network: Network, condition: Condition) -> bool:
         """Whether a network is trained and tested under a condition."""

@@ -136,10 +136,11 @@ def _runs(queue: Queue) -> str:
     recipe = queue.recipe
     terms = f"{recipe.steps} steps each."
     if recipe.budget:
+        own = [f" ({c.budget} under {c.name})" for c in recipe.conditions if c.budget]
         terms = (
-            f"Every network's steps are those that {recipe.budget} have room for, at the median "
-            "time of its training step, all networks measured in turns before anything was trained "
-            "(`step-times.csv`, without making the batch)."
+            f"Every network's steps are those that {recipe.budget}{''.join(own)} have room for, at "
+            "the median time of its training step, all networks measured in turns before anything "
+            "was trained (`step-times.csv`, without making the batch)."
         )
     if len(recipe.learning_rates) > 1:
         tried = ", ".join(f"{rate:g}" for rate in recipe.learning_rates)

@@ -8,8 +8,7 @@ that were, and in gaps between them of up to 3 lines; wider gaps, and what lies 
 outermost lines (partial Fourier, low phase resolution), are left to the network. Eight simulated
 coils around a brain, PSNR against giving the network the lines of the plain combination: 2 times
 accelerated +5.2 dB evenly, +1.7 at random; 3 and 4 times at random +0.6 and +0.8, 4 times evenly
-+0.2. All lines of SENSE
-as measured would lose 0.9 to 1.2 dB in the last three.
++0.2. All lines of SENSE as measured would lose 0.9 to 1.2 dB in the last three.
 """
 
 import os
@@ -230,7 +229,9 @@ def _slice(
     from iconet.physics.kspace import fft2c, ifft2c
 
     coils, full, width = kspace.shape
-    lines, samples = kspace.any(axis=(0, 1)), kspace.any(axis=(0, 2))
+    there = kspace != 0
+    lines: NDArray[np.bool_] = np.asarray(there.any(axis=(0, 1)))
+    samples: NDArray[np.bool_] = np.asarray(there.any(axis=(0, 2)))
     measured = np.flatnonzero(lines)
     acceleration = (measured[-1] + 1 - measured[0]) / len(measured)
     centre = centre_lines(torch.from_numpy(lines))

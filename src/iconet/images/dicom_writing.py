@@ -271,9 +271,7 @@ def check_folder(
         pass
 
 
-def check_apart(
-    folder: str | os.PathLike[str], inputs: Iterable[str | os.PathLike[str]]
-) -> None:
+def check_apart(folder: str | os.PathLike[str], inputs: Iterable[str | os.PathLike[str]]) -> None:
     """Refuses a folder that is where the source is.
 
     Args:

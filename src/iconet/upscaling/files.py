@@ -252,9 +252,8 @@ def upscale_file(
         write(bigger, output, like=scan)
     end = time.monotonic()
     constant = scan.array.min() == scan.array.max()
-    line = (
-        f"{output}: {sizes(scan)} -> {sizes(bigger)}, {plan}, {compute}, {end - start:.1f} s"
-        + (" (the scan is constant: its value was repeated)" if constant else "")
+    line = f"{output}: {sizes(scan)} -> {sizes(bigger)}, {plan}, {compute}, {end - start:.1f} s" + (
+        " (the scan is constant: its value was repeated)" if constant else ""
     )
     seconds = {
         "read": was_read - start,

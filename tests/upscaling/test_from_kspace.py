@@ -1,0 +1,270 @@
+"""Raw k-space of simulated coils and of the demo scan, against the truth."""
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import SimpleITK
+import torch
+
+import iconet
+from iconet import cli, zoo
+from iconet.errors import InputError
+from iconet.images import read
+from iconet.images.kspace_files import read_kspace
+from iconet.network import Samples
+from iconet.physics.coils import centre_lines, combine, sense, sensitivities
+from iconet.physics.kspace import crop_kspace, fft2c, ifft2c, zero_fill
+from iconet.physics.phase import smooth_phase
+from iconet.physics.undersampling import cartesian_mask
+from iconet.upscaling.device import choose_compute
+from iconet.upscaling.from_kspace import reconstruct, upscale_kspace
+
+CPU = choose_compute("cpu", "fp32")
+DEMO_SCAN = Path(zoo.__file__).parents[1] / "demo_scan" / "sub-01_T1w_slab.nii.gz"
+HEADER = """<ismrmrdHeader xmlns="http://www.ismrm.org/ISMRMRD"><encoding>
+<encodedSpace><matrixSize><x>{H}</x><y>{W}</y><z>1</z></matrixSize>
+<fieldOfView_mm><x>{fx}</x><y>{fy}</y><z>5</z></fieldOfView_mm></encodedSpace>
+<reconSpace><matrixSize><x>{h}</x><y>{w}</y><z>1</z></matrixSize>
+<fieldOfView_mm><x>{gx}</x><y>{gy}</y><z>5</z></fieldOfView_mm></reconSpace>
+<trajectory>cartesian</trajectory></encoding></ismrmrdHeader>"""
+
+
+def fastmri(path: Path, kspace: torch.Tensor, shown: tuple[int, int] | None = None) -> Path:
+    """A file of fastMRI with pixels of 2 x 1.5 mm; a single coil has no axis for it."""
+    height, width = kspace.shape[-2:]
+    h, w = shown or (height, width)
+    fields = {"fx": 2 * height, "fy": 1.5 * width, "gx": 2 * h, "gy": 1.5 * w}
+    with h5py.File(path, "w") as file:
+        file["kspace"] = (kspace[:, 0] if kspace.shape[1] == 1 else kspace).numpy()
+        file["ismrmrd_header"] = HEADER.format(H=height, W=width, h=h, w=w, **fields)
+    return path
+
+
+def coil_maps(coils: int, height: int, width: int) -> torch.Tensor:
+    """Coils on a ring around the field of view, their squares summing to 1."""
+    y = ((torch.arange(height) + 0.5) / height * 2 - 1)[:, None]
+    x = (torch.arange(width) + 0.5) / width * 2 - 1
+    angle = 2 * torch.pi * torch.arange(coils)[:, None, None] / coils
+    dy, dx = y - 1.4 * angle.sin(), x - 1.4 * angle.cos()
+    maps = torch.polar(1 / (0.5 + dy**2 + dx**2), torch.atan2(dy, dx) + angle)
+    return maps / maps.abs().square().sum(dim=0).sqrt()
+
+
+def anatomy(slices: int = 1) -> torch.Tensor:
+    """(S, 1, 192, 256) of the demo scan, its maximum 1."""
+    array = torch.from_numpy(read(DEMO_SCAN).array[..., 18 : 18 + slices]).permute(2, 0, 1)
+    return (array / array.max())[:, None]
+
+
+def measured(truth: torch.Tensor, coils: int, acceleration: float, noise: float = 0.003):
+    """k-space (S, C, 96, 128) of half the resolution and the mask of lines."""
+    generator = torch.Generator().manual_seed(3)
+    phase = smooth_phase(tuple(truth.shape), generator=generator)
+    maps = coil_maps(coils, *truth.shape[-2:]) if coils > 1 else torch.ones(1, 1, 1)
+    kspace = fft2c(crop_kspace(torch.polar(truth, phase) * maps, 2))
+    kspace = kspace + noise * torch.randn(kspace.shape, generator=generator, dtype=kspace.dtype)
+    lines = kspace.shape[-1]
+    mask = cartesian_mask(
+        lines, acceleration=acceleration, centre_fraction=0.14, generator=generator
+    )
+    return torch.where(mask if acceleration > 1 else torch.ones(lines) > 0, kspace, 0), mask
+
+
+def psnr(image: np.ndarray, truth: torch.Tensor) -> float:
+    """Inside the head, of (h, w, S)."""
+    reference = truth[:, 0].permute(1, 2, 0).numpy()
+    head = reference > 0.1
+    return float(-10 * np.log10(np.square(image - reference)[head].mean()))
+
+
+def zero_filled(kspace: torch.Tensor) -> np.ndarray:
+    """Magnitude of the root of the sum of squares, enlarged by zero-filling."""
+    rss = ifft2c(kspace).abs().square().sum(dim=1).sqrt()
+    return zero_fill(rss, 2).permute(1, 2, 0).numpy()
+
+
+@pytest.fixture(scope="module")
+def joint() -> iconet.ICONet:
+    return iconet.load("mri-x2-joint")
+
+
+@pytest.mark.parametrize(("coils", "acceleration"), [(1, 4), (8, 3), (8, 1)])
+def test_it_is_better_than_zero_filling(tmp_path: Path, joint, coils, acceleration) -> None:
+    truth = anatomy(2 if coils == 1 else 1)
+    kspace, mask = measured(truth, coils, acceleration)
+    scan, found = upscale_kspace(
+        read_kspace(fastmri(tmp_path / "a.h5", kspace)), joint, compute=CPU
+    )
+    assert scan.array.dtype == np.float32 and scan.array.shape == (192, 256, len(truth))
+    gain = psnr(scan.array, truth) - psnr(zero_filled(kspace), truth)
+    assert gain > {(1, 4): 2.0, (8, 3): 2.0, (8, 1): 0.3}[coils, acceleration]
+    assert (found.acceleration > 1) == (acceleration > 1)
+    if coils == 1:
+        np.testing.assert_array_equal(found.masks[0].all(axis=0), mask.numpy())
+    if acceleration == 1:
+        assert found.masks.all()
+
+
+@pytest.mark.parametrize(("acceleration", "gain"), [(2, 1.0), (3, 0.2)])
+def test_sense_first_is_better_than_the_lines_of_a_plain_combination(
+    tmp_path: Path, joint, acceleration: float, gain: float
+) -> None:
+    """Why undersampled coils go through SENSE: the choice this package makes, measured."""
+    truth = anatomy()
+    kspace, mask = measured(truth, 8, acceleration)
+    maps = sensitivities(kspace[0], centre_lines(mask))
+    image = combine(ifft2c(kspace[0]), maps)
+    samples = Samples(torch.where(mask, fft2c(image), 0)[None, None], mask.view(1, 1, 1, -1))
+    with torch.inference_mode():
+        plain = joint(torch.stack([image.real, image.imag])[None], samples=samples).image
+    raw = read_kspace(fastmri(tmp_path / "a.h5", kspace))
+    scan, _ = upscale_kspace(raw, joint, compute=CPU)
+    better = psnr(scan.array, truth) - psnr(plain.norm(dim=1)[0, ..., None].numpy(), truth)
+    assert better > gain
+
+
+def test_sense_undoes_the_aliasing_that_known_coils_tell_apart() -> None:
+    maps = coil_maps(6, 32, 48)
+    image = torch.polar(anatomy()[0, 0, 40:72, 60:108], torch.ones(32, 48))
+    lines = torch.arange(48) % 2 == 0
+    folded = torch.where(lines, fft2c(maps * image), 0)
+    found = sense(folded, lines, maps)
+    before = combine(ifft2c(folded), maps)
+    assert (found - image).norm() < 0.06 * image.norm() < 0.2 * (before - image).norm()
+    # Known everywhere, only the regularisation is left.
+    full = sense(fft2c(maps * image), torch.ones(48) > 0, maps)
+    torch.testing.assert_close(full, image / 1.01, rtol=1e-3, atol=1e-4)
+
+
+def test_sensitivities_are_those_of_the_coils() -> None:
+    truth = anatomy()
+    kspace, _ = measured(truth, 5, 1, noise=0.0)
+    found = sensitivities(kspace[0], 128)
+    true = coil_maps(5, 96, 128)
+    inside = crop_kspace(truth, 2)[0, 0] > 0.2
+    # Up to a phase that all coils share.
+    agreement = (found.conj() * true).sum(dim=0).abs()[inside]
+    assert agreement.min() > 0.97 and agreement.max() < 1.0001
+
+
+@pytest.mark.parametrize(
+    ("missing", "expected"), [([], 16), ([0], 15), ([3], 9), ([10, 1], 3), ([8], 0), ([9], 1)]
+)
+def test_lines_around_the_centre_are_counted(missing: list[int], expected: int) -> None:
+    lines = torch.ones(16, dtype=torch.bool)
+    lines[missing] = False
+    assert centre_lines(lines) == expected
+
+
+def test_oversampling_is_removed_and_every_voxel_stays_where_it_was(tmp_path: Path, joint) -> None:
+    """A blob at a known place, in a field of view twice and 1.25 times as large as is shown."""
+    y, x = torch.meshgrid(torch.arange(96) - 48, torch.arange(80) - 40, indexing="ij")
+    blob = torch.exp(-((y - 7) ** 2 + (x + 12) ** 2) / 18.0) + 0.2
+    kspace = fft2c(blob.to(torch.complex64))[None, None].repeat(2, 1, 1, 1)
+    path = fastmri(tmp_path / "a.h5", kspace, shown=(48, 64))
+    assert cli.run(["upscale", str(path), "-o", str(tmp_path / "a.nii.gz")]) == 0
+    image = SimpleITK.ReadImage(str(tmp_path / "a.nii.gz"))
+    assert image.GetSize() == (96, 128, 2)
+    np.testing.assert_allclose(image.GetSpacing(), [1, 0.75, 5], rtol=1e-6)
+    array = SimpleITK.GetArrayFromImage(image)[0].astype(float) - 0.2
+    weight = np.where(array > 0.3, array, 0)
+    j, i = (np.average(np.indices(array.shape)[a], weights=weight) for a in (0, 1))
+    # SimpleITK's world is left and posterior; ours right and anterior.
+    world = image.TransformContinuousIndexToPhysicalPoint((i, j, 0.0))
+    np.testing.assert_allclose([-world[0], -world[1]], [7 * 2, -12 * 1.5], atol=0.05)
+    assert array.max() == pytest.approx(1, abs=0.1)  # intensities keep their scale
+
+
+def test_partial_fourier_and_asymmetric_echoes_are_not_taken_as_measured(tmp_path: Path) -> None:
+    kspace, _ = measured(anatomy(), 4, 1)
+    kspace[..., :20] = 0
+    kspace[..., :16, :] = 0
+    raw = read_kspace(fastmri(tmp_path / "a.h5", kspace, shown=(48, 128)))
+    found = reconstruct(raw)
+    assert found.acceleration == 1 and found.masks.shape == (1, 48, 128)
+    assert not found.masks[0, :, :20].any() and not found.masks[0, :8].any()
+    assert found.masks[0, 8:, 20:].all()
+
+
+def test_an_image_model_takes_full_data_only(tmp_path: Path) -> None:
+    model = iconet.load("mri-x2")
+    truth = anatomy()
+    kspace, _ = measured(truth, 4, 1)
+    raw = read_kspace(fastmri(tmp_path / "a.h5", kspace, shown=(96, 100)))
+    scan, _ = upscale_kspace(raw, model, compute=CPU)
+    assert scan.array.shape == (192, 200, 1)
+    cut = truth[..., 28:228]
+    assert psnr(scan.array, cut) > psnr(zero_filled(kspace)[:, 28:228], cut)
+    half, _ = measured(truth, 4, 3)
+    with pytest.raises(InputError, match="choose mri-x2-joint"):
+        upscale_kspace(read_kspace(fastmri(tmp_path / "b.h5", half)), model, compute=CPU)
+
+
+def test_an_empty_slice_stays_empty(tmp_path: Path, joint) -> None:
+    kspace = torch.zeros(2, 2, 32, 24, dtype=torch.complex64)
+    kspace[1] = fft2c(coil_maps(2, 32, 24))
+    scan, _ = upscale_kspace(read_kspace(fastmri(tmp_path / "a.h5", kspace)), joint, compute=CPU)
+    assert not scan.array[..., 0].any() and scan.array[..., 1].all()
+
+
+def lines_kept(kept: np.ndarray, coils: int = 1) -> torch.Tensor:
+    kspace = torch.ones(1, coils, 32, 64, dtype=torch.complex64)
+    return torch.where(torch.from_numpy(kept), kspace, 0)
+
+
+WHICH = np.arange(64)
+CENTRE = abs(WHICH - 32) < 3
+
+
+@pytest.mark.parametrize(
+    ("kspace", "reason"),
+    [
+        (torch.zeros(1, 1, 32, 32, dtype=torch.complex64), "zero everywhere"),
+        (torch.full((1, 1, 32, 32), torch.nan + 0j), "NaN"),
+        (torch.ones(1, 1, 12, 32, dtype=torch.complex64), "too small"),
+        (lines_kept((WHICH % 16 == 0) | CENTRE), "more than 6"),
+        (lines_kept((WHICH % 8 == 0) | CENTRE, 2), "more than 2 .* 2 coils"),
+        (lines_kept(WHICH % 2 == 0, 4), "calibration lines"),
+        (lines_kept(WHICH > 32), "calibration lines"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_cannot_be_done_well_is_refused(
+    tmp_path: Path, kspace: torch.Tensor, reason: str
+) -> None:
+    with pytest.raises(InputError, match=reason) as error:
+        reconstruct(read_kspace(fastmri(tmp_path / "a.h5", kspace)))
+    assert str(error.value).startswith(str(tmp_path / "a.h5"))
+
+
+def test_the_command_refuses_in_one_line_and_leaves_nothing(tmp_path: Path, capfd) -> None:
+    good = fastmri(tmp_path / "good.h5", torch.ones(1, 1, 32, 32, dtype=torch.complex64))
+    (tmp_path / "bad.h5").write_bytes(b"no HDF5")
+    output = tmp_path / "out.nii.gz"
+    for arguments, reason in [
+        ([tmp_path / "bad.h5"], "bad.h5: cannot be read"),
+        ([tmp_path / "missing.h5"], "no such file"),
+        ([good, "--tile", "64"], "no --tile"),
+        ([good, "--plane", "axial"], "no --plane"),
+        ([good, "--model", "mri-x2-joint", "--scale", "4"], "give only one"),
+        ([good, "--scale", "3"], "scale 3 is not available"),
+    ]:
+        assert cli.run(["upscale", *map(str, arguments), "-o", str(output)]) == 2
+        error = capfd.readouterr().err
+        assert reason in error and error.count("\n") == 1
+    folder = ["-o", str(tmp_path / "folder")]
+    assert cli.run(["upscale", str(good), str(tmp_path / "a.nii"), *folder]) == 2
+    assert "a.nii is no raw k-space" in capfd.readouterr().err
+    assert {path.name for path in tmp_path.iterdir()} == {"good.h5", "bad.h5"}
+
+
+def test_a_folder_gets_nifti_files(tmp_path: Path) -> None:
+    paths = [
+        fastmri(tmp_path / name, torch.ones(1, 1, 32, 32, dtype=torch.complex64))
+        for name in ("a.h5", "b.h5")
+    ]
+    output = tmp_path / "out"
+    assert cli.run(["upscale", *map(str, paths), "-o", str(output)]) == 0
+    assert {path.name for path in output.iterdir()} == {"a.nii.gz", "b.nii.gz"}

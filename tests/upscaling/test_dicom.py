@@ -185,7 +185,7 @@ def test_several_inputs_get_folders_of_their_own(weights):
     series("in/1.2.840")
     nibabel.Nifti1Image(np.random.default_rng(0).random((20, 20, 3)), AFFINE).to_filename("b.nii")
     assert upscale(weights, "in/1.2.840", "b.nii", "-o", "out") == 0
-    assert sorted(os.listdir("out")) == ["1.2.840", "b.nii"]
+    assert sorted(os.listdir("out")) == [".iconet.jsonl", "1.2.840", "b.nii"]
     assert len(os.listdir("out/1.2.840")) == 3
 
 
@@ -194,7 +194,7 @@ def test_several_inputs_get_folders_of_their_own(weights):
     [
         ("in", "source series is there"),
         ("in/new", "outside the input"),
-        ("full", "exists already"),
+        ("full", "is there already"),
         ("no/out", "create it first"),
         ("out.dcm", "unknown kind"),
         ("out.png", "out.png"),

@@ -101,8 +101,10 @@ def test_a_report_is_what_the_document_says_and_names_no_person(tmp_path, linear
         for part in ("shape", "spacing", "affine", "orientation"):
             assert report[side][part] == documented[side][part]
     assert report["software"]["iconet"] == iconet.__version__
-    assert report["model"]["sha256"] == entry.sha256
-    assert report["model"]["assumed_degradation"] == documented["model"]["assumed_degradation"]
+    (model,), (as_documented,) = report["models"], documented["models"]
+    assert model["sha256"] == entry.sha256
+    assert model["assumed_degradation"] == as_documented["assumed_degradation"]
+    assert report["options"] == documented["options"]
     for side, name in [("input", "scan.nii"), ("output", "big.nii.gz")]:
         digest = hashlib.sha256((secret / name).read_bytes()).hexdigest()
         assert report[side]["files"] == [{"name": name, "sha256": digest}]

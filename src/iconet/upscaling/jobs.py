@@ -130,14 +130,15 @@ def _work(pipe: Connection, start: Callable, jobs: int) -> None:
     threading.Thread(target=_follow_parent, daemon=True).start()
     keep_freed_blocks()
 
-    import torch
-
-    torch.set_num_threads(max(1, torch.get_num_threads() // jobs))
     try:
         work = start()
     except InputError as error:
         pipe.send(error)
         return
+    if "torch" in sys.modules:  # else its import would be most of the time of work without it
+        import torch
+
+        torch.set_num_threads(max(1, torch.get_num_threads() // jobs))
     try:
         pipe.send(None)
         while True:

@@ -1,8 +1,8 @@
 """Many scans: which they are, where their outputs go, what is done already, what became of each.
 
 A scan or DICOM series given by name, all readable scans below a folder, or the structural images of
-a BIDS dataset. An output is finished when it is there, unchanged since iconet wrote it, and was made from the same
-input with the same weights and options; `iconet.upscaling.ledger` knows that.
+a BIDS dataset. An output is finished when it is there, unchanged since iconet wrote it, and was
+made from the same input with the same weights and options; `iconet.upscaling.ledger` knows that.
 """
 
 from __future__ import annotations

@@ -113,6 +113,7 @@ def test_a_series_becomes_a_derived_series(weights, capfd, kind):
             image.InstanceNumber = 1
             fileset.add(image)
         fileset.write("medium")
+        fileset._stage["t"].cleanup()  # which would warn of it later, in another test
         given = Path("medium/DICOMDIR")
     assert upscale(weights, given, "-o", "out") == 0
     lines = errors(capfd)

@@ -157,6 +157,8 @@ def test_only_what_changed_is_done_again():
     fourth = times("out")
     assert upscale("in", "-o", "out", "--report") == 0
     assert times("out") == fourth
+    assert upscale("in", "-o", "out", "--spacing", "0.6x0.5x3") == 0
+    assert all(times("out")[name] > fourth[name] for name in ("a.nii", "b.nii"))
 
 
 @pytest.mark.parametrize("folder_of_results", [True, False])

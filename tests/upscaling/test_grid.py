@@ -251,7 +251,7 @@ def test_the_command_line_takes_millimetres(command, capsys):
     said = capsys.readouterr().err
     assert "2x along i, 8x along k, i and k resampled" in said
     assert "30 x 18 x 80 voxels of 0.6 x 0.9 x 1 mm" in said
-    assert command("thick.nii.gz", "--isotropic") == 0
+    assert command("thick.nii.gz", "--isotropic", "--overwrite") == 0
     assert nibabel.load("out-thick.nii.gz").shape == (20, 18, 89)
 
 

@@ -157,7 +157,8 @@ def _tasks(path: Path, output: Path | None, *, alone: bool) -> list[Task]:
     if alone and (series or (one and file)):
         return [Task(path, root)]
     if file and root.name.lower().endswith(SUFFIXES):
-        raise InputError(f"{root} names one file for several scans: name a folder")
+        several = "several scans" if one else f"the folder {path}"
+        raise InputError(f"{root} names one file for {several}: name a folder")
     if one:
         return [Task(path, root / (_series_name(path) if series else _output_name(path)), root)]
     below = root / path.resolve().name if output is not None and not alone else root

@@ -77,6 +77,17 @@ def test_a_derived_series_is_an_output_like_another_one(capsys):
     assert not list(Path("out").glob(".*partial*"))
 
 
+def test_what_a_killed_process_left_of_a_series_is_removed():
+    series("a", "MR")
+    scan("b.nii")
+    begun = {"output": "a", "pid": 2**22 + 1}  # no system has so many
+    Path("out/.a.deadbeef.partial").mkdir(parents=True)
+    Path("out/.a.deadbeef.partial/00001.dcm").write_text("cut off")
+    Path("out/.iconet.jsonl").write_text("\n" + json.dumps(begun))
+    assert upscale("a", "b.nii", "-o", "out") == 0
+    assert sorted(os.listdir("out")) == [".iconet.jsonl", "a", "b.nii"]
+
+
 def test_a_folder_by_name_is_replaced_only_if_it_holds_a_derived_series_alone(capsys):
     series("in", "MR")
     assert upscale("in", "-o", "out", "--report") == 0

@@ -253,6 +253,7 @@ def test_jobs_share_the_work_and_a_bad_scan_is_named(capfd):
     assert upscale("in", "-o", "out", "--jobs", "2") == 2
     err = capfd.readouterr().err
     assert "4 scans: 3 upscaled, 1 failed" in err and "failed: in/bad.nii" in err
+    assert "Traceback" not in err
     assert files_below("out") == [".iconet.jsonl", "a.nii", "b.nii", "c.nii"]
     assert upscale("in/a.nii", "-o", "alone.nii") == 0
     np.testing.assert_allclose(

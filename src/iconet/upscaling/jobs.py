@@ -126,7 +126,7 @@ def _work(pipe: Connection, start: Callable, jobs: int) -> None:
     # Ctrl-C reaches every process of a terminal: the parent is the one that acts on it. What it
     # sends is an exception, so that a file that was begun is removed.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    signal.signal(signal.SIGTERM, _exit)
     threading.Thread(target=_follow_parent, daemon=True).start()
     keep_freed_blocks()
 
@@ -144,7 +144,13 @@ def _work(pipe: Connection, start: Callable, jobs: int) -> None:
         while True:
             pipe.send(work(pipe.recv()))
     except (EOFError, BrokenPipeError, ConnectionResetError):  # the parent needs no more
-        return
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it may say so twice
+
+
+def _exit(number: int, frame: object) -> None:
+    """End this process, once: an exception in what Python does at its end would be printed."""
+    signal.signal(number, signal.SIG_IGN)
+    sys.exit(128 + number)
 
 
 def _follow_parent() -> None:

@@ -162,7 +162,7 @@ def _agreement(phase: SlowPhase, samples: Samples) -> Agree:
 
 def _cells(length: int) -> int:
     """The next multiple of whole cells of the coarsest grid."""
-    return MULTIPLE * -(-length // MULTIPLE)  # in whole numbers, which exporters can follow
+    return length + -length % MULTIPLE  # exporters follow this, not math.ceil
 
 
 def robust_scale(images: Tensor) -> Tensor:

@@ -31,11 +31,12 @@ def prepare(model: "ICONet", compute: Compute) -> Run:
         import torch
 
         threads = torch.get_num_threads()
-        known[compute] = (
-            run_openvino(model, precision=compute.precision, threads=threads)
-            if compute.backend == "openvino"
-            else run_onnxruntime(model, threads=threads)
-        )
+        with torch.inference_mode(False):  # whose tensors cannot be exported
+            known[compute] = (
+                run_openvino(model, precision=compute.precision, threads=threads)
+                if compute.backend == "openvino"
+                else run_onnxruntime(model, threads=threads)
+            )
     return known[compute]
 
 
@@ -44,6 +45,8 @@ def _eager(model: "ICONet", compute: Compute) -> Run:
 
     def run(slices: "Tensor", intensity: "Tensor") -> "Tensor":
         slices = slices.to(compute.device).contiguous(memory_format=torch.channels_last)
-        return model(slices, intensity=intensity.to(compute.device)).image.float().cpu()
+        with compute.autocast():
+            image = model(slices, intensity=intensity.to(compute.device)).image
+        return image.float().cpu()
 
     return run

@@ -113,7 +113,7 @@ def predict_stack(
     done, total = (count - len(waiting)) * len(windows), count * len(windows)
     report = progress or (lambda done, total: None)
     report(done, total)
-    with torch.inference_mode(), compute.autocast():
+    with torch.inference_mode():
         for start in range(0, len(waiting), plan.batch):
             chosen = waiting[start : start + plan.batch]
             slices = torch.from_numpy(np.ascontiguousarray(stack[chosen], np.float32))[:, None]

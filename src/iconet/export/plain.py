@@ -1,6 +1,7 @@
 """The network as other runtimes get it: two tensors in, one out, any batch, height and width."""
 
 import copy
+import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -84,7 +85,8 @@ def as_program(network: PlainNetwork) -> ExportedProgram:
     dynamic = {"image": {0: batch, 2: Dim.DYNAMIC, 3: Dim.DYNAMIC}, "intensity": {0: batch}}
     # Otherwise the example's own size decides whether rows of a cut image lie side by side in
     # memory, and other sizes are refused for it.
-    with torch.no_grad(), _quiet(), fx_config.patch(backed_size_oblivious=True):
+    size_oblivious = fx_config.patch(backed_size_oblivious=True)  # type: ignore[attr-defined]
+    with torch.no_grad(), _quiet(), size_oblivious:
         return torch.export.export(network, _EXAMPLE, dynamic_shapes=dynamic, strict=False)
 
 
@@ -94,15 +96,13 @@ def as_onnx(network: PlainNetwork) -> bytes:
     The one on ``torch.export`` gives the same numbers and takes 20 times as long (15 s), too much
     for ``iconet upscale --backend onnxruntime``, which does this every time.
     """
-    import io
-
     file = io.BytesIO()
     names = {0: "batch", 2: "height", 3: "width"}
     with torch.no_grad(), _quiet():
         torch.onnx.export(
             network,
             _EXAMPLE,
-            file,
+            file,  # type: ignore[arg-type]
             dynamo=False,
             opset_version=17,
             input_names=list(INPUTS),

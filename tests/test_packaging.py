@@ -31,10 +31,16 @@ def third_party_imports() -> set[str]:
     return names - set(sys.stdlib_module_names) - {"iconet"}
 
 
+def names(requirements: list[str]) -> set[str]:
+    return {re.match(r"[\w.-]+", line)[0].lower() for line in requirements}
+
+
 def test_every_import_is_declared_and_every_declaration_imported() -> None:
-    declared = {re.match(r"[\w.-]+", line)[0].lower() for line in PROJECT["dependencies"]}
+    declared = names(PROJECT["dependencies"])
+    optional = {"openvino", "onnx", "onnxruntime", "monai"}
+    assert optional <= names(sum(PROJECT["optional-dependencies"].values(), []))
     distributions = packages_distributions()
-    imported = {distributions[name][0].lower() for name in third_party_imports()}
+    imported = {distributions[name][0].lower() for name in third_party_imports() - optional}
     # torch.utils.tensorboard writes the log with the first, pydicom decodes with the others.
     unseen = {"tensorboard", "pylibjpeg", "pylibjpeg-openjpeg", "pylibjpeg-rle", "pyjpegls"}
     unseen |= {"python-gdcm"}

@@ -27,6 +27,7 @@ def modules_after(code):
         "import iconet; iconet.upscale",
         "from iconet.cli import run; run(['--help'])",
         "from iconet.cli import run; run(['upscale', '--help'])",
+        "from iconet.cli import run; run(['export', '--help'])",
         "from iconet.cli import run; run(['--version'])",
         "from iconet.cli import run; run(['models'])",
     ],

@@ -136,6 +136,9 @@ def upscale(
     ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ... or mps.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, fp32 or bf16.")] = "auto",
+    backend: Annotated[
+        str, typer.Option(help="What runs the network: auto, torch, openvino or onnxruntime.")
+    ] = "auto",
     tile: Annotated[
         int | None, typer.Option(help="Side of the tiles of large slices, in input pixels.")
     ] = None,
@@ -168,6 +171,7 @@ def upscale(
         wanted=Wanted(axes, spacing, isotropic),
         device=device,
         precision=precision,
+        backend=backend,
         tile=tile,
         series=series,
         jobs=jobs,
@@ -187,6 +191,24 @@ def models() -> None:
 
     for entry in zoo.catalogue():
         print(f"{entry.name}  {entry.scale}x  {entry.purpose} ({entry.licence})")
+
+
+@app.command()
+def export(
+    model: Annotated[str, typer.Argument(help="Trained model or path of a .safetensors file.")],
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", help="File, or folder of a bundle.", show_default=False),
+    ],
+    format: Annotated[
+        str,
+        typer.Option(help="onnx, openvino, torchscript, torch-export or monai-bundle."),
+    ] = "onnx",
+) -> None:
+    """Write a trained model for another program: any batch, height and width."""
+    from iconet.export import export_model
+
+    print(export_model(model, output, format))
 
 
 @app.command()

@@ -101,7 +101,7 @@ class ICONet(nn.Module):
         sr = 2 * self.config["sr_units"] + far
         stage = self.config["exchanges"] * (max(rec, sr) + 4) + 4 + SincInterpolation.REACH
         reach = sum(stage / 2**i for i in range(len(self.stages)))
-        return _cells(reach)
+        return _cells(math.ceil(reach))
 
     def forward(
         self, lr: Tensor, intensity: Tensor | None = None, samples: Samples | None = None
@@ -160,9 +160,9 @@ def _agreement(phase: SlowPhase, samples: Samples) -> Agree:
     return agree
 
 
-def _cells(length: float) -> int:
+def _cells(length: int) -> int:
     """The next multiple of whole cells of the coarsest grid."""
-    return MULTIPLE * math.ceil(length / MULTIPLE)
+    return length + -length % MULTIPLE  # exporters follow this, not math.ceil
 
 
 def robust_scale(images: Tensor) -> Tensor:

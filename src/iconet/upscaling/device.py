@@ -1,4 +1,4 @@
-"""Where the network runs, and in which precision."""
+"""Where the network runs, in which precision, and by which runtime."""
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -10,14 +10,16 @@ if TYPE_CHECKING:
     import torch
 
 PRECISIONS = ("auto", "fp32", "bf16")
+BACKENDS = ("auto", "torch", "openvino", "onnxruntime")
 
 
 @dataclass(frozen=True)
 class Compute:
-    """A device and the precision of the convolutions on it (sums and images stay float32)."""
+    """A device, the precision of the convolutions on it (images stay float32), and a runtime."""
 
     device: "torch.device"
     precision: str
+    backend: str = "torch"
 
     def autocast(self) -> AbstractContextManager:
         """The context in which the network runs."""
@@ -28,26 +30,51 @@ class Compute:
         return torch.autocast(self.device.type, dtype=torch.bfloat16)
 
     def __str__(self) -> str:
-        return f"{self.device}, {self.precision}"
+        runtime = "" if self.backend == "torch" else f", {self.backend}"
+        return f"{self.device}, {self.precision}{runtime}"
 
 
-def choose_compute(device: str = "auto", precision: str = "auto") -> Compute:
-    """Choose the device and the precision.
+def choose_compute(
+    device: str = "auto", precision: str = "auto", backend: str = "torch"
+) -> Compute:
+    """Choose the device, the precision and the runtime.
 
     Args:
         device: "auto" (a CUDA GPU, else an Apple GPU, else the CPU) or a name that torch knows,
             such as "cpu", "cuda" or "cuda:1".
         precision: "fp32", "bf16", or "auto": bf16 where the hardware has matrix units for it.
+        backend: "torch", "openvino", "onnxruntime", or "auto": OpenVINO on a CPU where it is
+            installed (the fastest there, docs/export.md), else torch.
 
     Raises:
-        InputError: the device does not exist here, or the precision has another name.
+        InputError: the device does not exist here, the precision or the backend has another name,
+            or they do not go together.
     """
+    if backend not in BACKENDS:
+        raise InputError(f"unknown backend '{backend}': use one of {', '.join(BACKENDS)}")
     if precision not in PRECISIONS:
         raise InputError(f"unknown precision '{precision}': use one of {', '.join(PRECISIONS)}")
-    where = _device(device)
+    where = _device("cpu" if device == "auto" and backend in BACKENDS[2:] else device)
+    backend = _backend(backend, where)
+    if backend == "onnxruntime" and precision == "bf16":
+        raise InputError("onnxruntime computes in fp32 on a CPU: use --precision fp32 or openvino")
     if precision == "auto":
-        precision = "bf16" if _has_fast_bf16(where) else "fp32"
-    return Compute(where, precision)
+        precision = "bf16" if backend != "onnxruntime" and _has_fast_bf16(where) else "fp32"
+    return Compute(where, precision, backend)
+
+
+def _backend(name: str, device: "torch.device") -> str:
+    from iconet.export.runtimes import import_onnxruntime, import_openvino, installed
+
+    if name == "auto":
+        return "openvino" if device.type == "cpu" and installed("openvino") else "torch"
+    if name != "torch" and device.type != "cpu":
+        raise InputError(f"{name} runs on the CPU here: use --device cpu or --backend torch")
+    if name == "openvino":
+        import_openvino()
+    if name == "onnxruntime":
+        import_onnxruntime()
+    return name
 
 
 def _device(name: str) -> "torch.device":

@@ -57,6 +57,7 @@ def upscale_files(
     wanted: Wanted = PLAIN,
     device: str = "auto",
     precision: str = "auto",
+    backend: str = "auto",
     tile: int | None = None,
     series: str | None = None,
     jobs: int = 1,
@@ -78,6 +79,7 @@ def upscale_files(
         wanted: the grid of the results.
         device: see there.
         precision: see there.
+        backend: see there.
         tile: see there.
         series: see there.
         jobs: how many scans at the same time.
@@ -102,6 +104,7 @@ def upscale_files(
         "series": series,
         "tile": tile,
         "precision": precision,
+        "backend": backend,
     }
     return run(
         plan(inputs, output),
@@ -135,7 +138,7 @@ class Upscaler:
         reports: bool,
     ) -> None:
         self.model, self.scale, self.options, self.reports = model, scale, options, reports
-        self.compute = choose_compute(device, options["precision"])
+        self.compute = choose_compute(device, options["precision"], options["backend"])
 
     @cached_property
     def models(self) -> Models:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from iconet.errors import InputError
 from iconet.images.intensity import dark_level, ranked
+from iconet.upscaling.backends import prepare
 from iconet.upscaling.device import Compute
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def predict_stack(
     Args:
         model: in eval mode; it is moved to `compute.device`.
         stack: (N, H, W), real; H and W at least 2.
-        compute: device and precision.
+        compute: device, precision and runtime.
         out: (N, scale * H, scale * W) float32 to write into, any strides; made when not given.
         intensity: the scale the network divides by, one for the stack so that slices stay
             consistent with each other; by default `robust_scale` of what the network is given,
@@ -112,7 +113,7 @@ def predict_stack(
     done, total = (count - len(waiting)) * len(windows), count * len(windows)
     report = progress or (lambda done, total: None)
     report(done, total)
-    with torch.inference_mode(), compute.autocast():
+    with torch.inference_mode():
         for start in range(0, len(waiting), plan.batch):
             chosen = waiting[start : start + plan.batch]
             slices = torch.from_numpy(np.ascontiguousarray(stack[chosen], np.float32))[:, None]
@@ -195,9 +196,7 @@ def _run(model: "ICONet", slices: "Tensor", intensity: float, compute: Compute) 
     padding = (0, max(0, SMALLEST - width), 0, max(0, SMALLEST - height))
     if any(padding):
         slices = F.pad(slices, padding, mode="replicate")
-    slices = slices.to(compute.device).contiguous(memory_format=torch.channels_last)
-    scale = torch.full((len(slices), 1, 1, 1), intensity, device=compute.device)
-    image = model(slices, intensity=scale).image[:, 0].float().cpu()
+    image = prepare(model, compute)(slices, torch.full((len(slices), 1, 1, 1), intensity))[:, 0]
     return image[:, : height * model.scale, : width * model.scale]
 
 

@@ -49,6 +49,7 @@ def upscale(
     isotropic: bool = False,
     device: str = "auto",
     precision: str = "auto",
+    backend: str = "auto",
     batch: int | None = None,
     tile: int | None = None,
     series: str | int | None = None,
@@ -77,6 +78,8 @@ def upscale(
         isotropic: make all spacings the smallest one.
         device: "auto", "cpu", "cuda" or "mps".
         precision: "auto", "fp32" or "bf16".
+        backend: what runs the network: "auto" (OpenVINO on a CPU where it is installed), "torch",
+            "openvino" or "onnxruntime".
         batch: slices that go through the network together.
         tile: side, in input pixels, of the tiles large slices are cut into.
         series: which of several DICOM series: its UID, number or a part of its description.
@@ -89,7 +92,7 @@ def upscale(
     Raises:
         InputError: the scan, the model or an option cannot be used.
     """
-    compute = choose_compute(device, precision)
+    compute = choose_compute(device, precision, backend)
     wanted = Wanted(axes, spacing, isotropic)
     network = open_model(model, device=str(compute.device))
     models = Models(network, only=model is not None, device=str(compute.device))

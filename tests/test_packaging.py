@@ -38,7 +38,8 @@ def names(requirements: list[str]) -> set[str]:
 def test_every_import_is_declared_and_every_declaration_imported() -> None:
     declared = names(PROJECT["dependencies"])
     optional = {"openvino", "onnx", "onnxruntime", "monai"}
-    assert optional <= names(sum(PROJECT["optional-dependencies"].values(), []))
+    extras = PROJECT["optional-dependencies"].values()
+    assert optional <= names([requirement for extra in extras for requirement in extra])
     distributions = packages_distributions()
     imported = {distributions[name][0].lower() for name in third_party_imports() - optional}
     # torch.utils.tensorboard writes the log with the first, pydicom decodes with the others.

@@ -3,8 +3,8 @@
     python benchmarks/backends.py [MODEL] [REPEATS]
 
 Prints a Markdown table: the median of the processor time (all threads) of one slice in each
-runtime, and its ratio to PyTorch in fp32, with the largest and the root mean square difference from it, as
-shares of the range of intensities. On a busy machine only the ratios count.
+runtime, and its ratio to PyTorch in fp32, with the largest and the root mean square difference from
+it, as shares of the range of intensities. On a busy machine only the ratios count.
 """
 
 import statistics

@@ -93,8 +93,8 @@ def as_program(network: PlainNetwork) -> ExportedProgram:
 def as_onnx(network: PlainNetwork) -> bytes:
     """As ONNX, by PyTorch's TorchScript-based exporter.
 
-    The one on ``torch.export`` gives the same numbers and takes 20 times as long (15 s), too much
-    for ``iconet upscale --backend onnxruntime``, which does this every time.
+    The one on ``torch.export`` gives the same numbers and takes ten times as long, too much for
+    ``iconet upscale --backend onnxruntime``, which does this every time.
     """
     file = io.BytesIO()
     names = {0: "batch", 2: "height", 3: "width"}

@@ -4,7 +4,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -168,9 +168,9 @@ class Upscaler:
         if is_kspace_file(task.source):
             from iconet.upscaling.from_kspace import upscale_kspace_file
 
-            made = upscale_kspace_file(
-                task.source, task.target, self.kspace_model, compute=self.compute
-            )
+            # Samples stay in torch.
+            compute = replace(self.compute, backend="torch")
+            made = upscale_kspace_file(task.source, task.target, self.kspace_model, compute=compute)
         else:
             names = ("plane", "series", "tile")
             made = upscale_file(

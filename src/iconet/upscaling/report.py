@@ -87,6 +87,7 @@ def make_report(
             "device": str(compute.device),
             "device_name": torch.cuda.get_device_name(compute.device) if cuda else None,
             "precision": compute.precision,
+            "backend": compute.backend,
             "threads": torch.get_num_threads(),
         },
         "seconds": {part: round(value, 3) for part, value in seconds.items()},

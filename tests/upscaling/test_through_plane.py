@@ -82,6 +82,7 @@ def test_a_trained_network_keeps_intensities_and_place():
     fine = enlarge_axis(cosine_volume(shape, waves), 2, network, compute=CPU)
     true = cosine_volume(shape, waves, 2, 2)
     inside = (slice(6, -6), slice(6, -6), slice(12, -12))
-    error = np.abs(fine - true)[inside].max()
-    assert error < 0.05 * np.ptp(true)
-    assert np.abs(np.roll(fine, 1, axis=2) - true)[inside].max() > 5 * error
+    error, slope = (fine - true)[inside], np.gradient(true, axis=2)[inside]
+    assert np.sqrt((error**2).mean()) < 0.02 * np.ptp(true)
+    # Half a voxel of the result would be 0.5 here; a network's texture is no exact wave.
+    assert abs((error * slope).sum() / (slope**2).sum()) < 0.05

@@ -28,7 +28,7 @@ OBLIQUE[:3, :3] = [
     [0, -1.5 * np.cos(np.pi / 6), -3 * np.sin(np.pi / 6)],
     [0, -1.5 * np.sin(np.pi / 6), 3 * np.cos(np.pi / 6)],
 ]
-REAL = Path("/work/shared/data/dicom")
+REAL = Path(__file__).parents[3] / "shared/data/dicom"
 
 
 def numbers(shape=(5, 7, 4), dtype=np.int16, top=4000):

@@ -27,7 +27,7 @@ from .grids import affines
 
 SHA256 = "5d" * 32
 MADE = Provenance("iconet", "1.2.3", "mri-x2", SHA256, 2.0)
-REAL = Path("/work/shared/data/dicom")
+REAL = Path(__file__).parents[3] / "shared/data/dicom"
 RANGES = {"MR": (0, 1300), "CT": (-1024, 1900), "PT": (0, 52000)}
 OBLIQUE = np.array(
     [[-0.9, 0.1, 0.4, 20], [-0.1, -0.88, 0.9, -30], [0.09, -0.19, 3.87, 9], [0, 0, 0, 1.0]]

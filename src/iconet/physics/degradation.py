@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from iconet.errors import InputError
 from iconet.physics.blur import blur_and_resample
 from iconet.physics.kspace import crop_kspace, low_resolution_size, resize_kspace
+from iconet.physics.mixture import check_mixture, pick
 from iconet.physics.noise import rician
 
 # From a light taper to a full Hann window: the range of scanners' own filters.
@@ -45,14 +45,12 @@ class DegradationMix:
 
     def __post_init__(self) -> None:
         """Refuses weights that are no mix."""
-        if not (min(self._weights) >= 0 and 0 < sum(self._weights) < float("inf")):
-            raise InputError(
-                f"degradation weights {self._weights} are no mix: none below 0, at least one above"
-            )
-        if not 0 <= self.noise_probability <= 1:
-            raise InputError(f"noise_probability {self.noise_probability} is not within 0 to 1")
-        if not 0 <= self.noise_max < float("inf"):
-            raise InputError(f"noise_max {self.noise_max} is not a share of the scale: 0 or more")
+        check_mixture(
+            "degradation",
+            self._weights,
+            noise_probability=self.noise_probability,
+            noise_max=self.noise_max,
+        )
 
     @property
     def _weights(self) -> tuple[float, float, float, float]:
@@ -79,7 +77,7 @@ class DegradationMix:
         size = low_resolution_size(clean, factor)
         # As many numbers for every image whatever its way, so that images stay independent.
         draws = torch.rand(4, batch, generator=generator, device=generator.device)
-        way = self._pick(draws[0])
+        way = pick(self._weights, draws[0])
         strength, noisy, level = draws[1:].to(clean).reshape(3, batch, 1, 1, 1)
         window = _WINDOW[0] + (_WINDOW[1] - _WINDOW[0]) * strength
         fwhm = factor * (_FWHM[0] + (_FWHM[1] - _FWHM[0]) * strength)
@@ -98,9 +96,3 @@ class DegradationMix:
 
         sigma = scale * self.noise_max * level * (noisy < self.noise_probability)
         return rician(low, sigma, generator)
-
-    def _pick(self, uniform: Tensor) -> Tensor:
-        """Index of the way, by inverting the cumulated weights at numbers in [0, 1)."""
-        edges = torch.tensor(self._weights, dtype=torch.float64).cumsum(0)
-        edges = (edges / edges[-1]).to(uniform.dtype)[:-1].to(uniform.device)
-        return torch.bucketize(uniform, edges, right=True)

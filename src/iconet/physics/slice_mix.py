@@ -7,6 +7,7 @@ from torch import Tensor
 
 from iconet.errors import InputError
 from iconet.physics.kspace import resize_kspace
+from iconet.physics.mixture import check_mixture, pick
 from iconet.physics.noise import rician
 from iconet.physics.slice_profile import thick_slices
 
@@ -39,19 +40,16 @@ class SliceMix:
 
     def __post_init__(self) -> None:
         """Refuses weights that are no mix."""
-        weights = self._weights
-        if not (min(weights) >= 0 and 0 < sum(weights) < float("inf")):
-            raise InputError(
-                f"slice profile weights {weights} are no mix: none below 0, at least one above"
-            )
+        check_mixture(
+            "slice profile",
+            self._weights,
+            noise_probability=self.noise_probability,
+            noise_max=self.noise_max,
+        )
         if not 0 <= self.gap_max < 1:
             raise InputError(
                 f"gap_max {self.gap_max} is no share of a distance: 0 or more, below 1"
             )
-        if not 0 <= self.noise_probability <= 1:
-            raise InputError(f"noise_probability {self.noise_probability} is not within 0 to 1")
-        if not 0 <= self.noise_max < float("inf"):
-            raise InputError(f"noise_max {self.noise_max} is not a share of the scale: 0 or more")
 
     @property
     def _weights(self) -> tuple[float, float, float]:
@@ -75,9 +73,7 @@ class SliceMix:
             InputError: where `factor` does not divide H.
         """
         draws = torch.rand(4, len(clean), generator=generator, device=generator.device)
-        edges = torch.tensor(self._weights, dtype=torch.float64).cumsum(0)
-        edges = (edges / edges[-1]).to(draws.dtype)[:-1].to(draws.device)
-        ways = torch.bucketize(draws[0], edges, right=True).tolist()
+        ways = pick(self._weights, draws[0]).tolist()
         gaps = (draws[1] * self.gap_max * factor).tolist()
         low = torch.stack(
             [

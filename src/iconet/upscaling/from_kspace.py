@@ -29,7 +29,7 @@ from iconet.upscaling.device import Compute
 from iconet.upscaling.models import Models
 from iconet.upscaling.progress import shown_progress
 from iconet.upscaling.slices import SMALLEST, Progress, robust_scale
-from iconet.upscaling.upscale import SCALES, open_model, upscale_scan
+from iconet.upscaling.upscale import load_model, upscale_scan
 
 if TYPE_CHECKING:
     from nibabel.nifti1 import Nifti1Header
@@ -129,18 +129,7 @@ def open_kspace_model(
     Raises:
         InputError: as `open_model`.
     """
-    if scale is not None and scale not in SCALES:
-        raise InputError(f"scale {scale} is not available: use {' or '.join(map(str, SCALES))}")
-    from iconet import zoo
-
-    network = zoo.load(model or f"mri-x{scale or SCALES[0]}-joint", device=device)
-    if network.channels == 1:
-        return open_model(network, scale=scale, device=device)
-    if scale is not None and network.scale != scale:
-        raise InputError(
-            f"the model enlarges {network.scale}x, not {scale}x: give only one of them"
-        )
-    return network
+    return load_model(model, scale=scale, device=device, kind="-joint")
 
 
 def upscale_kspace(

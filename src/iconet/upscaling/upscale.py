@@ -231,10 +231,34 @@ def open_model(
         InputError: unknown or broken model; a scale without weights; model and scale disagree; a
             model of complex images.
     """
+    network = load_model(model, scale=scale, device=device)
+    if network.channels != 1:
+        raise InputError(
+            "the model takes complex images with their k-space, not magnitude images: "
+            f"for a scan as it is stored choose mri-x{network.scale}"
+        )
+    return network
+
+
+def load_model(
+    model: "str | os.PathLike | ICONet | None",
+    *,
+    scale: int | None,
+    device: str,
+    kind: str = "",
+) -> "ICONet":
+    """`open_model` for images of any kind.
+
+    Args:
+        model: as there.
+        scale: see there.
+        device: see there.
+        kind: what the name of the model that is taken by default ends in, such as "-joint".
+    """
     if scale is not None and scale not in SCALES:
         raise InputError(f"scale {scale} is not available: use {' or '.join(map(str, SCALES))}")
     if model is None:
-        model = f"mri-x{scale or SCALES[0]}"
+        model = f"mri-x{scale or SCALES[0]}{kind}"
     if isinstance(model, str | os.PathLike):
         from iconet import zoo
 
@@ -244,10 +268,5 @@ def open_model(
     if scale is not None and network.scale != scale:
         raise InputError(
             f"the model enlarges {network.scale}x, not {scale}x: give only one of them"
-        )
-    if network.channels != 1:
-        raise InputError(
-            "the model takes complex images with their k-space, not magnitude images: "
-            f"for a scan as it is stored choose mri-x{network.scale}"
         )
     return network

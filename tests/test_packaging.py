@@ -44,7 +44,6 @@ def test_every_import_is_declared_and_every_declaration_imported() -> None:
     imported = {distributions[name][0].lower() for name in third_party_imports() - optional}
     # torch.utils.tensorboard writes the log with the first, pydicom decodes with the others.
     unseen = {"tensorboard", "pylibjpeg", "pylibjpeg-openjpeg", "pylibjpeg-rle", "pyjpegls"}
-    unseen |= {"python-gdcm"}
     assert declared == imported | unseen
 
 

@@ -76,7 +76,7 @@ def read_isolated(path: Path, *, seconds: int = 30, wall: float = 240) -> Outcom
 
 def load() -> None:
     """Imports all that readers import late, once, in the process that forks."""
-    import gdcm  # noqa: F401
+    import imagecodecs  # noqa: F401
     import nibabel  # noqa: F401
     import openjpeg  # noqa: F401
     import PIL.PngImagePlugin

@@ -15,6 +15,7 @@ from nibabel.nifti1 import Nifti1Extension
 from PIL import Image, PngImagePlugin
 from pydicom import Dataset, dcmread
 from pydicom.dataset import FileMetaDataset
+from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence
 from pydicom.uid import (
     CTImageStorage,
@@ -178,22 +179,16 @@ def encoded(image: Dataset, syntax: str) -> Dataset:
 
 
 def to_jpeg_lossless(source: Path, target: Path) -> Path:
-    """Transcodes a file by GDCM, the only one here that can."""
-    import gdcm
+    """A copy of a file of 16 bits a pixel whose only frame is in JPEG Lossless."""
+    import imagecodecs
 
-    reader = gdcm.ImageReader()
-    reader.SetFileName(str(source))
-    assert reader.Read()
-    change = gdcm.ImageChangeTransferSyntax()
-    change.SetTransferSyntax(gdcm.TransferSyntax(gdcm.TransferSyntax.JPEGLosslessProcess14_1))
-    change.SetInput(reader.GetImage())
-    assert change.Change()
-    writer = gdcm.ImageWriter()
-    writer.SetFileName(str(target))
-    writer.SetFile(reader.GetFile())
-    writer.SetImage(change.GetOutput())
-    assert writer.Write()
-    assert dcmread(target).file_meta.TransferSyntaxUID == JPEGLosslessSV1
+    image = dcmread(source)
+    stored = np.frombuffer(image.PixelData, "<u2").reshape(image.Rows, image.Columns)
+    frame = imagecodecs.jpeg8_encode(stored, lossless=True, predictor=1)
+    image.PixelData = encapsulate([frame])
+    image["PixelData"].VR = "OB"
+    image.file_meta.TransferSyntaxUID = JPEGLosslessSV1
+    image.save_as(target)
     return target
 
 

@@ -1,6 +1,7 @@
-import gdcm
+import base64
+
+import imagecodecs
 import numpy as np
-import pydicom
 import pytest
 from pydicom.encaps import encapsulate, get_frame
 from pydicom.uid import (
@@ -66,43 +67,71 @@ def test_a_compression_without_a_decoder_is_named(tmp_path):
     assert "dcmdjpeg" in line
 
 
-def to_jpeg_lossless(path, process):
-    """Transcodes a file in place by GDCM."""
-    reader = gdcm.ImageReader()
-    reader.SetFileName(str(path))
-    assert reader.Read()
-    change = gdcm.ImageChangeTransferSyntax()
-    change.SetTransferSyntax(gdcm.TransferSyntax(process))
-    change.SetInput(reader.GetImage())
-    assert change.Change()
-    writer = gdcm.ImageWriter()
-    writer.SetFileName(str(path))
-    writer.SetFile(reader.GetFile())
-    writer.SetImage(change.GetOutput())
-    assert writer.Write()
-    return pydicom.dcmread(path)
+def to_jpeg_lossless(made, predictor=1, bits=None):
+    """Encodes the only frame of an image that is not compressed."""
+    stored = np.frombuffer(made.PixelData, f"<u{made.BitsAllocated // 8}")
+    frame = imagecodecs.jpeg8_encode(
+        stored.reshape(made.Rows, made.Columns),
+        lossless=True,
+        predictor=predictor,
+        bitspersample=bits or made.BitsAllocated,
+    )
+    made.file_meta.TransferSyntaxUID = JPEGLosslessSV1 if predictor == 1 else JPEGLossless
+    return with_frame(made, frame)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int16])
-@pytest.mark.parametrize("selection", ["", "_1"])
-def test_jpeg_lossless(tmp_path, selection, dtype):
+@pytest.mark.parametrize("predictor", range(1, 8))
+def test_jpeg_lossless(tmp_path, predictor, dtype):
     stored = numbers((40, 33, 1), dtype, 250) * (1 if dtype == np.uint8 else 100)
     if dtype == np.int16:
         stored -= 9000
-    path = save(slices_of(stored, AFFINE)[0], tmp_path / "a.dcm")
-    made = to_jpeg_lossless(path, getattr(gdcm.TransferSyntax, f"JPEGLosslessProcess14{selection}"))
-    assert made.file_meta.TransferSyntaxUID == (JPEGLosslessSV1 if selection else JPEGLossless)
+    made = to_jpeg_lossless(slices_of(stored, AFFINE)[0], predictor)
+    path = save(made, tmp_path / "a.dcm")
     np.testing.assert_array_equal(
         read_series(path).scan.array, stored.astype(np.float32) - np.float32(100)
     )
 
 
-def test_jpeg_lossless_that_ends_early_is_not_filled_with_zeros(tmp_path, capfd):
-    path = save(slices_of(numbers((40, 33, 1)), AFFINE)[0], tmp_path / "a.dcm")
-    made = to_jpeg_lossless(path, gdcm.TransferSyntax.JPEGLosslessProcess14_1)
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize("bits", [10, 12])
+def test_jpeg_lossless_of_fewer_bits_than_are_allocated(tmp_path, bits, signed):
+    lowest = -(2 ** (bits - 1)) if signed else 0
+    stored = numbers((40, 33, 1), np.int16, 2**bits) + np.int16(lowest)
+    made = slices_of(stored if signed else stored.astype(np.uint16), AFFINE)[0]
+    made.BitsStored, made.HighBit = bits, bits - 1
+    made.PixelData = (np.frombuffer(made.PixelData, "<u2") & (2**bits - 1)).tobytes()
+    path = save(to_jpeg_lossless(made, bits=bits), tmp_path / "a.dcm")
+    np.testing.assert_array_equal(
+        read_series(path).scan.array, stored.astype(np.float32) - np.float32(100)
+    )
+
+
+# (37 y^2 + 401 x - 9 x y) % 4096 in 12 rows and 16 columns, encoded by GDCM 3.2.6.
+BY_GDCM = """
+/9j/wwALEAAMABABAREA/8QAGgABAQACAwAAAAAAAAAAAAAACQwGCgcIEP/aAAgBAQABAADzIsiyLIsiyLIsiyLIwyDIsiyL
+I5KxDEMQxDEMQxDEMQxEMOxDEMQxHN6/r+v6/r+v6/r+v6/wvy/r+v6/9uV2XZdl2XZdl2XZdl2hdV2XZdl2QNbVtW1bVtW1
+bVtW2FsW1bVtW1bVNWRZFkWRZFkWRZIWNZFkWRZFkWRl1bVtW1bVtW1bhWlbVtW1bVtW1beFUlSVJUlSVKFRVJUlSVJUlSVJ
+UtitSVJUlSVJhSFJUlSVJUlSVJUlSdnVQFAUCE/UBQFAUBQFAUBQFAUBQNr9N4TZN03TdN03TdN03TdN03TeE2jCEuS5LkuS
+5LkuS5LkuS5LoS1Lku//2Q==
+"""
+
+
+def test_jpeg_lossless_of_another_encoder(tmp_path):
+    x, y = np.mgrid[:16, :12]
+    stored = ((37 * y * y + 401 * x - 9 * x * y) % 4096).astype(np.uint16)[:, :, None]
+    made = slices_of(stored, AFFINE)[0]
+    made.file_meta.TransferSyntaxUID = JPEGLosslessSV1
+    path = save(with_frame(made, base64.b64decode(BY_GDCM)), tmp_path / "a.dcm")
+    np.testing.assert_array_equal(read_series(path).scan.array, stored - np.float32(100))
+
+
+@pytest.mark.parametrize("missing", [0.5, 0.02])
+def test_jpeg_lossless_that_ends_early_is_not_filled_in(tmp_path, capfd, missing):
+    made = to_jpeg_lossless(slices_of(numbers((40, 33, 1)), AFFINE)[0])
     frame = get_frame(made.PixelData, 0, number_of_frames=1)
-    save(with_frame(made, frame[: len(frame) // 2] + b"\xff\xd9"), path)
-    assert "damaged pixel data" in refusal(path)
+    cut = frame[: int(len(frame) * (1 - missing))] + b"\xff\xd9"
+    assert "damaged pixel data" in refusal(save(with_frame(made, cut), tmp_path / "a.dcm"))
     assert capfd.readouterr().err == ""
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from iconet.errors import InputError
+from iconet.images import jpeg_lossless
 from iconet.images.memory import require_substance
 from iconet.images.native import native_messages
 
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
 
 JPEG_START, JPEG_END = b"\xff\xd8", b"\xff\xd9"  # JPEG 2000 ends in the same marker
 # The first that can: Pillow reads JPEG 2000 at 8 bits only, and pydicom's own decoder is slow.
-# GDCM is for JPEG Lossless alone, for which no other decoder here is without the GPL.
-DECODERS = ("pylibjpeg", "pyjpegls", "pillow", "gdcm", "pydicom")
+DECODERS = ("pylibjpeg", "pyjpegls", "pillow", jpeg_lossless.PLUGIN, "pydicom")
 J2K_START = b"\xff\x4f\xff\x51"
 J2K_SEARCH = 4096  # bytes in which a codestream begins if a JP2 file's boxes come before it
 # Start-of-frame markers of JPEG (the others in their range are tables) and of JPEG-LS.
@@ -61,6 +61,7 @@ def stored_frames(image: Dataset, name: str) -> Iterator[np.ndarray]:
     syntax = image.file_meta.TransferSyntaxUID
     try:
         decoder = get_decoder(syntax)
+        jpeg_lossless.add_to(decoder)
     except NotImplementedError:
         decoder = None
     if decoder is None or not decoder.is_available:

@@ -3,11 +3,12 @@
     python benchmarks/through_plane.py ../shared/data/splits.csv mri-slice-x2 mri-slice-x4
 
 Every scan with nearly square pixels in all three planes is thickened along each of its axes (a
-Gaussian profile, as `iconet degrade --axis` makes it) and made thin again. Means over subjects and
-axes; the factor is the model's.
+Gaussian profile, as `iconet degrade --axis` makes it) and made thin again; the factor is the
+model's. The table of all volumes goes on where it stopped; weights that changed are measured anew.
 """
 
 import argparse
+import csv
 from collections import defaultdict
 from pathlib import Path
 
@@ -16,10 +17,14 @@ import numpy as np
 import iconet
 from iconet.data.splits import read_splits
 from iconet.data.volumes import square_planes
-from iconet.evaluation.through_plane import ThroughPlane, compare_methods, to_text
+from iconet.evaluation.through_plane import BASELINES, ThroughPlane, compare_methods, to_text
 from iconet.images import read
 from iconet.upscaling.device import choose_compute
 from iconet.upscaling.through_plane import enlarge_axis
+
+COLUMNS = "dataset subject contrast axis factor method weights psnr ssim sharpness".split()
+FLICKER = ["flicker_axis", "flicker_other_1", "flicker_other_2"]
+Row = dict[str, str]
 
 
 def main() -> None:
@@ -28,47 +33,100 @@ def main() -> None:
     parser.add_argument("models", nargs="+", help="names or files of weights")
     parser.add_argument("--split", default="test")
     parser.add_argument("--axes", default="ijk", help="axes to thicken")
+    parser.add_argument("--output", type=Path, default=Path("docs/benchmark/through-plane"))
     options = parser.parse_args()
+    options.output.mkdir(parents=True, exist_ok=True)
+    table = options.output / "through-plane.csv"
+    rows: list[Row] = []
+    if table.exists():
+        rows = list(csv.DictReader(table.open(newline="", encoding="utf-8")))
     compute = choose_compute()
-    networks = {name: iconet.load(name) for name in options.models}
     root = options.splits.parent
-    rows = [
-        row
-        for row in read_splits(root, options.splits.name, options.split)
-        if len(square_planes(root / row["path"], row["sharp_plane"])) == 3
-    ]
-    found: dict[int, dict[str, list[ThroughPlane]]] = defaultdict(lambda: defaultdict(list))
-    for row in rows:
-        truth = read(root / row["path"]).array
-        for axis in map("ijk".index, options.axes):
-            for factor in sorted({network.scale for network in networks.values()}):
-                methods = {
-                    name: lambda thick, along, _, network=network: enlarge_axis(
-                        thick, along, network, compute=compute
-                    )
-                    for name, network in networks.items()
-                    if network.scale == factor
-                }
-                for name, measures in compare_methods(truth, axis, factor, methods).items():
-                    # Flicker along the enlarged axis first, then along the two others.
-                    order = (axis, *(other for other in range(3) if other != axis))
-                    turned = tuple(measures.flicker[other] for other in order)
-                    found[factor][name].append(
-                        ThroughPlane(measures.psnr, measures.ssim, measures.sharpness, turned)
-                    )
-    for factor, results in found.items():
-        means = {name: _mean(every) for name, every in results.items()}
-        print(f"{factor}x, {len(rows)} subjects, axes {options.axes}\n")
-        print(to_text(means, ("the axis", "one other", "the other")), end="\n\n")
+    for scan in read_splits(root, options.splits.name, options.split):
+        if len(square_planes(root / scan["path"], scan["sharp_plane"])) < 3:
+            continue
+        truth = read(root / scan["path"]).array
+        for axis in options.axes:
+            for model in options.models:
+                network = iconet.load(model)
+                about = {key: scan[key] for key in ("dataset", "subject", "contrast")}
+                about |= {"axis": axis, "factor": str(network.scale)}
+                there = [row for row in rows if about.items() <= row.items()]
+                if any(row["weights"] == network.sha256 for row in there):
+                    continue
+                measured = compare_methods(
+                    truth,
+                    "ijk".index(axis),
+                    network.scale,
+                    {model: lambda v, a, _, n=network: enlarge_axis(v, a, n, compute=compute)},
+                )
+                known = {row["method"] for row in there} - {model}
+                rows = [row for row in rows if row not in there or row["method"] != model]
+                for method, measures in measured.items():
+                    if method in known:
+                        continue
+                    weights = network.sha256 if method == model else ""
+                    rows.append(about | as_cells(measures, axis, method, weights))
+                write(rows, table)
+                print(*rows[-1].values(), flush=True)
+    print(summary(rows))
+    (options.output / "tables.md").write_text(summary(rows), encoding="utf-8")
 
 
-def _mean(every: list[ThroughPlane]) -> ThroughPlane:
-    flicker = np.mean([one.flicker for one in every], axis=0)
-    return ThroughPlane(
-        *(float(np.mean([getattr(one, name) for one in every])) for name in ("psnr", "ssim")),
-        float(np.mean([one.sharpness for one in every])),
-        tuple(flicker.tolist()),
-    )
+def as_cells(measures: ThroughPlane, axis: str, method: str, weights: str) -> Row:
+    """Flicker along the enlarged axis first, then along the two others."""
+    first = "ijk".index(axis)
+    order = (first, *(other for other in range(3) if other != first))
+    values = [measures.psnr, measures.ssim, measures.sharpness]
+    values += [measures.flicker[other] for other in order]
+    cells = [method, weights, *(f"{value:.6f}" for value in values)]
+    return dict(zip([*COLUMNS[5:], *FLICKER], cells, strict=True))
+
+
+def write(rows: list[Row], table: Path) -> None:
+    """By a temporary name, so that an interrupted run loses nothing."""
+    partial = table.with_suffix(".partial")
+    with partial.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, COLUMNS + FLICKER, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    partial.replace(table)
+
+
+def summary(rows: list[Row]) -> str:
+    """Means over subjects and axes, a table for each factor."""
+    text = []
+    for factor in sorted({row["factor"] for row in rows}):
+        found: dict[str, list[Row]] = defaultdict(list)
+        for row in rows:
+            if row["factor"] == factor:
+                found[row["method"]].append(row)
+        means = {name: mean(every) for name, every in found.items()}
+        best = max(BASELINES, key=lambda name: means[name].psnr)
+        beside = {(row["subject"], row["axis"]): row for row in found[best]}
+        subjects = {subject for subject, _ in beside}
+        text.append(f"**{factor}x**: {len(subjects)} subjects, {len(beside)} volumes\n")
+        text.append(to_text(means, ("the axis", "one other", "the other")) + "\n")
+        for name in found.keys() - BASELINES.keys():
+            ahead = sum(
+                all(np.greater(merits(row), merits(beside[row["subject"], row["axis"]])))
+                for row in found[name]
+            )
+            count = f"{ahead} of {len(found[name])} volumes"
+            text.append(f"`{name}` is ahead of {best} by all three measures in {count}.\n")
+    return "\n".join(text)
+
+
+def merits(row: Row) -> tuple[float, float, float]:
+    """PSNR, SSIM and nearness to the true sharpness: more is better."""
+    return float(row["psnr"]), float(row["ssim"]), -abs(1 - float(row["sharpness"]))
+
+
+def mean(every: list[Row]) -> ThroughPlane:
+    def of(name: str) -> float:
+        return float(np.mean([float(row[name]) for row in every]))
+
+    return ThroughPlane(of("psnr"), of("ssim"), of("sharpness"), tuple(map(of, FLICKER)))  # type: ignore[arg-type]
 
 
 if __name__ == "__main__":

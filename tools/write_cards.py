@@ -1,9 +1,10 @@
 # ruff: noqa: E501 (Markdown lines)
-"""Write the model cards from what was measured: python tools/write_cards.py docs/benchmark/models
+"""Write the model cards from what was measured: python tools/write_cards.py docs/benchmark
 
-The folder is the output of `iconet benchmark recipes/benchmark-models.yaml`. Every number of a card
-comes from its table (benchmark.csv), from the metadata of the weights or from their recipe, so that
-no card tells of other weights than those it lies beside. Prints the same tables for the README.
+The folder holds the output of `iconet benchmark recipes/benchmark-models.yaml` as `models`, and that
+of `benchmarks/through_plane.py` as `through-plane`. Every number of a card comes from their tables,
+from the metadata of the weights or from their recipe, so that no card tells of other weights than
+those it lies beside. Prints the same tables for the README.
 """
 
 import csv
@@ -13,6 +14,7 @@ from pathlib import Path
 from statistics import fmean
 
 from iconet import zoo
+from iconet.evaluation.through_plane import BASELINES
 
 ZOO = Path(zoo.__file__).parent
 SETS = {
@@ -27,9 +29,12 @@ INTERPOLATIONS = {
     "zero-filling": "zero-filling",
 }
 
+ACQUISITION = "acceleration 4, centre 8 %, 1 % noise"
 TASK = """Enlarges the slices of structural MRI scans (T1w, T2w, FLAIR) {scale}x in plane."""
 JOINT_TASK = """Reconstructs undersampled Cartesian k-space of structural MRI scans (T1w, T2w, FLAIR) and enlarges
 the slices {scale}x in plane: complex images in and out, k-space and mask known."""
+SLICE_TASK = """Makes one axis of structural MRI scans (T1w, T2w, FLAIR) {scale}x finer, such as that across thick slices; it
+sees the planes that contain this axis."""
 
 CARD = """# {name}
 
@@ -59,8 +64,7 @@ seen in training: no motion, no bias field, no other field strength than the dat
 
 ## Numbers
 
-Mean over test subjects, {condition}, inside the foreground: PSNR in dB / SSIM. The convention, confidence
-intervals and each subject's values are in [docs/benchmark](../../../docs/benchmark/models/benchmark.md).
+{numbers}
 
 {table}
 
@@ -71,7 +75,6 @@ These are of one training run with one seed, measured with the stored file in bf
 - Brains from three collections only. Other organs, other contrasts, implants and unseen pathology are outside of what
   it knows; it may soften or invent structure there.
 - T2w was trained on from three scans and is not among the test scans; FLAIR and clinical T1w are tested on two subjects each.
-- Slices are enlarged in their plane, one by one; slice thickness stays.
 {limits}
 - Gains are against simulated low-resolution images; a real low-resolution acquisition differs.
 
@@ -92,16 +95,26 @@ SHA-256 `{sha256}`.
 
 def main(folder: Path) -> None:
     """Write every card of the catalogue."""
-    rows = list(csv.DictReader((folder / "benchmark.csv").open(newline="", encoding="utf-8")))
+    rows = read(folder / "models" / "benchmark.csv")
+    thick = read(folder / "through-plane" / "through-plane.csv")
     for entry in zoo.catalogue():
         model = zoo.load(entry.name)
         metadata, recipe = model.metadata, json.loads(model.metadata["recipe"])
-        own = [r for r in rows if r["method"] == entry.name and r["weights"] == entry.sha256]
+        kind = recipe["task"]["kind"]
+        known = thick if kind == "through-plane" else rows
+        own = [r for r in known if r["method"] == entry.name and r["weights"] == entry.sha256]
         if not own:
             sys.exit(f"{folder}: has no row of the present weights of {entry.name}; run it again")
-        condition = own[0]["condition"]
-        text = table([r for r in rows if r["condition"] == condition], entry.name)
-        joint = recipe["task"]["kind"] == "joint"
+        if kind == "through-plane":
+            text = slice_table([r for r in thick if r["factor"] == str(entry.scale)], entry.name)
+        else:
+            condition = own[0]["condition"]
+            text = table([r for r in rows if r["condition"] == condition], entry.name)
+        task, limits, numbers = {
+            "super-resolution": (TASK, LIMITS, NUMBERS.format(condition="k-space crop")),
+            "joint": (JOINT_TASK, JOINT_LIMITS, NUMBERS.format(condition=ACQUISITION)),
+            "through-plane": (SLICE_TASK, SLICE_LIMITS, SLICE_NUMBERS.format(scale=entry.scale)),
+        }[kind]
         best = json.loads(metadata["validation"])
         scores = ", ".join(
             f"{name} {value:.2f} dB" for name, value in best.items() if name not in ("mean", "step")
@@ -109,21 +122,21 @@ def main(folder: Path) -> None:
         start = recipe["start_from"]
         card = CARD.format(
             name=entry.name,
-            task=(JOINT_TASK if joint else TASK).format(scale=entry.scale),
+            task=task.format(scale=entry.scale),
             stages={2: "One stage", 4: "Two stages"}[entry.scale],
             size=recipe["network"]["size"],
             parameters=sum(p.numel() for p in model.parameters()) / 1e6,
             degradations=degradations(recipe),
-            condition="acceleration 4, centre 8 %, 1 % noise" if joint else "k-space crop",
+            numbers=numbers,
             table=text,
-            limits=JOINT_LIMITS if joint else LIMITS,
+            limits=limits,
             before=""
             if start is None
-            else f"\nIt began from the weights of `{start}` (both stages as its only stage): "
+            else f"\nIt began from the weights of `{start}`{' (both stages as its only stage)' if entry.scale == 4 else ''}: "
             f"publish `{start}` first.\n",
             steps=metadata["trained_steps"],
             batch=recipe["optimisation"]["batch"],
-            what="whole slices" if joint else "patches",
+            what="whole slices" if kind == "joint" else "patches",
             minutes=round(int(metadata["trained_seconds"]) / 60),
             seed=recipe["seed"],
             torch=metadata["torch"],
@@ -138,17 +151,36 @@ def main(folder: Path) -> None:
         print(f"**`{entry.name}`**\n\n{text}\n")
 
 
-LIMITS = """- A scan with more noise than 1 %, or more blur than a voxel, gains less. A scan already interpolated by the scanner has
+LIMITS = """- Slices are enlarged in their plane, one by one; slice thickness stays.
+- A scan with more noise than 1 %, or more blur than a voxel, gains less. A scan already interpolated by the scanner has
   nothing to gain."""
-JOINT_LIMITS = """- It needs the samples: what was measured is put back into every image, so the network itself was never asked to keep it.
+JOINT_LIMITS = """- Slices are enlarged in their plane, one by one; slice thickness stays.
+- It needs the samples: what was measured is put back into every image, so the network itself was never asked to keep it.
   Without `samples` its output means nothing.
 - One coil-combined image, lines along one axis measured or not. Other trajectories, more acceleration than 6, less
   than 8 % of the centre or more noise than 2 % were not trained for."""
+
+SLICE_LIMITS = """- Finer slices show more of what is likely, not more of what was measured: a lesion thinner than a slice was averaged with
+  what lies around it and stays so.
+- Slices with gaps of more than a fifth of their distance, motion from one slice to the next, or noise of more than 1 % were
+  not trained for.
+- Tested on three whole heads, each thickened along each of its axes: no collection here has thin slices in other contrasts."""
+NUMBERS = """Mean over test subjects, {condition}, inside the foreground: PSNR in dB / SSIM. The convention, confidence
+intervals and each subject's values are in [docs/benchmark](../../../docs/benchmark/models/benchmark.md)."""
+SLICE_NUMBERS = """Test subjects of ds000011, whole heads of 1 x 1.33 x 1.33 mm, made {scale}x thicker along each axis in turn (Gaussian
+profile) and thin again. What the columns mean and each volume's values: [docs/through-plane.md](../../../docs/through-plane.md)."""
 
 
 def degradations(recipe: dict) -> str:
     """What the recipe simulated, in words."""
     task, mix = recipe["task"], recipe["degradation"]
+    if task["kind"] == "through-plane":
+        mix = recipe["slice_profile"]
+        return (
+            f"Thick slices were simulated: profiles Gaussian ({mix['gaussian']:.0%}), rectangular ({mix['rect']:.0%}) and a k-space crop as\n"
+            f"of 3-D acquisitions ({mix['kspace']:.0%}); gaps of up to {mix['gap_max']:.0%} of their distance; Rician noise of up to "
+            f"{mix['noise_max']:.0%} of the bright tissue on\n{mix['noise_probability']:.0%} of the slices."
+        )
     if task["kind"] == "joint":
         low, high = task["acceleration"]
         return (
@@ -185,6 +217,29 @@ def table(rows: list[dict[str, str]], model: str) -> str:
         .replace("| --- ", "|---")
         .replace("--- |", "---|")
     )
+
+
+def slice_table(rows: list[dict[str, str]], model: str) -> str:
+    """Means over subjects and axes, a line a method."""
+    lines = [
+        "| Method | PSNR | SSIM | sharpness (1 is right) | flicker (0 is right) |",
+        "|---|---|---|---|---|",
+    ]
+    for method in (*BASELINES, model):
+        own = [r for r in rows if r["method"] == method]
+        psnr, ssim, sharp, flicker = (
+            fmean(float(r[key]) for r in own)
+            for key in ("psnr", "ssim", "sharpness", "flicker_axis")
+        )
+        name = f"**{method}**" if method == model else method
+        lines.append(f"| {name} | {psnr:.2f} dB | {ssim:.4f} | {sharp:.3f} | {flicker:.3f} |")
+    return "\n".join(lines)
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    """The rows of a table."""
+    with path.open(newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
 
 
 def mean(rows: list[dict[str, str]], method: str, measure: str) -> float:

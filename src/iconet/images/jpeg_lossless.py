@@ -1,8 +1,8 @@
 """JPEG Lossless for pydicom, by libjpeg-turbo in imagecodecs.
 
 pydicom's own plug-ins for it are GDCM, which puts its copies of other libraries in front of those
-of the whole process (it loads itself with RTLD_GLOBAL, and other decoders crash), and pylibjpeg's,
-which is under the GPL.
+of the whole process (it loads itself with RTLD_GLOBAL, an OpenSSL without support among them), and
+pylibjpeg's, which is under the GPL.
 """
 
 from __future__ import annotations

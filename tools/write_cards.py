@@ -74,7 +74,6 @@ These are of one training run with one seed, measured with the stored file in bf
 
 - Brains from three collections only. Other organs, other contrasts, implants and unseen pathology are outside of what
   it knows; it may soften or invent structure there.
-- T2w was trained on from three scans and is not among the test scans; FLAIR and clinical T1w are tested on two subjects each.
 {limits}
 - Gains are against simulated low-resolution images; a real low-resolution acquisition differs.
 
@@ -151,10 +150,12 @@ def main(folder: Path) -> None:
         print(f"**`{entry.name}`**\n\n{text}\n")
 
 
-LIMITS = """- Slices are enlarged in their plane, one by one; slice thickness stays.
+LIMITS = """- T2w was trained on from three scans and is not among the test scans; FLAIR and clinical T1w are tested on two subjects each.
+- Slices are enlarged in their plane, one by one; slice thickness stays.
 - A scan with more noise than 1 %, or more blur than a voxel, gains less. A scan already interpolated by the scanner has
   nothing to gain."""
-JOINT_LIMITS = """- Slices are enlarged in their plane, one by one; slice thickness stays.
+JOINT_LIMITS = """- T2w was trained on from three scans and is not among the test scans; FLAIR and clinical T1w are tested on two subjects each.
+- Slices are enlarged in their plane, one by one; slice thickness stays.
 - It needs the samples: what was measured is put back into every image, so the network itself was never asked to keep it.
   Without `samples` its output means nothing.
 - One coil-combined image, lines along one axis measured or not. Other trajectories, more acceleration than 6, less

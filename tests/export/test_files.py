@@ -29,7 +29,7 @@ def opened(path, format):
             session.run(None, {"image": image.numpy(), "intensity": intensity.numpy()})[0]
         )
     if format == "openvino":
-        core = runtimes.import_openvino().Core()
+        core = runtimes.openvino_core()
         compiled = core.compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
         return lambda image, intensity: torch.from_numpy(
             compiled({"image": image.numpy(), "intensity": intensity.numpy()})["enlarged"].copy()
@@ -84,7 +84,7 @@ def test_onnx_and_openvino_hold_the_facts_too(network, tmp_path):
     facts = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
     assert facts["scale"] == str(network.scale)
     path = export_model(network, tmp_path / "net.xml", "openvino")
-    model = runtimes.import_openvino().Core().read_model(path)
+    model = runtimes.openvino_core().read_model(path)
     assert model.get_rt_info(["iconet", "scale"]).astype(str) == str(network.scale)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["net.bin", "net.onnx", "net.xml"]
 

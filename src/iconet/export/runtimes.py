@@ -3,6 +3,7 @@
 import importlib.util
 import sys
 from collections.abc import Callable
+from functools import cache
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -60,6 +61,17 @@ def require(name: str, *, extra: str) -> None:
         raise InputError(f"{name} is not installed: pip install 'iconet[{extra}]'")
 
 
+@cache
+def openvino_core() -> Any:
+    """The one ``openvino.Core`` of this process, never let go.
+
+    On processors with AMX every Core gives its thread a stack for signals, and takes it away when
+    it is deleted, even if the thread has come to use that of another: the next signal, such as
+    Ctrl-C, would then end the process (OpenVINO 2026.4).
+    """
+    return import_openvino().Core()
+
+
 def openvino_model(network: "ICONet") -> Any:
     """The network as an ``openvino.Model``."""
     openvino = import_openvino()
@@ -85,10 +97,9 @@ def run_openvino(network: "ICONet", *, precision: str, threads: int) -> Run:
     """
     import torch
 
-    openvino = import_openvino()
     hint = {"fp32": "f32", "bf16": "bf16"}[precision]
     options = {"INFERENCE_PRECISION_HINT": hint, "INFERENCE_NUM_THREADS": threads}
-    compiled = openvino.Core().compile_model(openvino_model(network), "CPU", options)
+    compiled = openvino_core().compile_model(openvino_model(network), "CPU", options)
 
     def run(slices: "Tensor", intensity: "Tensor") -> "Tensor":
         # Copied: the runtime writes the next result to the same place.

@@ -15,6 +15,7 @@ from iconet.images import from_array, from_nibabel
 from iconet.physics.kspace import zero_fill
 from iconet.upscaling import files
 from iconet.upscaling.consistency import consistency
+from iconet.upscaling.report import _assumed
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "report.md"
 
@@ -62,6 +63,14 @@ def test_every_axis_may_have_grown_and_arrays_need_no_place():
     nothing = np.zeros((6, 6), np.float32)
     zeros = consistency(from_array(nothing), from_array(np.zeros((12, 12), np.float32)))
     assert (zeros.psnr, zeros.nmse, zeros.mean_ratio) == (None, None, None)
+
+
+def test_a_report_says_of_each_model_how_its_training_images_were_made():
+    plain, slices = (zoo.load(name) for name in ("mri-x2", "mri-slice-x2"))
+    assert _assumed(plain.metadata)["kspace"] > 0.5
+    assert set(_assumed(slices.metadata)) >= {"gaussian", "rect", "kspace", "gap_max"}
+    assert _assumed({}) is None
+    assert _assumed({"recipe": "[]"}) is None
 
 
 def keys(value):

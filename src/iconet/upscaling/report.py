@@ -112,8 +112,10 @@ def _model(network: ICONet) -> dict[str, Any]:
 def _assumed(metadata: Mapping[str, str]) -> dict[str, Any] | None:
     """What low-resolution images were in training; None where the file of weights does not say."""
     try:
-        degradation = json.loads(metadata["recipe"])["degradation"]
-    except (KeyError, TypeError, ValueError):
+        recipe = json.loads(metadata["recipe"])
+        thick = recipe.get("task", {}).get("kind") == "through-plane"
+        degradation = recipe["slice_profile" if thick else "degradation"]
+    except (AttributeError, KeyError, TypeError, ValueError):
         return None
     return degradation if isinstance(degradation, dict) else None
 

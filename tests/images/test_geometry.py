@@ -90,6 +90,7 @@ def test_whole_factors_are_a_special_case_of_any_spacing(affine, factors):
         ((200, 40, 64), (1.0, 6.0, 1.0), 1),
         ((256, 300, 400), (3.0, 1.0, 1.0), 0),  # the thick axis, though others have fewer voxels
         ((150, 179, 69), (1.0, 1.0, 1.4), 2),
+        ((512, 512, 600), (0.8, 0.8, 1.0), 2),  # pixels are square, though there are fewer
         ((176, 256, 256), (1.0, 1.0, 1.0), 0),
         ((64, 64, 64), (1.0, 1.0, 1.0), 2),  # ties: the last
         ((64, 64, 80), (1.0, 1.0, 1.0), 1),

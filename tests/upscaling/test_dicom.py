@@ -215,6 +215,15 @@ def test_wrong_outputs_are_refused_before_the_network_runs(
     assert sorted(map(str, Path().rglob("*"))) == before
 
 
+def test_the_images_of_a_series_are_its_slices(weights):
+    """Even where there are more of them than pixels along a side, as near as these are wide."""
+    smooth = sum(np.ogrid[:16, :18, :20]) * 20
+    affine = np.diag([-1.0, -1.0, 1.0, 1.0])
+    given = save_all(slices_of(smooth.astype(np.int16), affine), Path("in"))
+    assert upscale(weights, given, "-o", "out.nii.gz") == 0
+    assert nibabel.load("out.nii.gz").shape == (32, 36, 20)
+
+
 def test_degrade_makes_nifti_of_a_series(capfd):
     series("in/a")
     series("in/b", "MR", "1.2.7", 7)

@@ -5,6 +5,7 @@ from iconet.images.geometry import (
     choose_slice_axis,
     respaced_affine,
     scaled_affine,
+    slice_axis_of,
     updated_header,
 )
 from iconet.images.memory import memory_needed, require_memory
@@ -24,6 +25,7 @@ __all__ = [
     "require_memory",
     "respaced_affine",
     "scaled_affine",
+    "slice_axis_of",
     "to_array",
     "to_nibabel",
     "updated_header",

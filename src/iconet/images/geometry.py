@@ -102,11 +102,10 @@ def choose_slice_axis(
         shape: Voxels along each axis; the first three count.
         spacing: Millimetres along each of these axes.
         plane: `auto` takes an axis of one voxel, else the axis whose spacing is more than 1.5 times
-            both others' (thick slices), else the one whose spacing is less than both others' where
-            these are alike within 8 % (slices that lost resolution in their plane), else the one
-            with the fewest voxels (the last of equals). `axial`, `coronal`, `sagittal` name the
-            plane of the slices (oblique: the nearest); `i`, `j`, `k` name the voxel axis across
-            them.
+            both others' (thick slices), else the one whose spacing differs from both others' where
+            these are alike within 8 % (the sides of a pixel), else the one with the fewest voxels
+            (the last of equals). `axial`, `coronal`, `sagittal` name the plane of the slices
+            (oblique: the nearest); `i`, `j`, `k` name the voxel axis across them.
         affine: Needed for the three anatomical names.
 
     Returns:
@@ -138,9 +137,16 @@ def choose_slice_axis(
     low, middle, high = sorted(steps)
     if sizes[fewest] == 1:
         return fewest
-    if high > THICK * middle:
+    if high > THICK * middle or (high > SQUARE * middle and middle < SQUARE * low):
         return thickest
     return thinnest if middle > SQUARE * low and high < SQUARE * middle else fewest
+
+
+def slice_axis_of(scan: Scan, plane: str = "auto") -> int:
+    """`choose_slice_axis` for a scan: the images of a DICOM series are its slices."""
+    if plane == "auto" and scan.dicom:
+        return 2
+    return choose_slice_axis(scan.array.shape, scan.spacing, plane, affine=scan.affine)
 
 
 def check_upscalable(scan: Scan, slice_axis: int) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iconet.errors import InputError
-from iconet.images import Scan, check_output, choose_slice_axis, read, write
+from iconet.images import Scan, check_output, read, slice_axis_of, write
 from iconet.upscaling.files import sizes
 from iconet.upscaling.slices import robust_scale
 from iconet.upscaling.upscale import regrid, resize_in_plane
@@ -35,7 +35,7 @@ def degrade_scan(scan: Scan, scale: int, *, noise: float = 0.0, seed: int = 0) -
     from iconet.physics.noise import rician
 
     magnitude = _check_noise(scan, scale, noise)
-    axis = choose_slice_axis(scan.array.shape, scan.spacing, affine=scan.affine)
+    axis = slice_axis_of(scan)
     shape = [
         size if index in (axis, 3) else size - size % scale
         for index, size in enumerate(scan.array.shape)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from iconet.errors import InputError
-from iconet.images import Scan, check_upscalable, choose_slice_axis
+from iconet.images import Scan, check_upscalable, slice_axis_of
 from iconet.upscaling.models import Models
 from iconet.upscaling.through_plane import planes_containing
 
@@ -144,7 +144,7 @@ def plan_grid(scan: Scan, models: Models, *, plane: str = "auto", wanted: Wanted
     Args:
         scan: as read.
         models: what enlarges by how much.
-        plane: of the slices, see `iconet.images.choose_slice_axis`. Two axes named in `wanted`
+        plane: of the slices, see `iconet.images.slice_axis_of`. Two axes named in `wanted`
             are the plane if it is "auto".
         wanted: the grid.
 
@@ -153,7 +153,7 @@ def plan_grid(scan: Scan, models: Models, *, plane: str = "auto", wanted: Wanted
     """
     sizes, spacing = scan.array.shape[:3], scan.spacing
     dimensions = len(sizes)
-    across = choose_slice_axis(scan.array.shape, spacing, plane, affine=scan.affine)
+    across = slice_axis_of(scan, plane)
     named = [] if wanted.axes == "auto" else sorted("ijk".index(axis) for axis in wanted.axes)
     if named and named[-1] >= dimensions:
         raise InputError(f"{scan.name}: is one slice without an axis k; give axes i, j or both")

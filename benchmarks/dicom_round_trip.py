@@ -9,8 +9,10 @@ find no error that the source did not have. Exit code 1 where one of this fails.
 """
 
 import argparse
+import os
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from itertools import product
 from pathlib import Path
@@ -28,6 +30,8 @@ def main() -> None:
     parser.add_argument("series", type=Path, nargs="+")
     parser.add_argument("--model", default="mri-x2")
     options = parser.parse_args()
+    # The programs of an environment that is not activated.
+    os.environ["PATH"] = os.pathsep.join([sysconfig.get_path("scripts"), os.environ["PATH"]])
     print("| series | voxels | SimpleITK, mm | dcm2niix, mm | values / range | new errors |")
     print("|---|---|---|---|---|---|", flush=True)
     fine = True

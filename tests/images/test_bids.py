@@ -70,7 +70,7 @@ def test_the_official_validator_finds_no_error(tmp_path):
     derived.parent.mkdir(parents=True)
     image.to_filename(derived)
     report = {
-        "model": {"name": "mri-x2"},
+        "models": [{"name": "mri-x2"}],
         "notice": "Research use.",
         "input": {"spacing": [1.0, 1.0, 1.0]},
         "output": {"spacing": [0.5, 0.5, 1.0]},

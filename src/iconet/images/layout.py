@@ -265,7 +265,11 @@ def _place(header: Nifti1Header, affine: np.ndarray) -> None:
     corner = np.ones(4)
     sizes = header.get_data_shape()[:3]
     corner[: len(sizes)] = sizes
-    if (np.abs(header.get_qform() - affine) @ corner).max() > QFORM_ERROR:
+    try:
+        lost = (np.abs(header.get_qform() - affine) @ corner).max()
+    except ValueError:  # nibabel takes a half turn, rounded, for no quaternion
+        lost = math.inf
+    if lost > QFORM_ERROR:
         header["qform_code"] = 0
 
 

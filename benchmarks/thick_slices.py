@@ -24,13 +24,13 @@ from scipy.ndimage import affine_transform
 
 from iconet.evaluation.figures import panel, upright
 from iconet.evaluation.through_plane import compare_through_plane, to_text
-from iconet.images import read, write
-from iconet.images.scan import Scan
+from iconet.images import Scan, read, respaced_affine, write
 from iconet.physics.slice_profile import thick_slices
 from iconet.upscaling.resampling import resample_axis
 
 SPACING, THICKNESS, ACROSS = 0.9, 5.0, 1
 FINER = 20  # positions in a thick slice
+ORDERS = {"Linear": 1, "Cubic B-spline": 3}
 
 
 def main() -> None:
@@ -44,9 +44,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         before, after = Path(folder, "thick.nii.gz"), Path(folder, "thin.nii.gz")
         write(thick, before, like=original)
-        command = ["iconet", "upscale", str(before), "-o", str(after), "--isotropic"]
+        command = ["upscale", str(before), "-o", str(after), "--isotropic"]
         start = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "iconet.cli", *command[1:]], check=True)
+        subprocess.run([sys.executable, "-m", "iconet.cli", *command], check=True)
         seconds = time.perf_counter() - start
         thin = read(after)
     print(f"\n{thick.array.shape} voxels of {THICKNESS:g} mm along axis {ACROSS}", end=" ")
@@ -76,9 +76,6 @@ def main() -> None:
     )
 
 
-ORDERS = {"Linear": 1, "Cubic B-spline": 3}
-
-
 def resampled(scan: Scan, spacing: tuple[float, ...]) -> Scan:
     """On another spacing, about the same centre of the field of view, cut at the new Nyquist."""
     assert scan.affine is not None
@@ -91,10 +88,7 @@ def resampled(scan: Scan, spacing: tuple[float, ...]) -> Scan:
 def regridded(scan: Scan, array: NDArray, step: NDArray) -> Scan:
     """Other values on a grid about the same centre, `step` old voxels apart."""
     assert scan.affine is not None
-    affine = scan.affine.copy()
-    affine[:3, :3] = scan.affine[:3, :3] * step
-    centre = (np.array(scan.array.shape) - 1) / 2
-    affine[:3, 3] += scan.affine[:3, :3] @ centre - affine[:3, :3] @ (np.array(array.shape) - 1) / 2
+    affine = respaced_affine(scan.affine, scan.array.shape, array.shape, step)
     return Scan(np.asarray(array, np.float32), affine)
 
 

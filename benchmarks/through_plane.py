@@ -39,16 +39,16 @@ def main() -> None:
     table = options.output / "through-plane.csv"
     rows: list[Row] = []
     if table.exists():
-        rows = list(csv.DictReader(table.open(newline="", encoding="utf-8")))
+        rows = list(csv.DictReader(table.read_text("utf-8").splitlines()))
     compute = choose_compute()
+    networks = {name: iconet.load(name) for name in options.models}
     root = options.splits.parent
     for scan in read_splits(root, options.splits.name, options.split):
         if len(square_planes(root / scan["path"], scan["sharp_plane"])) < 3:
             continue
         truth = read(root / scan["path"]).array
         for axis in options.axes:
-            for model in options.models:
-                network = iconet.load(model)
+            for model, network in networks.items():
                 about = {key: scan[key] for key in ("dataset", "subject", "contrast")}
                 about |= {"axis": axis, "factor": str(network.scale)}
                 there = [row for row in rows if about.items() <= row.items()]
@@ -60,17 +60,15 @@ def main() -> None:
                     network.scale,
                     {model: lambda v, a, _, n=network: enlarge_axis(v, a, n, compute=compute)},
                 )
-                known = {row["method"] for row in there} - {model}
-                rows = [row for row in rows if row not in there or row["method"] != model]
+                rows = [row for row in rows if row not in there or row["method"] not in measured]
                 for method, measures in measured.items():
-                    if method in known:
-                        continue
                     weights = network.sha256 if method == model else ""
                     rows.append(about | as_cells(measures, axis, method, weights))
                 write(rows, table)
                 print(*rows[-1].values(), flush=True)
-    print(summary(rows))
-    (options.output / "tables.md").write_text(summary(rows), encoding="utf-8")
+    text = summary(rows)
+    print(text)
+    (options.output / "tables.md").write_text(text, encoding="utf-8")
 
 
 def as_cells(measures: ThroughPlane, axis: str, method: str, weights: str) -> Row:

@@ -92,14 +92,14 @@ def _fail(error: InputError) -> None:
 
 def _interpolate(low: Path, output: Path, method: str) -> None:
     from iconet.evaluation.interpolation import METHODS
-    from iconet.images import choose_slice_axis, read, write
+    from iconet.images import read, slice_axis_of, write
     from iconet.upscaling.upscale import resize_in_plane
 
     def fill(stack: NDArray, out: NDArray) -> None:
         out[:] = METHODS[method](stack, FACTOR)
 
     scan = read(low)
-    axis = choose_slice_axis(scan.array.shape, scan.spacing, affine=scan.affine)
+    axis = slice_axis_of(scan)
     write(resize_in_plane(scan, axis, (FACTOR, 1), fill), output, like=scan)
 
 

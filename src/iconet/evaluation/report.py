@@ -205,14 +205,14 @@ def _panel(queue: Queue, condition: Condition, path: Path) -> bool:
 def _as_seen(image: NDArray, test: Test, queue: Queue, way: str) -> tuple[NDArray, float]:
     """A slice the right way up, and the height of its pixels over their width."""
     from iconet.images import read
-    from iconet.images.geometry import choose_slice_axis
+    from iconet.images.geometry import slice_axis_of
 
     if way == "through-plane" or test.path.endswith(".h5"):
         return image, 1.0
     scan = read(queue.recipe.data.root / test.path)
     if scan.affine is None:
         return image, 1.0
-    axis = choose_slice_axis(scan.array.shape, scan.spacing, test.plane, affine=scan.affine)
+    axis = slice_axis_of(scan, test.plane)
     return upright(np.expand_dims(image, axis), scan.affine, axis, 0)
 
 

@@ -10,7 +10,7 @@ class SRRecFusion(nn.Module):
 
     The reconstruction branch lives on a grid of half as many pixels per axis, where both meet::
 
-        s = read(sr)                                on the half grid
+        s = read(mean of 2 x 2 pixels of sr)        on the half grid
         gate_rec, gate_sr = sigmoid(weigh(rec, s))  for every channel of every pixel of it
         rec' = rec + tell_rec(gate_rec * s)
         sr'  = sr  + enlarge(tell_sr(gate_sr * rec))
@@ -24,7 +24,7 @@ class SRRecFusion(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.read = nn.Conv2d(width, width, 2, stride=2)
+        self.read = nn.Conv2d(width, width, 1)
         self.weigh = nn.Conv2d(2 * width, 2 * width, 1)
         self.tell_rec = nn.Conv2d(width, width, 1)
         self.tell_sr = nn.Conv2d(width, width, 1)
@@ -34,7 +34,7 @@ class SRRecFusion(nn.Module):
 
     def forward(self, rec: Tensor, sr: Tensor) -> tuple[Tensor, Tensor]:
         """Fuse reconstruction features (B, C, H/2, W/2) and SR features (B, C, H, W)."""
-        s = self.read(sr)
+        s = self.read(F.avg_pool2d(sr, 2))
         gates = torch.sigmoid(self.weigh(torch.cat([rec, s], dim=1)))
         gate_rec, gate_sr = gates.chunk(2, dim=1)
         told = self.tell_sr(gate_sr * rec)

@@ -48,7 +48,9 @@ class ICONet(nn.Module):
         scale: 2, 4 or 8.
         channels: 1 for magnitude images, 2 for complex ones as real and imaginary part.
         width: Channels of each branch.
-        exchanges: How often the branches talk in each stage; before each, both run one RSCFL block.
+        exchanges: How often the branches talk in the first stage; before each time, both run one
+            RSCFL block. Later stages have four times the pixels each and begin with what the one
+            before found: there half as often.
         rec_units: Local units in each block of the reconstruction branch.
         sr_units: Local units in each block of the super-resolution branch.
 
@@ -82,9 +84,10 @@ class ICONet(nn.Module):
             "sr_units": sr_units,
         }
         self.config = {"scale": scale, **stage}
-        count = stages_for(scale)
-        self.stages = nn.ModuleList(Stage(**stage) for _ in range(count))
-        self.handovers = nn.ModuleList(nn.Conv2d(width, width, 1) for _ in range(count - 1))
+        later = stages_for(scale) - 1
+        half = {**stage, "exchanges": max(1, exchanges // 2)}
+        self.stages = nn.ModuleList([Stage(**stage), *(Stage(**half) for _ in range(later))])
+        self.handovers = nn.ModuleList(nn.Conv2d(width, width, 1) for _ in range(later))
         for handover in self.handovers:
             # At first a later stage sees its image and nothing of the features before it.
             nn.init.zeros_(handover.weight)  # type: ignore[arg-type]
@@ -99,9 +102,9 @@ class ICONet(nn.Module):
         far = 3 * FOLD - 1
         rec = 2 * (2 * self.config["rec_units"] + far)
         sr = 2 * self.config["sr_units"] + far
-        stage = self.config["exchanges"] * (max(rec, sr) + 4) + 4 + SincInterpolation.REACH
-        reach = sum(stage / 2**i for i in range(len(self.stages)))
-        return _cells(math.ceil(reach))
+        ends = 4 + SincInterpolation.REACH
+        stages = (len(stage.fusions) * (max(rec, sr) + 4) + ends for stage in self.stages)
+        return _cells(math.ceil(sum(reach / 2**i for i, reach in enumerate(stages))))
 
     def forward(
         self, lr: Tensor, intensity: Tensor | None = None, samples: Samples | None = None

@@ -69,8 +69,8 @@ class ChannelPath(nn.Module):
 class RSCFL(nn.Module):
     """Features in, features out: ``y + enlarge(channel(cells) * spatial(cells))``.
 
-    Here ``y = local(x)`` is residual itself, and ``cells = gather(y)`` is the coarse grid, on which
-    both paths stand side by side.
+    Here ``y = local(x)`` is residual itself, and ``cells = gather(mean(y))``, from the means over
+    4 x 4 pixels, is the coarse grid, on which both paths stand side by side.
 
     Args:
         width: Number of channels C.
@@ -80,7 +80,7 @@ class RSCFL(nn.Module):
     def __init__(self, width: int, units: int) -> None:
         super().__init__()
         self.local = nn.Sequential(*(LocalUnit(width) for _ in range(units)))
-        self.gather = nn.Conv2d(width, width, FOLD, stride=FOLD)
+        self.gather = nn.Conv2d(width, width, 1)
         self.spatial = SpatialPath(width)
         self.channel = ChannelPath(width)
         self.merge = nn.Conv2d(width, width, 1)
@@ -91,5 +91,5 @@ class RSCFL(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, H, W) to the same shape; H and W are multiples of 4."""
         x = self.local(x)
-        cells = activate(self.gather(x))
+        cells = activate(self.gather(F.avg_pool2d(x, FOLD)))
         return x + enlarge(self.merge(self.channel(cells) * self.spatial(cells)), FOLD)

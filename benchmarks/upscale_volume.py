@@ -93,9 +93,7 @@ def main() -> None:
         write_volume(scan)
         command = [sys.executable, "-c", PROGRAM, "upscale", str(scan), "-o", str(output), *given]
         start = time.time()
-        result = subprocess.run(
-            command, check=True, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
+        result = subprocess.run(command, check=True, text=True, capture_output=True)
         seconds = time.time() - start
         first = float(result.stdout.split()[-1]) - start
         megabytes = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e3

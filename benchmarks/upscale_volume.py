@@ -2,10 +2,10 @@
 
     python benchmarks/upscale_volume.py [--model mri-x2] [--backend auto] [--precision auto]
 
-Prints a line for a Markdown table: seconds from the command to the file, those until the first
-slice is taken up, what the network alone needs for as many slices once it is ready (called from as
-many threads, images in memory), its share of the seconds, and the peak memory. Run it on an
-otherwise idle machine.
+Prints a line for a Markdown table: seconds from the command to the file, those of the processor (of
+all cores together), those until the first slice is taken up, what the network alone needs for as
+many slices once it is ready (called from as many threads, images in memory), its share of the
+seconds, and the peak memory. Run it on an otherwise idle machine.
 """
 
 import argparse
@@ -96,19 +96,20 @@ def main() -> None:
         result = subprocess.run(command, check=True, text=True, capture_output=True)
         seconds = time.time() - start
         first = float(result.stdout.split()[-1]) - start
-        megabytes = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e3
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
         print(result.stderr.splitlines()[-1].partition(": ")[2], file=sys.stderr)
     alone = network_seconds(options)
     import torch
 
     cpu = torch.cpu.get_capabilities().get("cpu_name", "CPU")
     size, asked = " x ".join(map(str, SHAPE)), " ".join(given)
-    columns = ("volume", "options", "machine", "seconds", "to the first slice", "network alone")
-    print("|", " | ".join((*columns, "its share", "peak memory")), "|")
-    print("|---|---|---|---|---|---|---|---|")
+    columns = ("volume", "options", "machine", "seconds", "of the processor", "to the first slice")
+    print("|", " | ".join((*columns, "network alone", "its share", "peak memory")), "|")
+    print("|---|---|---|---|---|---|---|---|---|")
     print(
-        f"| {size} | {asked} | {cpu}, {torch.get_num_threads()} cores | {seconds:.1f} | {first:.1f}"
-        f" | {alone:.1f} | {alone / seconds:.0%} | {megabytes / 1e3:.2f} GB |"
+        f"| {size} | {asked} | {cpu}, {torch.get_num_threads()} cores | {seconds:.1f}"
+        f" | {used.ru_utime + used.ru_stime:.1f} | {first:.1f} | {alone:.1f}"
+        f" | {alone / seconds:.0%} | {used.ru_maxrss / 1e6:.2f} GB |"
     )
 
 

@@ -104,7 +104,7 @@ def measured_roofs(device: torch.device) -> dict[str, float]:
     return roofs
 
 
-def median_seconds(network: ICONet, precision: str, backend: str, rounds: int = 7) -> float:
+def median_seconds(network: ICONet, precision: str, backend: str, rounds: int = 5) -> float:
     compute = choose_compute("auto", precision, backend)
     run = prepare(network.to(compute.device, memory_format=torch.channels_last), compute)
     image, one = torch.rand(1, 1, SIDE, SIDE), torch.ones(1, 1, 1, 1)
@@ -151,12 +151,14 @@ def main(folder: str = "docs/performance") -> None:
         print(f"| {name} | {least[0]:.3f} | {least[1]:.3f} |")
 
     # Measured.
-    rows, points, drawn = [], [], {}
+    points, drawn = [], {}
     for threads in (1,) if device.type == "cuda" else (1, 2):
         torch.set_num_threads(threads)
         print(f"\n{threads} threads:\n")
         with torch.inference_mode():
             roofs = measured_roofs(device)
+        print("\n| size | runtime | threads | floor, ms | measured, ms | share |")
+        print("|---|---|--:|--:|--:|--:|")
         drawn = drawn or roofs
         backends = ["torch"] + ["openvino"] * (device.type == "cpu" and installed("openvino"))
         for (name, found), backend, precision in product(counted.items(), backends, BYTES):
@@ -165,16 +167,14 @@ def main(folder: str = "docs/performance") -> None:
                 seconds = median_seconds(network, precision, backend)
             least = floor(found, precision, roofs[precision], roofs["bandwidth"])
             flops, moved = (sum(column) for column in zip(*found.found, strict=True))
-            rows.append(
+            print(
                 f"| {name} | {backend} {precision} | {threads} | {1e3 * least:.1f} "
-                f"| {1e3 * seconds:.1f} | {least / seconds:.0%} |"
+                f"| {1e3 * seconds:.1f} | {least / seconds:.0%} |",
+                flush=True,
             )
             if threads == 1:
                 intensity = flops / BYTES[precision] / moved
                 points.append((intensity, flops / seconds, f"{name} {backend} {precision}"))
-    print("\n| size | runtime | threads | floor, ms | measured, ms | share |")
-    print("|---|---|--:|--:|--:|--:|")
-    print("\n".join(rows))
     Path(folder).mkdir(parents=True, exist_ok=True)
     draw(Path(folder) / "roofline.png", f"{SIDE} x {SIDE} at 2x, one thread", drawn, points)
 

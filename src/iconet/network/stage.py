@@ -146,11 +146,16 @@ class SincInterpolation(nn.Module):
     The new voxel centres lie at -1/4 and +1/4 of the old ones. Being local it gives the same on
     patches, tiles and whole slices, which Fourier zero-filling (its limit for an endless kernel)
     does not.
+
+    Computed as products of blocks of 16 pixels with one matrix: convolutions of a single channel
+    take ten times as long, a tenth of the whole network.
     """
 
     REACH = 6  # pixels to each side
+    BLOCK = 16
 
     taps: Tensor  # (2, 13): one row for each of the two new positions
+    block: Tensor  # (16 + 2 * 6, 32): from a block and what is around it to the new block
 
     def __init__(self) -> None:
         super().__init__()
@@ -162,16 +167,28 @@ class SincInterpolation(nn.Module):
             window = torch.special.i0(6.0 * inside.sqrt())
             phase = torch.sinc(x) * window
             phases.append(phase / phase.sum())
-        self.register_buffer("taps", torch.stack(phases).float(), persistent=False)
+        taps = torch.stack(phases).float()
+        block = torch.zeros(self.BLOCK + 2 * self.REACH, self.BLOCK, 2)
+        for pixel in range(self.BLOCK):
+            block[pixel : pixel + taps.shape[1], pixel] = taps.T
+        self.register_buffer("taps", taps, persistent=False)
+        self.register_buffer("block", block.flatten(1), persistent=False)
 
     def forward(self, image: Tensor) -> Tensor:
         """Map (B, c, H, W) float32 to (B, c, 2H, 2W)."""
-        batch, channels, height, width = image.shape
         with torch.autocast(image.device.type, enabled=False):
-            padded = F.pad(image.flatten(0, 1)[:, None], (self.REACH,) * 4, mode="replicate")
-            rows = F.conv2d(padded, self.taps[:, None, :, None]).flatten(0, 1)[:, None]
-            both = F.conv2d(rows, self.taps[:, None, None, :])
-            return F.pixel_shuffle(both.reshape(batch, 4 * channels, height, width), 2)
+            wide = self._along_rows(image).transpose(2, 3)
+            return self._along_rows(wide).transpose(2, 3)
+
+    def _along_rows(self, image: Tensor) -> Tensor:
+        """Map (B, c, H, W) to (B, c, H, 2W)."""
+        *others, width = image.shape
+        count = (width + self.BLOCK - 1) // self.BLOCK
+        after = (count + 1) * self.BLOCK - width - self.REACH
+        padded = F.pad(image, (self.REACH, after, 0, 0), mode="replicate")
+        blocks = padded.reshape(*others, count + 1, self.BLOCK)
+        around = torch.cat([blocks[..., :-1, :], blocks[..., 1:, : 2 * self.REACH]], dim=-1)
+        return (around @ self.block).reshape(*others, -1)[..., : 2 * width]
 
 
 def stages_for(scale: int) -> int:

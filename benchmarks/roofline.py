@@ -4,7 +4,7 @@
 
 Prints Markdown and draws FOLDER/roofline.png (default docs/performance). Work is that of a slice of
 256 x 256 at 2x, counted layer by layer: 2 FLOPs a multiplication and addition, and as bytes every
-convolution's input, output and weights once, as if all else were fused into convolutions. No layer
+convolution's (and matrix product's) input, output and weights once, all else fused. No layer
 is faster than its FLOPs at the peak and than its bytes at the memory's rate; the floor of a network
 is the sum over layers of the larger. Peaks are the best of several runs; networks run as in
 `iconet upscale`, the median counts. Run it on an otherwise idle machine.
@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import flop_registry
 
 from iconet.allocator import keep_freed_blocks
 from iconet.export.runtimes import installed
@@ -38,7 +38,7 @@ H100 = {"bf16": 989e12, "fp32": 67e12, "bandwidth": 3.35e12}
 
 
 class Layers(TorchDispatchMode):
-    """(FLOPs, numbers moved at least) of every convolution that runs in it."""
+    """(FLOPs, numbers moved at least) of every convolution and matrix product that runs in it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -52,17 +52,17 @@ class Layers(TorchDispatchMode):
             return result
         moved = result.numel() + sum(x.numel() for x in args if isinstance(x, torch.Tensor))
         self.all_moved += moved
-        if func is torch.ops.aten.convolution.default:
-            self.found.append((2 * result.numel() * args[1][0].numel(), moved))
+        if count := flop_registry.get(func._overloadpacket):
+            flops = count(*args, **(kwargs or {}), out_val=result)
+            self.found.append((flops, moved))
         return result
 
 
 def layers(network: nn.Module) -> Layers:
     """Of one slice."""
     image, one = torch.zeros(1, 1, SIDE, SIDE), torch.ones(1, 1, 1, 1)
-    with torch.no_grad(), FlopCounterMode(display=False) as counter, Layers() as found:
+    with torch.no_grad(), Layers() as found:
         network(image, one)
-    assert sum(flops for flops, _ in found.found) == counter.get_total_flops()
     return found
 
 

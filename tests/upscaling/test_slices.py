@@ -174,7 +174,7 @@ def test_an_error_of_the_network_surfaces_and_ends_the_others(linear):
     forward = linear.forward
 
     def fail(lr, intensity):
-        if len(linear.calls) == 4:
+        if len(linear.calls) >= 4:  # threads may pass it
             raise torch.OutOfMemoryError
         return forward(lr, intensity)
 

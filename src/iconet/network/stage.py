@@ -161,7 +161,7 @@ class SincInterpolation(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         # On the CPU even where weights are made without memory (iconet.zoo): these are no weights,
-        # and and torch imports 800 modules to count without memory.
+        # and torch imports 800 modules to count without memory.
         cpu = torch.device("cpu")
         offsets = torch.arange(-self.REACH, self.REACH + 1, dtype=torch.float64, device=cpu)
         phases = []

@@ -1,22 +1,43 @@
 """Time and peak memory of `iconet upscale` on a whole volume, start of the program included.
 
-    python benchmarks/upscale_volume.py [options of iconet upscale]
+    python benchmarks/upscale_volume.py [--model mri-x2] [--backend auto] [--precision auto]
 
-Prints a line for a Markdown table. Run it on an otherwise idle machine.
+Prints a line for a Markdown table: seconds from the command to the file, those of the processor (of
+all cores together), those until the first slice is taken up, what the network alone needs for as
+many slices once it is ready (called from as many threads, images in memory), its share of the
+seconds, and the peak memory. Run it on an otherwise idle machine.
 """
 
+import argparse
 import resource
 import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nibabel
 import numpy as np
-import torch
 
 SHAPE = (256, 256, 150)
+SAMPLE = 32  # slices that the network's own rate is measured on
+
+PROGRAM = """
+import time
+import iconet.cli
+from iconet.upscaling import slices
+
+predict = slices._predict
+
+def first(*job):
+    slices._predict = predict
+    print("first slice", time.time())
+    return predict(*job)
+
+slices._predict = first
+iconet.cli.main()
+"""
 
 
 def write_volume(path: Path) -> None:
@@ -28,25 +49,67 @@ def write_volume(path: Path) -> None:
     nibabel.Nifti1Image(volume, np.eye(4)).to_filename(path)
 
 
+def network_seconds(options: argparse.Namespace) -> float:
+    """For all slices, measured on some."""
+    import torch
+
+    import iconet
+    from iconet.allocator import keep_freed_blocks
+    from iconet.upscaling.backends import prepare
+    from iconet.upscaling.device import choose_compute
+    from iconet.upscaling.slices import _workers, plan_windows
+
+    keep_freed_blocks()
+    compute = choose_compute("auto", options.precision, options.backend)
+    network = iconet.load(options.model, device=str(compute.device))
+    network = network.to(memory_format=torch.channels_last)
+    plan = plan_windows(network, *SHAPE[:2], device=compute.device.type)
+    run = prepare(network, compute, plan.workers)
+    batch, intensity = torch.rand(plan.batch, 1, *SHAPE[:2]), torch.ones(plan.batch, 1, 1, 1)
+
+    def once(_: int) -> None:
+        with torch.inference_mode():
+            run(batch, intensity)
+
+    def several(pool: ThreadPoolExecutor) -> float:
+        start = time.perf_counter()
+        list(pool.map(once, range(SAMPLE // plan.batch)))
+        return time.perf_counter() - start
+
+    with _workers(plan.workers, compute) as pool:
+        several(pool)
+        return several(pool) * SHAPE[2] / (SAMPLE // plan.batch * plan.batch)
+
+
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--model", default="mri-x2")
+    parser.add_argument("--backend", default="auto")
+    parser.add_argument("--precision", default="auto")
+    options = parser.parse_args()
+    given = [f"--{name}={value}" for name, value in vars(options).items()]
     with tempfile.TemporaryDirectory() as folder:
         scan, output = Path(folder) / "scan.nii.gz", Path(folder) / "big.nii.gz"
         write_volume(scan)
-        command = [sys.executable, "-m", "iconet.cli", "upscale", str(scan), "-o", str(output)]
-        start = time.perf_counter()
-        result = subprocess.run(
-            [*command, *sys.argv[1:]], check=True, text=True, stderr=subprocess.PIPE
-        )
-        seconds = time.perf_counter() - start
-        megabytes = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e3
+        command = [sys.executable, "-c", PROGRAM, "upscale", str(scan), "-o", str(output), *given]
+        start = time.time()
+        result = subprocess.run(command, check=True, text=True, capture_output=True)
+        seconds = time.time() - start
+        first = float(result.stdout.split()[-1]) - start
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
         print(result.stderr.splitlines()[-1].partition(": ")[2], file=sys.stderr)
+    alone = network_seconds(options)
+    import torch
+
     cpu = torch.cpu.get_capabilities().get("cpu_name", "CPU")
-    size = " x ".join(map(str, SHAPE))
-    options = " ".join(sys.argv[1:]) or "defaults"
-    print("| volume | options | machine | seconds | peak memory |\n|---|---|---|---|---|")
+    size, asked = " x ".join(map(str, SHAPE)), " ".join(given)
+    columns = ("volume", "options", "machine", "seconds", "of the processor", "to the first slice")
+    print("|", " | ".join((*columns, "network alone", "its share", "peak memory")), "|")
+    print("|---|---|---|---|---|---|---|---|---|")
     print(
-        f"| {size} | {options} | {cpu}, {torch.get_num_threads()} cores "
-        f"| {seconds:.1f} | {megabytes / 1e3:.2f} GB |"
+        f"| {size} | {asked} | {cpu}, {torch.get_num_threads()} cores | {seconds:.1f}"
+        f" | {used.ru_utime + used.ru_stime:.1f} | {first:.1f} | {alone:.1f}"
+        f" | {alone / seconds:.0%} | {used.ru_maxrss / 1e6:.2f} GB |"
     )
 
 

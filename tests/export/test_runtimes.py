@@ -10,12 +10,14 @@ from iconet.export.runtimes import installed
 SEVERAL_MODELS = """
 import os, signal
 import iconet
-from iconet.export.runtimes import run_openvino
+from iconet.export.runtimes import openvino_model, run_openvino
 
 heard = []
 signal.signal(signal.SIGUSR1, lambda *_: heard.append(1))
 networks = [iconet.ICONet(2, width=16, exchanges=1, rec_units=1, sr_units=1).eval() for _ in "ab"]
-first, second = (run_openvino(network, precision="fp32", threads=1) for network in networks)
+first, second = (
+    run_openvino(openvino_model(network), precision="fp32", threads=1) for network in networks
+)
 del first
 del second
 os.kill(os.getpid(), signal.SIGUSR1)

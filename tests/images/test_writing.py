@@ -1,6 +1,5 @@
 import contextlib
 import errno
-import gzip
 import os
 import subprocess
 from dataclasses import replace
@@ -11,6 +10,7 @@ import pytest
 import SimpleITK
 from hypothesis import given
 from hypothesis import strategies as st
+from isal import igzip
 from PIL import Image
 
 from iconet.errors import InputError
@@ -357,7 +357,7 @@ def test_an_interruption_leaves_nothing(tmp_path, monkeypatch, interrupt):
     def interrupted(*_):
         raise interrupt
 
-    monkeypatch.setattr(gzip.GzipFile, "write", interrupted)
+    monkeypatch.setattr(igzip.IGzipFile, "write", interrupted)
     with pytest.raises(interrupt):
         write(scan, tmp_path / "out.nii.gz", like=scan)
     assert os.listdir(tmp_path) == ["in.nii.gz"]

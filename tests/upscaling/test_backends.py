@@ -36,7 +36,11 @@ def stack(*shape):
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("options", [{"batch": 2}, {"tile": 24}])
-def test_tiles_and_batches_give_the_same_in_every_runtime(network, backend, options):
+@pytest.mark.parametrize("threads", [1, 3])
+def test_tiles_and_batches_give_the_same_in_every_runtime(
+    network, backend, options, threads, monkeypatch
+):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
     slices = stack(3, 45, 71)
     expected = predict_stack(network, slices, compute=choose_compute("cpu", "fp32"), **options)
     compute = choose_compute("cpu", "fp32", backend)

@@ -1,3 +1,5 @@
+import threading
+
 import numpy as np
 import pytest
 import torch
@@ -6,7 +8,7 @@ from iconet.errors import InputError
 from iconet.images.intensity import dark_level
 from iconet.upscaling import slices
 from iconet.upscaling.device import choose_compute
-from iconet.upscaling.slices import BATCH_PIXELS, predict_stack, robust_scale
+from iconet.upscaling.slices import BATCH_PIXELS, plan_windows, predict_stack, robust_scale
 
 CPU = choose_compute("cpu", "fp32")
 
@@ -48,7 +50,7 @@ def test_slices_are_tiled_unasked_where_the_network_would_need_too_much(linear, 
 def test_batches_are_bounded_by_pixels_and_keep_the_order(linear):
     stack = noise(11, 128, 100)
     out = predict_stack(linear, stack, compute=CPU)
-    assert [shape[0] for shape, _ in linear.calls] == [5, 5, 1]
+    assert sorted(shape[0] for shape, _ in linear.calls) == [1, 5, 5]
     assert all(np.prod(shape) <= BATCH_PIXELS["cpu"] for shape, _ in linear.calls)
     alone = predict_stack(linear, stack[7:8], compute=CPU)
     np.testing.assert_allclose(out[7:8], alone, rtol=1e-6)
@@ -101,6 +103,86 @@ def test_progress_of_large_slices_counts_tiles(linear):
         linear, noise(2, 32, 48), compute=CPU, tile=16, progress=lambda *step: seen.append(step)
     )
     assert seen[0] == (0, 12) and seen[-1] == (12, 12) and seen == sorted(set(seen))
+
+
+@pytest.fixture
+def three_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("three_threads")
+def test_slices_at_work_at_the_same_time_come_out_in_their_places(linear):
+    """The first thread waits until another one has finished a later slice."""
+    later, forward, lock = threading.Event(), linear.forward, threading.Lock()
+    threads_each = []
+
+    def overtaken(lr, intensity):
+        with lock:
+            threads_each.append(torch.get_num_threads())
+            first = len(threads_each) == 1
+        if first:
+            assert later.wait(30)
+        result = forward(lr, intensity)
+        if not first:
+            later.set()
+        return result
+
+    stack = noise(7, 32, 40)
+    expected = predict_stack(linear, stack, compute=CPU, batch=7)
+    linear.forward = overtaken
+    seen = []
+    found = predict_stack(
+        linear, stack, compute=CPU, batch=1, progress=lambda *step: seen.append(step)
+    )
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    assert seen == [(done, 7) for done in range(8)]
+    assert set(threads_each) == {1} and torch.get_num_threads() == 3
+
+
+@pytest.mark.usefixtures("three_threads")
+def test_memory_bounds_what_is_at_work_at_the_same_time(linear):
+    def plan(side):
+        return plan_windows(linear, side, side, device="cpu")
+
+    assert plan(256).workers == 3 and plan(256).memory == 3 * plan_memory(256)
+    assert plan(900).workers == 1 and plan(900).memory <= slices.WORKING_SET
+
+
+def plan_memory(side):
+    return 72 * 64 * side * side
+
+
+@pytest.mark.usefixtures("three_threads")
+@pytest.mark.parametrize("reason", [KeyboardInterrupt, MemoryError])
+def test_what_stops_the_work_leaves_no_thread_behind(linear, reason):
+    def stop(done, total):
+        if done == 2:
+            raise reason
+
+    before = threading.active_count()
+    with pytest.raises(reason):
+        predict_stack(linear, noise(50, 32, 32), compute=CPU, batch=1, progress=stop)
+    assert len(linear.calls) < 10
+    assert threading.active_count() == before and torch.get_num_threads() == 3
+
+
+@pytest.mark.usefixtures("three_threads")
+def test_an_error_of_the_network_surfaces_and_ends_the_others(linear):
+    forward = linear.forward
+
+    def fail(lr, intensity):
+        if len(linear.calls) >= 4:  # threads may pass it
+            raise torch.OutOfMemoryError
+        return forward(lr, intensity)
+
+    linear.forward = fail
+    before = threading.active_count()
+    with pytest.raises(torch.OutOfMemoryError):
+        predict_stack(linear, noise(50, 32, 32), compute=CPU, batch=1)
+    assert len(linear.calls) < 10 and threading.active_count() == before
 
 
 @pytest.mark.parametrize("option", [{"tile": 0}, {"batch": -1}])

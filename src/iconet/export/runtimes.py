@@ -4,6 +4,7 @@ import importlib.util
 import sys
 from collections.abc import Callable
 from functools import cache
+from queue import Empty, SimpleQueue
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -87,23 +88,34 @@ def openvino_model(network: "ICONet") -> Any:
     return model
 
 
-def run_openvino(network: "ICONet", *, precision: str, threads: int) -> Run:
+def run_openvino(model: Any, *, precision: str, threads: int, streams: int = 1) -> Run:
     """The network in OpenVINO on the CPU.
 
     Args:
-        network: Of magnitude images.
+        model: What `openvino_model` made.
         precision: "fp32", or "bf16" for convolutions; images stay float32.
-        threads: Of the CPU.
+        threads: Of the CPU, which the streams share.
+        streams: How many calls, from as many threads, are worked on at the same time.
     """
     import torch
 
-    hint = {"fp32": "f32", "bf16": "bf16"}[precision]
-    options = {"INFERENCE_PRECISION_HINT": hint, "INFERENCE_NUM_THREADS": threads}
-    compiled = openvino_core().compile_model(openvino_model(network), "CPU", options)
+    options = {
+        "INFERENCE_PRECISION_HINT": {"fp32": "f32", "bf16": "bf16"}[precision],
+        "INFERENCE_NUM_THREADS": threads,
+        "NUM_STREAMS": streams,
+    }
+    compiled = openvino_core().compile_model(model, "CPU", options)
+    idle: SimpleQueue[Any] = SimpleQueue()
 
     def run(slices: "Tensor", intensity: "Tensor") -> "Tensor":
-        # Copied: the runtime writes the next result to the same place.
-        return torch.from_numpy(compiled([slices.numpy(), intensity.numpy()])[0].copy())
+        try:
+            request = idle.get_nowait()
+        except Empty:
+            request = compiled.create_infer_request()
+        # Copied: the request writes its next result to the same place.
+        result = request.infer([slices.numpy(), intensity.numpy()])[0].copy()
+        idle.put(request)
+        return torch.from_numpy(result)
 
     return run
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import glob
-import gzip
 import os
 import secrets
 import shutil
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from nibabel.nifti1 import Nifti1Header, Nifti1Image
 
 COMPRESSION = 1
+"""ISA-L's. On an upscaled brain of 79 MB in int16: 0.5 s and 36.7 MB; zlib's 1: 1.5 s, 35.0 MB."""
 REMEDIES = {
     errno.ENOSPC: "the disk is full; free some space or write elsewhere",
     errno.EDQUOT: "the disk quota is used up; free some space or write elsewhere",
@@ -108,10 +108,8 @@ def write(scan: Scan, path: str | os.PathLike[str], *, like: Scan) -> None:
     plain = replace(scan, dtype=like.dtype, slope=like.slope, inter=like.inter)
     with _complete_or_absent(path) as file:
         if suffix == ".nii.gz":
-            # Measured on upscaled brains: level 6 takes int16 6 times as long (0.3 s/MB) for 4 % of
-            # the raw size, and gains 0.5 % on float32.
-            with gzip.GzipFile("", "wb", COMPRESSION, file, mtime=0) as stream:
-                _write_nifti(scan, cast(BinaryIO, stream), like)
+            with _compressed(file) as stream:
+                _write_nifti(scan, stream, like)
         elif suffix == ".nii":
             _write_nifti(scan, file, like)
         elif suffix in TEXT_HEADED:
@@ -239,8 +237,8 @@ def _write_behind_text(scan: Scan, path: Path, stream: BinaryIO, like: Scan) -> 
         with _complete_or_absent(raw) as voxels:
             _write_voxels(scan, voxels, dtype, like)
     elif nrrd:
-        with gzip.GzipFile("", "wb", COMPRESSION, stream, mtime=0) as deflated:
-            _write_voxels(scan, cast(BinaryIO, deflated), dtype, like)
+        with _compressed(stream) as deflated:
+            _write_voxels(scan, deflated, dtype, like)
     else:
         _write_voxels(scan, stream, dtype, like)
 
@@ -251,6 +249,15 @@ def _write_voxels(scan: Scan, stream: BinaryIO, dtype: np.dtype[Any], like: Scan
         slab = scan.array[..., index]
         stored = _stored(slab, dtype, like) if dtype.kind in "iu" else slab.astype(dtype)
         stream.write(stored.tobytes(order="F"))
+
+
+@contextlib.contextmanager
+def _compressed(file: BinaryIO) -> Iterator[BinaryIO]:
+    """One gzip member, the same for the same voxels."""
+    from isal import igzip
+
+    with igzip.IGzipFile("", "wb", COMPRESSION, file, mtime=0) as stream:
+        yield cast(BinaryIO, stream)
 
 
 def _gradients(path: Path, like: Scan) -> list[tuple[Path, Path]]:
@@ -304,8 +311,11 @@ def _derived_header(scan: Scan, like: Scan) -> Nifti1Header:
 
 def _stored(values: np.ndarray, dtype: np.dtype[Any], like: Scan) -> np.ndarray:
     """Real-world values as the nearest integers that `like` could have stored for them."""
-    stored = np.rint((values.astype(np.float64) - like.inter) / like.slope)
     limits = np.iinfo(dtype)
+    if dtype.itemsize <= 2 and like.slope == 1 and like.inter == 0:
+        # float32 holds all of these integers, and rounding and saturation are the same there.
+        return np.clip(np.rint(values), limits.min, limits.max).astype(dtype)
+    stored = np.rint((values.astype(np.float64) - like.inter) / like.slope)
     # float64 cannot hold the largest 64-bit integers: the next one below converts safely.
     largest = float(limits.max)
     if int(largest) > limits.max:

@@ -69,7 +69,8 @@ class Stage(nn.Module):
         for write in (*self.write_rec, self.write_sr):
             # Training starts near plain interpolation, with small weights, not zeros: a stage that
             # is zero at its end and in its blocks learns slowly at first (docs/experiments.md).
-            nn.init.normal_(write.weight, std=0.1 * (9 * width) ** -0.5)
+            bound = 0.17 * (9 * width) ** -0.5
+            nn.init.uniform_(write.weight, -bound, bound)
             nn.init.zeros_(write.bias)
         self.interpolate = SincInterpolation()
         self.consistency = nn.ModuleList(
@@ -159,7 +160,10 @@ class SincInterpolation(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        offsets = torch.arange(-self.REACH, self.REACH + 1, dtype=torch.float64)
+        # On the CPU even where weights are made without memory (iconet.zoo): these are no weights,
+        # and torch imports 800 modules to count without memory.
+        cpu = torch.device("cpu")
+        offsets = torch.arange(-self.REACH, self.REACH + 1, dtype=torch.float64, device=cpu)
         phases = []
         for shift in (-0.25, 0.25):
             x = offsets - shift
@@ -168,7 +172,7 @@ class SincInterpolation(nn.Module):
             phase = torch.sinc(x) * window
             phases.append(phase / phase.sum())
         taps = torch.stack(phases).float()
-        block = torch.zeros(self.BLOCK + 2 * self.REACH, self.BLOCK, 2)
+        block = torch.zeros(self.BLOCK + 2 * self.REACH, self.BLOCK, 2, device=cpu)
         for pixel in range(self.BLOCK):
             block[pixel : pixel + taps.shape[1], pixel] = taps.T
         self.register_buffer("taps", taps, persistent=False)

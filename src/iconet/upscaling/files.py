@@ -13,6 +13,7 @@ from iconet.errors import InputError
 from iconet.images import Scan, check_output, read, write
 from iconet.images.dicom_writing import check_series, write_series
 from iconet.images.kspace_files import is_kspace_file
+from iconet.upscaling.backends import prepare_ahead
 from iconet.upscaling.derived import names_series, provenance_of, untrained_for
 from iconet.upscaling.device import Compute, choose_compute
 from iconet.upscaling.grid import Wanted, plan_grid
@@ -225,6 +226,8 @@ def upscale_file(
         replace: whether a derived series may take the place of an earlier one.
     """
     start = time.monotonic()
+    if wanted == PLAIN:  # else the plan may want another network
+        prepare_ahead(models.network, compute)
     scan = read(path, scale=models.network.scale if wanted == PLAIN else 1, series=series)
     was_read = time.monotonic()
     derived = bool(scan.dicom) and names_series(Path(output))

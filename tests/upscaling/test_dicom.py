@@ -16,6 +16,7 @@ import SimpleITK
 
 import iconet
 from iconet import cli
+from iconet.evaluation.compare import compare_files
 from iconet.images import read
 from iconet.images.dicom_series import read_series
 from iconet.upscaling import derived
@@ -50,9 +51,17 @@ def weights(tmp_path_factory):
     return str(path)
 
 
-def series(path, modality="CT", uid="1.2.3", number=4, shape=(20, 24, 3), description=""):
+def series(
+    path,
+    modality="CT",
+    uid="1.2.3",
+    number=4,
+    shape=(20, 24, 3),
+    description="",
+    affine=AFFINE,
+):
     smooth = sum(np.ogrid[tuple(slice(n) for n in shape)]) * 20
-    made = slices_of(smooth.astype(np.int16), AFFINE, intercept=-1024)
+    made = slices_of(smooth.astype(np.int16), affine, intercept=-1024)
     for image in made:
         image.Modality, image.SeriesInstanceUID, image.SeriesNumber = modality, uid, number
         image.SeriesDescription = description
@@ -135,6 +144,18 @@ def test_what_made_it_is_in_the_series_and_ct_is_said_not_to_be_trained_for(weig
     assert list(equipment.SoftwareVersions) == [digest, iconet.__version__]
     (said,) = [line for line in errors(capfd) if "not trained" in line]
     assert said.startswith("in: CT, for which small was not trained")
+
+
+def test_the_model_that_does_the_work_is_the_one_said_not_to_be_trained_for(capfd):
+    given = series("in", shape=(20, 24, 5))
+    assert cli.run(["upscale", str(given), "-o", "out", "--axes", "k", "--precision", "fp32"]) == 0
+    said = [line for line in errors(capfd) if "not trained" in line]
+    assert len(said) == 1 and "for which mri-slice-x2 was not trained" in said[0]
+
+
+def test_a_series_is_measured_image_by_image_even_where_it_has_more_images_than_rows():
+    given = series("in", shape=(20, 24, 40), affine=np.diag([-1.0, -1, 1, 1]))
+    assert compare_files(given, given).slice_axis == 2
 
 
 def test_mri_is_what_it_was_trained_for(weights, capfd):

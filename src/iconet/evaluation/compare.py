@@ -11,7 +11,7 @@ import numpy as np
 
 from iconet.errors import InputError
 from iconet.evaluation.metrics import CONVENTION, Metrics, evaluate
-from iconet.images.geometry import choose_slice_axis
+from iconet.images.geometry import slice_axis_of
 from iconet.images.reading import read
 from iconet.images.scan import Scan
 
@@ -89,7 +89,7 @@ def compare_files(prediction: str | Path, reference: str | Path) -> Comparison:
     first, second = read(prediction), read(reference)
     second, left_out = _covered(first, second)
     _check_same_grid(first, second)
-    axis = choose_slice_axis(second.array.shape[:3], second.spacing, affine=second.affine)
+    axis = slice_axis_of(second)
     try:
         metrics = evaluate(_stack(first.array, axis), _stack(second.array, axis))
     except ValueError as error:

@@ -235,8 +235,11 @@ def upscale_file(
         check_series(scan, scan.dicom, output, replace=replace)
     else:
         check_output(output, [path], like=scan)
-    if (line := untrained_for(scan, models.network)) is not None:
-        print(line, file=sys.stderr)
+    plan = plan_grid(scan, models, plane=plane, wanted=wanted)
+    networks = list(dict.fromkeys(models(step) for step in plan.steps))
+    for network in networks:
+        if (line := untrained_for(scan, network)) is not None:
+            print(line, file=sys.stderr)
     with shown_progress(Path(path).name) as progress:
         bigger = upscale_scan(
             scan,
@@ -248,8 +251,6 @@ def upscale_file(
             progress=progress,
         )
     was_upscaled = time.monotonic()
-    plan = plan_grid(scan, models, plane=plane, wanted=wanted)
-    networks = list(dict.fromkeys(models(step) for step in plan.steps))
     if derived:
         scale = max(plan.gain(axis) for axis in range(len(plan.shape)))
         provenance = provenance_of(networks, scale)

@@ -221,6 +221,12 @@ def test_config_describes_the_network() -> None:
     ICONet(**model.config).load_state_dict(model.state_dict())
 
 
+@pytest.mark.parametrize(("exchanges", "counts"), [(1, [1, 1, 1]), (2, [2, 1, 1]), (4, [4, 2, 2])])
+def test_later_stages_talk_half_as_often(exchanges: int, counts: list[int]) -> None:
+    model = ICONet(8, width=8, exchanges=exchanges, rec_units=1, sr_units=1)
+    assert [len(stage.fusions) for stage in model.stages] == counts
+
+
 def test_robust_scale_ignores_background_and_follows_intensity() -> None:
     image = torch.rand(1, 1, 64, 64) + 1
     padded = torch.nn.functional.pad(image, (64, 64, 64, 64))

@@ -1,6 +1,9 @@
 import pytest
 import torch
+from torch import nn
 
+from iconet.network import SIZES, ICONet
+from iconet.peers import build
 from iconet.peers.edsr import EDSR
 
 
@@ -12,3 +15,11 @@ def test_has_as_many_parameters_as_published_for_colour_images(scale: int, publi
 
 def test_without_upscaling_the_size_stays() -> None:
     assert EDSR(1, 1, width=8, blocks=1)(torch.rand(1, 1, 9, 7)).shape == (1, 1, 9, 7)
+
+
+@pytest.mark.parametrize("scale", [2, 4])
+def test_iconet_has_no_more_parameters(scale: int) -> None:
+    def size(network: nn.Module) -> int:
+        return sum(p.numel() for p in network.parameters())
+
+    assert size(ICONet(scale, **SIZES["base"])) <= size(build("edsr-baseline", scale))

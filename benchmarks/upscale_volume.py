@@ -24,7 +24,7 @@ SHAPE = (256, 256, 150)
 SAMPLE = 32  # slices that the network's own rate is measured on
 
 PROGRAM = """
-import time
+import sys, time
 import iconet.cli
 from iconet.upscaling import slices
 
@@ -32,7 +32,7 @@ predict = slices._predict
 
 def first(*job):
     slices._predict = predict
-    print("first slice", time.time())
+    sys.stdout.write(f"first slice {time.time()}\\n")  # several threads may come here
     return predict(*job)
 
 slices._predict = first
@@ -95,7 +95,8 @@ def main() -> None:
         start = time.time()
         result = subprocess.run(command, check=True, text=True, capture_output=True)
         seconds = time.time() - start
-        first = float(result.stdout.split()[-1]) - start
+        taken_up = [line for line in result.stdout.splitlines() if line.startswith("first slice")]
+        first = min(float(line.split()[-1]) for line in taken_up) - start
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
         print(result.stderr.splitlines()[-1].partition(": ")[2], file=sys.stderr)
     alone = network_seconds(options)

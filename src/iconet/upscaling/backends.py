@@ -5,7 +5,8 @@ import weakref
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from iconet.export.runtimes import Run, openvino_model, run_onnxruntime, run_openvino
+from iconet.export.kept import kept_openvino_model
+from iconet.export.runtimes import Run, run_onnxruntime, run_openvino
 from iconet.upscaling.device import Compute
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
     from iconet.network import ICONet
 
-# By network; then by precision and workers. Nothing is kept on disk: making it takes two seconds.
+# By network; then by precision and workers.
 _ready: "weakref.WeakKeyDictionary[ICONet, dict[tuple[Compute, int], Run]]" = (
     weakref.WeakKeyDictionary()
 )
@@ -68,7 +69,7 @@ def _convert(model: "ICONet") -> Any:
     with _one_at_a_time:
         if model not in _converted:
             with torch.inference_mode(False):
-                _converted[model] = openvino_model(model)
+                _converted[model] = kept_openvino_model(model)
         return _converted[model]
 
 

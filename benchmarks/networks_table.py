@@ -10,24 +10,25 @@ SCORES = Path(__file__).parents[1] / "docs/benchmark/peers/benchmark.csv"
 CASE = ("network", "runtime", "threads", "batch", "side")
 
 
-def psnr() -> dict[str, float]:
-    """Mean foreground PSNR over the test subjects of ds002748 at 2x, by network."""
+def psnr(condition: str) -> dict[str, float]:
+    """Mean foreground PSNR over the test subjects of ds002748, and seeds, by network."""
     subjects: dict[str, list[float]] = {}
     with SCORES.open(newline="") as file:
         for row in csv.DictReader(file):
-            if (row["condition"], row["dataset"]) == ("super-resolution-x2", "ds002748"):
+            if (row["condition"], row["dataset"]) == (condition, "ds002748"):
                 subjects.setdefault(row["method"], []).append(float(row["psnr_foreground"]))
     means = {name: statistics.mean(values) for name, values in subjects.items()}
-    return {**means, "base": means["iconet"]}  # the recipe's ICONet is of this size
+    # The recipe's ICONet is of this size.
+    return {**means, "base": means["iconet"]} if "iconet" in means else means
 
 
 def table(rows: list[dict], scale: int) -> str:
-    scores = psnr() if scale == 2 else {}
+    tasks = [psnr(f"{task}-x{scale}") for task in ("super-resolution", "joint")]
     found = {tuple(row[k] for k in CASE): row for row in rows}
     lines = [
         "| network | runtime | threads | batch | side | ms | quartiles | to EDSR-baseline "
-        "| us a pixel | to 256 | peak MB | PSNR, dB |",
-        "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
+        "| us a pixel | to 256 | peak MB | PSNR, dB | undersampled |",
+        "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for (name, *case), row in found.items():
         batch, side = int(row["batch"]), int(row["side"])
@@ -37,11 +38,11 @@ def table(rows: list[dict], scale: int) -> str:
         pixel = seconds / (batch * side**2)
         share = f"{seconds / float(edsr['seconds']):.2f}" if edsr else ""
         growth = f"{256**2 * batch * pixel / float(small['seconds']):.2f}" if small else ""
-        score = f"{scores[name]:.2f}" if name in scores else ""
+        scores = " | ".join(f"{task[name]:.2f}" if name in task else "" for task in tasks)
         lines.append(
             f"| {name} | {' | '.join(case)} | {1e3 * seconds:.1f} "
             f"| {1e3 * float(row['low']):.1f}-{1e3 * float(row['high']):.1f} | {share} "
-            f"| {1e6 * pixel:.3f} | {growth} | {row['megabytes']} | {score} |"
+            f"| {1e6 * pixel:.3f} | {growth} | {row['megabytes']} | {scores} |"
         )
     return "\n".join(lines) + "\n"
 

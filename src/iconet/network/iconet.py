@@ -76,17 +76,19 @@ class ICONet(nn.Module):
         super().__init__()
         self.scale = scale
         self.channels = channels
-        stage = {
+        self.config = {
+            "scale": scale,
             "channels": channels,
             "width": width,
             "exchanges": exchanges,
             "rec_units": rec_units,
             "sr_units": sr_units,
         }
-        self.config = {"scale": scale, **stage}
         later = stages_for(scale) - 1
-        half = {**stage, "exchanges": max(1, exchanges // 2)}
-        self.stages = nn.ModuleList([Stage(**stage), *(Stage(**half) for _ in range(later))])
+        self.exchanges = [exchanges, *[max(1, exchanges // 2)] * later]  # of each stage
+        self.stages = nn.ModuleList(
+            Stage(channels, width, often, rec_units, sr_units) for often in self.exchanges
+        )
         self.handovers = nn.ModuleList(nn.Conv2d(width, width, 1) for _ in range(later))
         for handover in self.handovers:
             # At first a later stage sees its image and nothing of the features before it.
@@ -103,7 +105,7 @@ class ICONet(nn.Module):
         rec = 2 * (2 * self.config["rec_units"] + far)
         sr = 2 * self.config["sr_units"] + far
         ends = 4 + SincInterpolation.REACH
-        stages = (len(stage.fusions) * (max(rec, sr) + 4) + ends for stage in self.stages)
+        stages = (often * (max(rec, sr) + 4) + ends for often in self.exchanges)
         return _cells(math.ceil(sum(reach / 2**i for i, reach in enumerate(stages))))
 
     def forward(

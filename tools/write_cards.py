@@ -156,6 +156,7 @@ LIMITS = """- T2w was trained on from three scans and is not among the test scan
   nothing to gain."""
 JOINT_LIMITS = """- T2w was trained on from three scans and is not among the test scans; FLAIR and clinical T1w are tested on two subjects each.
 - Slices are enlarged in their plane, one by one; slice thickness stays.
+- It is for k-space with missing lines: where none is missing it loses to zero-filling, and a model of images is right.
 - It needs the samples: what was measured is put back into every image, so the network itself was never asked to keep it.
   Without `samples` its output means nothing.
 - One coil-combined image, lines along one axis measured or not. Other trajectories, more acceleration than 6, less

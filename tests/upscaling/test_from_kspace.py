@@ -1,5 +1,6 @@
 """Raw k-space of simulated coils and of the demo scan, against the truth."""
 
+import json
 from pathlib import Path
 
 import h5py
@@ -19,7 +20,7 @@ from iconet.physics.kspace import crop_kspace, fft2c, ifft2c, zero_fill
 from iconet.physics.phase import smooth_phase
 from iconet.physics.undersampling import cartesian_mask
 from iconet.upscaling.device import choose_compute
-from iconet.upscaling.from_kspace import reconstruct, upscale_kspace
+from iconet.upscaling.from_kspace import KspaceModels, reconstruct, upscale_kspace
 
 CPU = choose_compute("cpu", "fp32")
 DEMO_SCAN = Path(zoo.__file__).parents[1] / "demo_scan" / "sub-01_T1w_slab.nii.gz"
@@ -90,12 +91,17 @@ def joint() -> iconet.ICONet:
     return iconet.load("mri-x2-joint")
 
 
+@pytest.fixture(scope="module")
+def models(joint) -> KspaceModels:
+    return KspaceModels(joint, iconet.load("mri-x2"))
+
+
 @pytest.mark.parametrize(("coils", "acceleration"), [(1, 4), (8, 3), (8, 1)])
-def test_it_is_better_than_zero_filling(tmp_path: Path, joint, coils, acceleration) -> None:
+def test_it_is_better_than_zero_filling(tmp_path: Path, models, coils, acceleration) -> None:
     truth = anatomy(2 if coils == 1 else 1)
     kspace, mask = measured(truth, coils, acceleration)
     scan, found = upscale_kspace(
-        read_kspace(fastmri(tmp_path / "a.h5", kspace)), joint, compute=CPU
+        read_kspace(fastmri(tmp_path / "a.h5", kspace)), models, compute=CPU
     )
     assert scan.array.dtype == np.float32 and scan.array.shape == (192, 256, len(truth))
     gain = psnr(scan.array, truth) - psnr(zero_filled(kspace), truth)
@@ -107,9 +113,9 @@ def test_it_is_better_than_zero_filling(tmp_path: Path, joint, coils, accelerati
         assert found.masks.all()
 
 
-@pytest.mark.parametrize(("acceleration", "gain"), [(2, 1.0), (3, 0.2)])
+@pytest.mark.parametrize(("acceleration", "gain"), [(2, 0.8), (3, 0.2)])
 def test_sense_first_is_better_than_the_lines_of_a_plain_combination(
-    tmp_path: Path, joint, acceleration: float, gain: float
+    tmp_path: Path, models, acceleration: float, gain: float
 ) -> None:
     """Why undersampled coils go through SENSE: the choice this package makes, measured."""
     truth = anatomy()
@@ -118,9 +124,11 @@ def test_sense_first_is_better_than_the_lines_of_a_plain_combination(
     image = combine(ifft2c(kspace[0]), maps)
     samples = Samples(torch.where(mask, fft2c(image), 0)[None, None], mask.view(1, 1, 1, -1))
     with torch.inference_mode():
-        plain = joint(torch.stack([image.real, image.imag])[None], samples=samples).image
+        plain = models.undersampled(
+            torch.stack([image.real, image.imag])[None], samples=samples
+        ).image
     raw = read_kspace(fastmri(tmp_path / "a.h5", kspace))
-    scan, _ = upscale_kspace(raw, joint, compute=CPU)
+    scan, _ = upscale_kspace(raw, models, compute=CPU)
     better = psnr(scan.array, truth) - psnr(plain.norm(dim=1)[0, ..., None].numpy(), truth)
     assert better > gain
 
@@ -188,8 +196,8 @@ def test_partial_fourier_and_asymmetric_echoes_are_not_taken_as_measured(tmp_pat
     assert found.masks[0, 8:, 20:].all()
 
 
-def test_an_image_model_takes_full_data_only(tmp_path: Path) -> None:
-    model = iconet.load("mri-x2")
+def test_an_image_model_takes_full_data_only(tmp_path: Path, models) -> None:
+    model = KspaceModels(models.complete, models.complete)
     truth = anatomy()
     kspace, _ = measured(truth, 4, 1)
     raw = read_kspace(fastmri(tmp_path / "a.h5", kspace, shown=(96, 100)))
@@ -202,10 +210,27 @@ def test_an_image_model_takes_full_data_only(tmp_path: Path) -> None:
         upscale_kspace(read_kspace(fastmri(tmp_path / "b.h5", half)), model, compute=CPU)
 
 
-def test_an_empty_slice_stays_empty(tmp_path: Path, joint) -> None:
+@pytest.mark.parametrize(("acceleration", "model"), [(1, "mri-x2"), (3, "mri-x2-joint")])
+def test_the_model_is_the_one_for_the_lines_there_are(
+    tmp_path: Path, acceleration: float, model: str
+) -> None:
+    """The joint models lose to zero-filling where no line is missing."""
+    kspace, _ = measured(anatomy(), 1, acceleration)
+    path = str(fastmri(tmp_path / "a.h5", kspace))
+    by_itself, by_name = tmp_path / "by-itself.nii.gz", tmp_path / "by-name.nii.gz"
+    assert cli.run(["upscale", path, "-o", str(by_itself), "--report"]) == 0
+    assert cli.run(["upscale", path, "-o", str(by_name), "--model", model]) == 0
+    chosen = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(by_itself)))
+    named = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(by_name)))
+    np.testing.assert_array_equal(chosen, named)
+    report = json.loads((tmp_path / "by-itself.nii.gz.report.json").read_text())
+    assert [used["name"] for used in report["models"]] == [model]
+
+
+def test_an_empty_slice_stays_empty(tmp_path: Path, models) -> None:
     kspace = torch.zeros(2, 2, 32, 24, dtype=torch.complex64)
     kspace[1] = fft2c(coil_maps(2, 32, 24))
-    scan, _ = upscale_kspace(read_kspace(fastmri(tmp_path / "a.h5", kspace)), joint, compute=CPU)
+    scan, _ = upscale_kspace(read_kspace(fastmri(tmp_path / "a.h5", kspace)), models, compute=CPU)
     assert not scan.array[..., 0].any() and scan.array[..., 1].all()
 
 

@@ -23,6 +23,7 @@ from iconet.upscaling.upscale import open_model, upscale_scan
 
 if TYPE_CHECKING:
     from iconet.network import ICONet
+    from iconet.upscaling.from_kspace import KspaceModels
     from iconet.upscaling.study import Task
 
 PLAIN = Wanted()
@@ -149,17 +150,17 @@ class Upscaler:
         return Models(network, only=self.model is not None, device=device)
 
     @cached_property
-    def kspace_model(self) -> "ICONet":
+    def kspace_models(self) -> "KspaceModels":
         """For raw k-space."""
-        from iconet.upscaling.from_kspace import check_options, open_kspace_model
+        from iconet.upscaling.from_kspace import check_options, open_kspace_models
 
         check_options(self.options)
-        return open_kspace_model(self.model, scale=self.scale, device=str(self.compute.device))
+        return open_kspace_models(self.model, scale=self.scale, device=str(self.compute.device))
 
     def how(self, task: "Task") -> dict[str, Any]:
         """The weights that may take part, and the options."""
         raw = is_kspace_file(task.source)
-        weights = [weights_of(self.kspace_model)] if raw else self.models.weights
+        weights = list(map(weights_of, self.kspace_models)) if raw else self.models.weights
         return {"weights": weights, **self.options}
 
     def __call__(self, task: "Task") -> tuple[str, list[Path]]:
@@ -171,7 +172,8 @@ class Upscaler:
 
             # Samples stay in torch.
             compute = replace(self.compute, backend="torch")
-            made = upscale_kspace_file(task.source, task.target, self.kspace_model, compute=compute)
+            models = self.kspace_models
+            made = upscale_kspace_file(task.source, task.target, models, compute=compute)
         else:
             names = ("plane", "series", "tile")
             made = upscale_file(

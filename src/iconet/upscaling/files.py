@@ -159,8 +159,11 @@ class Upscaler:
 
     def how(self, task: "Task") -> dict[str, Any]:
         """The weights that may take part, and the options."""
-        raw = is_kspace_file(task.source)
-        weights = list(map(weights_of, self.kspace_models)) if raw else self.models.weights
+        if is_kspace_file(task.source):
+            # One network, if it was chosen by name.
+            weights = [weights_of(network) for network in dict.fromkeys(self.kspace_models)]
+        else:
+            weights = self.models.weights
         return {"weights": weights, **self.options}
 
     def __call__(self, task: "Task") -> tuple[str, list[Path]]:

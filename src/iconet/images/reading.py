@@ -7,14 +7,12 @@ that the voxels end.
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import io
 import logging
 import math
 import os
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
@@ -25,6 +23,7 @@ from iconet.images.dicom_files import is_dicom
 from iconet.images.geometry import check_affine
 from iconet.images.memory import require_memory, require_substance
 from iconet.images.native import native_messages
+from iconet.images.one_line import one_line_errors
 from iconet.images.scan import Scan
 
 if TYPE_CHECKING:
@@ -73,7 +72,7 @@ def read(path: str | os.PathLike[str], *, scale: int = 1, series: str | int | No
         InputError: Whatever is wrong with the file, in one line that names it and the remedy.
     """
     path = Path(path)
-    with _one_line_errors(str(path)):
+    with one_line_errors(str(path)):
         if holds_dicom(path):
             from iconet.images.dicom_series import read_series
 
@@ -150,7 +149,7 @@ def from_nibabel(image: SpatialImage, *, scale: int = 1) -> Scan:
     kind = nibabel.Nifti2Image if nifti2 else nibabel.Nifti1Image
     header = kind(np.broadcast_to(np.uint8(0), data.shape), image.affine, image.header).header
     slope, inter = 1.0, 0.0
-    with _one_line_errors(name):
+    with one_line_errors(name):
         if isinstance(data, ArrayProxy):
             slope, inter = float(data.slope), float(data.inter)
             stored = data.get_unscaled()
@@ -169,34 +168,6 @@ def from_nibabel(image: SpatialImage, *, scale: int = 1) -> Scan:
         slope=slope,
         inter=inter,
     )
-
-
-@contextlib.contextmanager
-def _one_line_errors(name: str) -> Iterator[None]:
-    """Turns whatever a decoder says about a broken file into one clear line."""
-    from PIL.Image import DecompressionBombError, DecompressionBombWarning
-
-    try:
-        with warnings.catch_warnings():
-            # Of overflows in a header's numbers, and of Python in the text of a .npy header.
-            warnings.simplefilter("ignore")
-            yield
-    except InputError:
-        raise
-    except MemoryError as error:
-        raise InputError(
-            f"{name}: does not fit into memory; crop or split it, or use a larger machine"
-        ) from error
-    except PermissionError as error:
-        raise InputError(f"{name}: no permission to read it; change its mode or owner") from error
-    except (DecompressionBombError, DecompressionBombWarning) as error:
-        raise InputError(
-            f"{name}: too many pixels for a picture; crop it, or save it as .npy"
-        ) from error
-    except Exception as error:  # damaged bytes make decoders raise nearly anything
-        # No text of theirs: it may quote the file, and so a name.
-        reason = getattr(error, "strerror", None) or type(error).__name__
-        raise InputError(f"{name}: cannot be read ({reason}); copy or export it again") from error
 
 
 def _read_nifti(path: Path, scale: int, *, compressed: bool) -> Scan:
@@ -350,32 +321,38 @@ def _read_picture(path: Path, scale: int) -> Scan:
     from PIL import Image
     from PIL.TiffImagePlugin import PHOTOMETRIC_INTERPRETATION, TiffImageFile
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        with Image.open(path, formats=("PNG", "TIFF")) as picture:
-            pages = getattr(picture, "n_frames", 1)
-            if pages > 1:
-                raise InputError(
-                    f"{path}: holds {pages} pages; save each as its own picture, or the stack as"
-                    " .nii or .npy"
-                )
-            if picture.mode != "L" and not picture.mode.startswith("I;16"):
-                raise InputError(
-                    f"{path}: not 8 or 16-bit greyscale (its mode is {picture.mode}); convert it to"
-                    " greyscale first"
-                )
-            if (
-                isinstance(picture, TiffImageFile)
-                and picture.tag_v2.get(PHOTOMETRIC_INTERPRETATION) == 0
-            ):
-                raise InputError(
-                    f"{path}: stores white as zero; save it with black as zero (MinIsBlack)"
-                )
-            require_substance(str(path), 4 * math.prod(picture.size), path.stat().st_size)
-            require_memory(str(path), picture.size, scale)
-            with native_messages():
-                values = np.asarray(picture)
-            return from_array(values, path=path, scale=scale)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            opened = Image.open(path, formats=("PNG", "TIFF"))
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise InputError(
+            f"{path}: too many pixels for a picture; crop it, or save it as .npy"
+        ) from error
+    with opened as picture:
+        pages = getattr(picture, "n_frames", 1)
+        if pages > 1:
+            raise InputError(
+                f"{path}: holds {pages} pages; save each as its own picture, or the stack as"
+                " .nii or .npy"
+            )
+        if picture.mode != "L" and not picture.mode.startswith("I;16"):
+            raise InputError(
+                f"{path}: not 8 or 16-bit greyscale (its mode is {picture.mode}); convert it to"
+                " greyscale first"
+            )
+        if (
+            isinstance(picture, TiffImageFile)
+            and picture.tag_v2.get(PHOTOMETRIC_INTERPRETATION) == 0
+        ):
+            raise InputError(
+                f"{path}: stores white as zero; save it with black as zero (MinIsBlack)"
+            )
+        require_substance(str(path), 4 * math.prod(picture.size), path.stat().st_size)
+        require_memory(str(path), picture.size, scale)
+        with native_messages():
+            values = np.asarray(picture)
+        return from_array(values, path=path, scale=scale)
 
 
 def _check_layout(name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:

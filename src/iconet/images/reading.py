@@ -7,12 +7,14 @@ that the voxels end.
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import logging
 import math
 import os
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
@@ -317,19 +319,26 @@ def _read_npy(path: Path, scale: int) -> Scan:
     return from_array(np.lib.format.open_memmap(path, mode="r"), path=path, scale=scale)
 
 
-def _read_picture(path: Path, scale: int) -> Scan:
+@contextlib.contextmanager
+def _bombs_refused(path: Path) -> Iterator[None]:
+    """Of every page, not of the first alone."""
     from PIL import Image
-    from PIL.TiffImagePlugin import PHOTOMETRIC_INTERPRETATION, TiffImageFile
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            opened = Image.open(path, formats=("PNG", "TIFF"))
+            yield
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise InputError(
             f"{path}: too many pixels for a picture; crop it, or save it as .npy"
         ) from error
-    with opened as picture:
+
+
+def _read_picture(path: Path, scale: int) -> Scan:
+    from PIL import Image
+    from PIL.TiffImagePlugin import PHOTOMETRIC_INTERPRETATION, TiffImageFile
+
+    with _bombs_refused(path), Image.open(path, formats=("PNG", "TIFF")) as picture:
         pages = getattr(picture, "n_frames", 1)
         if pages > 1:
             raise InputError(

@@ -7,6 +7,7 @@ in a zip or a DICOMDIR say.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import stat
 import zipfile
@@ -23,7 +24,7 @@ from iconet.images.one_line import one_line_errors
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-WRONG = "damaged or not DICOM"
+dicom_errors = functools.partial(one_line_errors, wrong="damaged or not DICOM")
 PREAMBLE = 132  # bytes before the first element, with the mark
 MARK, ZIP_MARK = b"DICM", b"PK"
 # Scans shrink 2 to 10 times. What grows beyond both of these was made to fill the memory, or with
@@ -67,7 +68,7 @@ class DicomFile:
         from pydicom.tag import BaseTag, Tag
 
         tags: list[BaseTag | int] | None = None if only is None else [*map(Tag, only)]
-        with one_line_errors(self.name, wrong=WRONG), self.open() as stream:
+        with dicom_errors(self.name), self.open() as stream:
             _check_inflated_size(self.name, stream)
             stream.seek(0)
             seen = 0
@@ -126,7 +127,7 @@ def dicom_files(path: Path) -> Iterator[list[DicomFile]]:
     """
     with contextlib.ExitStack() as opened:
         # The handler ends before the caller's block: what that raises is not this place's damage.
-        with one_line_errors(str(path), wrong=WRONG):
+        with dicom_errors(str(path)):
             found = _found(path, opened)
         if not found:
             raise InputError(

@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from iconet.errors import InputError
-from iconet.images.dicom_files import WRONG, DicomFile, dicom_files
+from iconet.images.dicom_files import DicomFile, dicom_errors, dicom_files
 from iconet.images.dicom_geometry import Plane, ordered, planes_of
 from iconet.images.dicom_pixels import stored_frames
 from iconet.images.geometry import check_affine
 from iconet.images.memory import require_memory
-from iconet.images.one_line import one_line_errors
 from iconet.images.scan import Scan
 
 if TYPE_CHECKING:
@@ -96,7 +95,7 @@ def read_series(
         for index, entry in enumerate(entries):
             if entry.refused is not None:
                 raise InputError(f"{entry.file.name}: {entry.refused}")
-            with one_line_errors(entry.file.name, wrong=WRONG):
+            with dicom_errors(entry.file.name):
                 planes += planes_of(entry.header, index, entry.file.name)
         if len(entries) > 1 and len(planes) > len(entries):
             raise InputError(
@@ -128,7 +127,7 @@ def read_series(
 def _by_series(files: Sequence[DicomFile]) -> dict[str, list[_Entry]]:
     found: dict[str, list[_Entry]] = {}
     for file in files:
-        with one_line_errors(file.name, wrong=WRONG):
+        with dicom_errors(file.name):
             header = file.read(pixels=False, only=ELEMENTS)
             entry = _Entry(file, header, _why_no_slice(header))
             found.setdefault(str(header.get("SeriesInstanceUID") or ""), []).append(entry)
@@ -228,7 +227,7 @@ def _read_slices(
     place = {(plane.file, plane.frame): index for index, plane in enumerate(planes)}
     headers, types = {}, set()
     for index, file in enumerate(files):
-        with one_line_errors(file.name, wrong=WRONG):
+        with dicom_errors(file.name):
             image = file.read(pixels=True)
             for frame, stored in enumerate(stored_frames(image, file.name)):
                 k = place[index, frame]

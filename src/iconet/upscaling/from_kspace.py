@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 FASTEST = 6.0  # acceleration, the largest that joint networks were trained for
 GAP = 3  # lines between two measured ones that SENSE fills in as good as measured
 MODERATE = 2.0  # acceleration up to which it so fills in any gap, with twice as many coils
+WHOLE_LINES = 1.02  # how far a mask, of whole lines, may lie above the acceleration meant
 UNUSED = {
     "plane": "auto",
     "axes": "auto",
@@ -262,7 +263,7 @@ def _slice(
     else:
         coil_kspace = fft2c(image)
         maps = sensitivities(coil_kspace, centre)
-        easy = acceleration <= MODERATE * 1.02 and coils >= 2 * acceleration
+        easy = acceleration <= MODERATE * WHOLE_LINES and coils >= 2 * acceleration
         known = lines.copy()
         for left, right in pairwise(measured):
             known[left:right] |= easy or right - left <= GAP + 1
@@ -280,7 +281,7 @@ def _slice(
 
 def _check_lines(path: Path, coils: int, acceleration: float, centre: int, width: int) -> None:
     fastest = min(FASTEST, coils) if coils > 1 else FASTEST
-    if acceleration > fastest * 1.02:
+    if acceleration > fastest * WHOLE_LINES:
         raise InputError(
             f"{path}: {acceleration:.1f} times accelerated; more than {fastest:g} cannot be "
             f"reconstructed well from {coils} coil{'s' * (coils > 1)}"

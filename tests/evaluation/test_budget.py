@@ -1,11 +1,13 @@
 """From measured seconds to steps: kept once measured, and whole when a network joins."""
 
 import pytest
+import torch
 
 from iconet.evaluation import budget
 from iconet.evaluation.budget import Budget
 from iconet.evaluation.costs import Times
 from iconet.evaluation.recipe import BenchmarkRecipe
+from iconet.training import architecture
 from iconet.upscaling.device import choose_compute
 
 from .conftest import NARROW
@@ -97,3 +99,19 @@ def test_a_condition_may_have_a_budget_of_its_own(content, tmp_path, clock):
 def test_without_a_budget_all_have_the_stated_steps(content, tmp_path):
     found, recipe = budget_of(content, tmp_path)
     assert steps_of(found, recipe) == {"iconet": 3, "peer": 3}
+
+
+def test_a_redesigned_network_of_the_same_name_is_measured_anew(
+    content, tmp_path, clock, monkeypatch
+):
+    found, recipe = budget_of(content, tmp_path, budget="1m")
+    found._measure_steps()
+    with monkeypatch.context() as patch:
+        patch.setattr(architecture, "build", lambda *description: torch.nn.Linear(3, 3))
+        budget._shapes.cache_clear()
+        found._measure_steps()
+        assert len(clock["measured"]) == 2
+    budget._shapes.cache_clear()
+    found._measure_steps()
+    assert len(clock["measured"]) == 2
+    assert steps_of(found, recipe)

@@ -20,7 +20,8 @@ def pretend(monkeypatch, *, cuda=(), mps=False, cpu=None):
         ({"cuda": [(7, 5)]}, "cuda, fp32"),
         ({"mps": True}, "mps, fp32"),
         ({"cpu": {"amx_bf16": True}}, "cpu, bf16"),
-        ({"cpu": {"avx512_bf16": True, "amx_bf16": False}}, "cpu, fp32"),
+        ({"cpu": {"avx512_bf16": True, "amx_bf16": False}}, "cpu, bf16"),
+        ({"cpu": {"avx512_f": True, "avx512_bf16": False}}, "cpu, fp32"),
         ({}, "cpu, fp32"),
     ],
 )

@@ -7,6 +7,7 @@ import json
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import cache
 from typing import TYPE_CHECKING
 
 from iconet.evaluation.costs import forward_costs, step_times
@@ -131,8 +132,19 @@ class Budget:
             write_rows(self.costs, rows, CostRow)
 
 
-def _architecture(recipe: Recipe) -> list[object]:
-    return [recipe.network.model_dump(mode="json"), recipe.scale, recipe.task.channels]
+def _architecture(recipe: Recipe) -> tuple[object, ...]:
+    description = (recipe.network.model_dump_json(), recipe.scale, recipe.task.channels)
+    return *description, _shapes(*description)
+
+
+@cache
+def _shapes(network: str, scale: int, channels: int) -> tuple[tuple[int, ...], ...]:
+    """Of all weights: a redesigned network keeps its name, but not its costs."""
+    from iconet.training import recipe as training
+    from iconet.training.architecture import build
+
+    built = build(training.Network.model_validate_json(network), scale, channels)
+    return tuple(tuple(weights.shape) for weights in built.parameters())
 
 
 def _digest(*parts: object) -> str:

@@ -21,6 +21,7 @@ from iconet.errors import InputError
 from iconet.network import ICONet, collaboration_loss
 from iconet.physics.degradation import DegradationMix
 from iconet.physics.slice_mix import SliceMix
+from iconet.precision import has_fast_bf16
 from iconet.recipe import read_recipe
 from iconet.training.architecture import build, describe
 from iconet.training.checkpoint import load_checkpoint, save_checkpoint, write_safetensors
@@ -292,9 +293,8 @@ def _start_from(network: nn.Module, weights: str) -> None:
 
 
 def _bf16_is_fast(device: str) -> bool:
-    if device != "cpu" and torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    return torch.cpu._is_amx_tile_supported()
+    on_gpu = device != "cpu" and torch.cuda.is_available()
+    return has_fast_bf16(torch.device("cuda" if on_gpu else "cpu"))
 
 
 def _fingerprint(recipe: Recipe) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from iconet.errors import InputError
+from iconet.precision import has_fast_bf16
 
 if TYPE_CHECKING:
     import torch
@@ -42,7 +43,7 @@ def choose_compute(
     Args:
         device: "auto" (a CUDA GPU, else an Apple GPU, else the CPU) or a name that torch knows,
             such as "cpu", "cuda" or "cuda:1".
-        precision: "fp32", "bf16", or "auto": bf16 where the hardware has matrix units for it.
+        precision: "fp32", "bf16", or "auto": bf16 where the hardware computes faster in it.
         backend: "torch", "openvino", "onnxruntime", or "auto": OpenVINO on a CPU where it is
             installed (the fastest there, docs/export.md), else torch.
 
@@ -59,7 +60,7 @@ def choose_compute(
     if backend == "onnxruntime" and precision == "bf16":
         raise InputError("onnxruntime computes in fp32 on a CPU: use --precision fp32 or openvino")
     if precision == "auto":
-        precision = "bf16" if backend != "onnxruntime" and _has_fast_bf16(where) else "fp32"
+        precision = "bf16" if backend != "onnxruntime" and has_fast_bf16(where) else "fp32"
     return Compute(where, precision, backend)
 
 
@@ -96,14 +97,3 @@ def _device(name: str) -> "torch.device":
     if not available.get(device.type, False):
         raise InputError(f"device '{name}' is not available on this machine: use auto or cpu")
     return device
-
-
-def _has_fast_bf16(device: "torch.device") -> bool:
-    import torch
-
-    if device.type == "cuda":
-        return torch.cuda.get_device_capability(device) >= (8, 0)
-    if device.type == "cpu":
-        # Without AMX tiles bf16 is emulated or no faster than float32, only less exact.
-        return bool(torch.cpu.get_capabilities().get("amx_bf16", False))
-    return False

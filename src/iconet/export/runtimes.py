@@ -69,8 +69,15 @@ def openvino_core() -> Any:
     On processors with AMX every Core gives its thread a stack for signals, and takes it away when
     it is deleted, even if the thread has come to use that of another: the next signal, such as
     Ctrl-C, would then end the process (OpenVINO 2026.4).
+
+    Two threads that are the first to exchange an array with OpenVINO at the same time can wait for
+    each other for ever, one in the lock of a C++ static, the other for Python's. So one goes first.
     """
-    return import_openvino().Core()
+    import numpy as np
+
+    openvino = import_openvino()
+    _ = openvino.Tensor(np.zeros(1, np.float32)).data
+    return openvino.Core()
 
 
 def openvino_model(network: "ICONet") -> Any:

@@ -5,10 +5,12 @@ another computes. On a CPU each has its share of the cores, as two slices on one
 sooner than one after the other on both (docs/export.md); a GPU always has the next batch waiting.
 """
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache, partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from iconet.network import ICONet
+    from iconet.network.stage import SincInterpolation
 
 Progress = Callable[[int, int], None]
 """Called with (done, in all), in slices or, where slices are cut, in tiles."""
@@ -42,6 +45,15 @@ SMALLEST_TILE = 64
 
 SMALLEST = 16
 """The network's smallest side; smaller slices are padded with their edge values."""
+
+CELL = 8
+"""Pixels along each side of the squares whose means tell an object from the air around it."""
+
+FAINT = 0.03
+"""Mean of a cell, as a share of the intensity scale, up to which it is background."""
+
+MARGIN = 16
+"""Pixels around an object that the network is given with it (docs/performance.md)."""
 
 
 def robust_scale(volume: NDArray, dark: float = 0.0) -> float:
@@ -95,7 +107,8 @@ def predict_stack(
         progress: called after each batch.
 
     Returns:
-        `out`, on the intensity scale of `stack`. Constant slices are repeated without the network.
+        `out`, on the intensity scale of `stack`. The network sees each slice's object and `MARGIN`
+        around it; the background beyond is interpolated. Constant slices are repeated.
 
     Raises:
         InputError: `batch` or `tile` is not positive.
@@ -105,7 +118,8 @@ def predict_stack(
     count, height, width = stack.shape
     where = compute.device.type
     plan = plan_windows(model, height, width, device=where, batch=batch, tile=tile)
-    windows = list(_tiles(height, width, plan.side, model))
+    whole = slice(0, height), slice(0, width)
+    windows = len(list(_tiles(whole, plan.side, model)))
     if out is None:
         out = np.empty((count, height * model.scale, width * model.scale), np.float32)
     # Convolutions on channels-last tensors are up to 3 times as fast (bf16 on a CPU with AMX).
@@ -118,7 +132,7 @@ def predict_stack(
             out[index] = first
         else:
             waiting.append(index)
-    done, total = (count - len(waiting)) * len(windows), count * len(windows)
+    done, total = (count - len(waiting)) * windows, count * windows
     report = progress or (lambda done, total: None)
     report(done, total)
     parts = [waiting[start : start + plan.batch] for start in range(0, len(waiting), plan.batch)]
@@ -126,7 +140,7 @@ def predict_stack(
         return out
 
     # A single one gets all cores.
-    workers = plan.workers if len(parts) * len(windows) > 1 else 1
+    workers = plan.workers if len(parts) * windows > 1 else 1
     with _workers(workers, compute) as pool:
         preparing = pool.submit(prepare, model, compute, workers)
         if dark is None:
@@ -136,12 +150,20 @@ def predict_stack(
         run = preparing.result()
         at_work: deque[Future[int]] = deque()
         for part in parts:
-            for window in windows:
+            box = _box(stack, part, intensity, dark, model)
+            inside = [] if box is None else list(_tiles(box, plan.side, model))
+            jobs = [
+                partial(_predict, model, run, stack, part, window, intensity, dark, out)
+                for window in inside
+            ]
+            if box != whole:
+                spared = (windows - len(inside)) * len(part)
+                jobs.append(partial(_interpolate, stack, part, box, out, spared))
+            for job in jobs:
                 if len(at_work) > workers:
                     done += at_work.popleft().result()
                     report(done, total)
-                job = (model, run, stack, part, window, intensity, dark, out)
-                at_work.append(pool.submit(_predict, *job))
+                at_work.append(pool.submit(job))
         while at_work:
             done += at_work.popleft().result()
             report(done, total)
@@ -188,6 +210,71 @@ def _predict(
     for position, index in enumerate(part):
         np.add(kept[position], dark, out=out[(index, *write)])
     return len(part)
+
+
+def _box(
+    stack: NDArray, part: Sequence[int], intensity: float, dark: float, model: "ICONet"
+) -> "Box | None":
+    """What of several slices goes through the network: all that is not background, and around it.
+
+    Returns:
+        A rectangle with corners on the network's grid; None where all is background.
+    """
+    rows, columns = (range(0, side, CELL) for side in stack.shape[1:])
+    strength = np.zeros((len(rows), len(columns)))
+    for index in part:
+        magnitude = np.abs(stack[index] - np.float32(dark), dtype=np.float32)
+        sums = np.add.reduceat(np.add.reduceat(magnitude, rows, axis=0), columns, axis=1)
+        strength = np.maximum(strength, sums)
+    lengths = (
+        np.diff([*starts, side])
+        for starts, side in zip((rows, columns), stack.shape[1:], strict=True)
+    )
+    bright = strength > FAINT * intensity * np.outer(*lengths)
+    if not bright.any():
+        return None
+    grid = math.lcm(CELL, model.multiple)
+    box = []
+    for axis, side in enumerate(stack.shape[1:]):
+        cells = np.flatnonzero(bright.any(axis=1 - axis)).tolist()
+        first, last = cells[0] * CELL - MARGIN, (cells[-1] + 1) * CELL + MARGIN
+        box.append(slice(max(0, first // grid * grid), min(side, -(-last // grid) * grid)))
+    return box[0], box[1]
+
+
+def _interpolate(
+    stack: NDArray, part: Sequence[int], box: "Box | None", out: NDArray, spared: int
+) -> int:
+    """Background of several slices into `out`: the interpolation that the network adds to."""
+    import torch
+
+    from iconet.network.stage import stages_for
+
+    scale, enlarge = out.shape[1] // stack.shape[1], _interpolation()
+    for index in part:
+        image = torch.from_numpy(np.ascontiguousarray(stack[index], np.float32))[None, None]
+        for _ in range(stages_for(scale)):
+            image = enlarge(image)
+        background = image[0, 0].numpy()
+        if box is None:
+            out[index] = background
+            continue
+        rows, columns = (slice(scale * side.start, scale * side.stop) for side in box)
+        for frame in (
+            (slice(0, rows.start), slice(None)),
+            (slice(rows.stop, None), slice(None)),
+            (rows, slice(0, columns.start)),
+            (rows, slice(columns.stop, None)),
+        ):
+            out[(index, *frame)] = background[frame]
+    return spared
+
+
+@cache
+def _interpolation() -> "SincInterpolation":
+    from iconet.network.stage import SincInterpolation
+
+    return SincInterpolation()
 
 
 class Plan(NamedTuple):
@@ -258,7 +345,7 @@ def count_windows(
     count, height, width = shape
     where = compute.device.type
     plan = plan_windows(model, height, width, device=where, batch=batch, tile=tile)
-    return count * len(list(_tiles(height, width, plan.side, model)))
+    return count * len(list(_tiles((slice(0, height), slice(0, width)), plan.side, model)))
 
 
 def _run(model: "ICONet", run: Run, slices: "Tensor", intensity: float) -> "Tensor":
@@ -274,6 +361,9 @@ def _run(model: "ICONet", run: Run, slices: "Tensor", intensity: float) -> "Tens
     return image[:, : height * model.scale, : width * model.scale]
 
 
+Box = tuple[slice, slice]
+"""Rows and columns of a slice."""
+
 Window = tuple[tuple[slice, slice], tuple[slice, slice], tuple[slice, slice]]
 """What a tile reads of the slice, keeps of its prediction, and writes of the output."""
 
@@ -282,21 +372,24 @@ Window = tuple[tuple[slice, slice], tuple[slice, slice], tuple[slice, slice]]
 # fits, so its origin leaves the network's grid of `multiple` pixels, and it blends in predictions
 # made near a tile's edge, where the context is missing. A halo as wide as the network sees, cut
 # off after the prediction, leaves no seam to blend.
-def _tiles(height: int, width: int, side: int, model: "ICONet") -> Iterator[Window]:
-    for rows in _spans(height, side, model):
-        for columns in _spans(width, side, model):
-            yield tuple(zip(rows, columns, strict=True))  # type: ignore[misc]
+def _tiles(box: Box, side: int, model: "ICONet") -> Iterator[Window]:
+    rows, columns = box
+    for row in _spans(rows.start, rows.stop, side, model):
+        for column in _spans(columns.start, columns.stop, side, model):
+            yield tuple(zip(row, column, strict=True))  # type: ignore[misc]
 
 
-def _spans(length: int, side: int, model: "ICONet") -> Iterator[tuple[slice, slice, slice]]:
+def _spans(
+    first: int, end: int, side: int, model: "ICONet"
+) -> Iterator[tuple[slice, slice, slice]]:
     """Cut one axis: (read, keep, write) of each tile, with origins on the network's grid."""
     grid, scale = model.multiple, model.scale
     side = -(-side // grid) * grid
     halo = -(-model.halo // grid) * grid
-    for start in range(0, length, side):
-        stop = min(start + side, length)
-        right = min(stop + halo, length)
-        left = max(0, min(start - halo, (right - SMALLEST) // grid * grid))
+    for start in range(first, end, side):
+        stop = min(start + side, end)
+        right = min(stop + halo, end)
+        left = max(first, min(start - halo, (right - SMALLEST) // grid * grid))
         yield (
             slice(left, right),
             slice((start - left) * scale, (stop - left) * scale),

@@ -69,12 +69,13 @@ def measured(
     kspace = fft2c(crop_kspace(torch.polar(truth, phase) * maps, 2))
     kspace = kspace + noise * torch.randn(kspace.shape, generator=generator, dtype=kspace.dtype)
     lines = kspace.shape[-1]
-    mask = cartesian_mask(
-        lines, acceleration=acceleration, centre_fraction=0.14, generator=generator
-    )
     if even:  # as scanners do: every n-th line, and calibration lines
         mask = torch.arange(lines) % acceleration == 0
         mask[lines // 2 - 9 : lines // 2 + 9] = True
+    else:
+        mask = cartesian_mask(
+            lines, acceleration=acceleration, centre_fraction=0.14, generator=generator
+        )
     return torch.where(mask if acceleration > 1 else torch.ones(lines) > 0, kspace, 0), mask
 
 

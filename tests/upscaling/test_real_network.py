@@ -21,7 +21,6 @@ CPU = choose_compute("cpu", "fp32")
 DEMO_SCAN = Path(zoo.__file__).parents[1] / "demo_scan" / "sub-01_T1w_slab.nii.gz"
 # Those for scans as they are stored; models of raw k-space have their tests in tests/zoo.
 TRAINED = [entry.name for entry in zoo.catalogue() if "joint" not in entry.name]
-SLICES = [name for name in TRAINED if "slice" in name]
 
 
 def awake(scale):
@@ -113,7 +112,7 @@ def test_trained_networks_keep_the_anatomy_in_place(name, turned):
     np.testing.assert_allclose(_shift(np.roll(truth[0], 1, axis=1), truth[0]), [0, 1], atol=1e-3)
 
 
-@pytest.mark.parametrize("name", ["mri-x2", *SLICES])
+@pytest.mark.parametrize("name", TRAINED)
 def test_trained_networks_keep_the_anatomy_in_place_across_thick_slices(name):
     network = iconet.load(name)
     truth = read(DEMO_SCAN).array[64:128, 64:192, 8:40]

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache, partial
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -49,11 +50,14 @@ SMALLEST = 16
 CELL = 8
 """Pixels along each side of the squares whose means tell an object from the air around it."""
 
-FAINT = 0.03
-"""Mean of a cell, as a share of the intensity scale, up to which it is background."""
+FAINT, BRIGHT = 0.03, 0.2
+"""Up to this mean, and to this maximum, as shares of the intensity scale, a cell is background."""
 
 MARGIN = 16
 """Pixels around an object that the network is given with it (docs/performance.md)."""
+
+NEIGHBOURS = 8
+"""Slices whose objects go through the network in one frame: runtimes keep 2 MB for each size."""
 
 
 def robust_scale(volume: NDArray, dark: float = 0.0) -> float:
@@ -107,8 +111,8 @@ def predict_stack(
         progress: called after each batch.
 
     Returns:
-        `out`, on the intensity scale of `stack`. The network sees each slice's object and `MARGIN`
-        around it; the background beyond is interpolated. Constant slices are repeated.
+        `out`, on the intensity scale of `stack`. The network sees the object in each slice and
+        `MARGIN` around it; the background beyond is interpolated. Constant slices are repeated.
 
     Raises:
         InputError: `batch` or `tile` is not positive.
@@ -149,9 +153,12 @@ def predict_stack(
             intensity = robust_scale(stack, dark)
         run = preparing.result()
         at_work: deque[Future[int]] = deque()
-        for part in parts:
-            box = _box(stack, part, intensity, dark, model)
-            inside = [] if box is None else list(_tiles(box, plan.side, model))
+        together = max(1, NEIGHBOURS // plan.batch)
+        for number, part in enumerate(parts):
+            if number % together == 0:
+                near = list(chain(*parts[number : number + together]))
+                box = _box(stack, near, intensity, dark, model)
+                inside = [] if box is None else list(_tiles(box, plan.side, model))
             jobs = [
                 partial(_predict, model, run, stack, part, window, intensity, dark, out)
                 for window in inside
@@ -213,7 +220,7 @@ def _predict(
 
 
 def _box(
-    stack: NDArray, part: Sequence[int], intensity: float, dark: float, model: "ICONet"
+    stack: NDArray, indices: Sequence[int], intensity: float, dark: float, model: "ICONet"
 ) -> "Box | None":
     """What of several slices goes through the network: all that is not background, and around it.
 
@@ -221,16 +228,17 @@ def _box(
         A rectangle with corners on the network's grid; None where all is background.
     """
     rows, columns = (range(0, side, CELL) for side in stack.shape[1:])
-    strength = np.zeros((len(rows), len(columns)))
-    for index in part:
-        magnitude = np.abs(stack[index] - np.float32(dark), dtype=np.float32)
-        sums = np.add.reduceat(np.add.reduceat(magnitude, rows, axis=0), columns, axis=1)
-        strength = np.maximum(strength, sums)
-    lengths = (
+    height, width = (
         np.diff([*starts, side])
         for starts, side in zip((rows, columns), stack.shape[1:], strict=True)
     )
-    bright = strength > FAINT * intensity * np.outer(*lengths)
+    pixels = np.outer(height, width)
+    bright = np.zeros(pixels.shape, bool)
+    for index in indices:
+        magnitude = np.abs(stack[index] - np.float32(dark), dtype=np.float32)
+        sums = np.add.reduceat(np.add.reduceat(magnitude, rows, axis=0), columns, axis=1)
+        peaks = np.maximum.reduceat(np.maximum.reduceat(magnitude, rows, axis=0), columns, axis=1)
+        bright |= (sums > FAINT * intensity * pixels) | (peaks > BRIGHT * intensity)
     if not bright.any():
         return None
     grid = math.lcm(CELL, model.multiple)

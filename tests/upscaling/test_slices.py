@@ -88,10 +88,10 @@ def test_background_is_interpolated_and_what_lies_around_the_object_predicted(wi
     stack, disc = ball_in_noise(3, 120, 136)
     found = predict_stack(wide, stack, compute=CPU)
     rows, columns = found.shape[1] // 2, found.shape[2] // 2
-    assert [shape for shape, _ in wide.calls] == [(3, 1, 72, 72)]  # 40 and the margins
+    assert [shape for shape, _ in wide.calls] == [(3, 1, 56, 56)]  # 40 and the margins
 
     plain = SincInterpolation()(torch.from_numpy(stack)[:, None])[:, 0].numpy()
-    inside = np.s_[:, rows - 72 : rows + 72, columns - 72 : columns + 72]
+    inside = np.s_[:, rows - 56 : rows + 56, columns - 56 : columns + 56]
     outside = np.ones(found.shape, bool)
     outside[inside] = False
     np.testing.assert_array_equal(found[outside], plain[outside])
@@ -128,7 +128,7 @@ def test_neighbouring_slices_share_a_frame_and_others_have_theirs(linear):
     stack[4] = np.roll(stack[4], 48, axis=1)
     predict_stack(linear, stack, compute=CPU, batch=1)
     sizes = [shape[-2:] for shape, _ in linear.calls]
-    assert sorted(sizes) == [(64, 64)] * 8 + [(64, 112)] * 8
+    assert sorted(sizes) == [(48, 48)] * 8 + [(48, 96)] * 8
 
 
 def test_tiles_of_an_object_leave_no_seam(wide):
@@ -157,7 +157,7 @@ def test_whatever_stands_out_of_the_air_is_given_to_the_network(shape, place, si
     found = predict_stack(network, stack + dark, compute=CPU, intensity=1000.0, dark=dark)
     linear = network(torch.from_numpy(stack + dark)[:, None], torch.ones(1)).image[0, 0].numpy()
     around = tuple(
-        slice(2 * max(0, first - 8), 2 * min(side, first + size + 8))
+        slice(2 * max(0, first - 7), 2 * min(side, first + size + 7))
         for first, side in zip((top, left), shape, strict=True)
     )
     np.testing.assert_allclose(found[0][around], linear[around], atol=2e-2)

@@ -53,7 +53,7 @@ CELL = 8
 FAINT, BRIGHT = 0.03, 0.2
 """Up to this mean, and to this maximum, as shares of the intensity scale, a cell is background."""
 
-MARGIN = 16
+MARGIN = 8
 """Pixels around an object that the network is given with it (docs/performance.md)."""
 
 NEIGHBOURS = 8

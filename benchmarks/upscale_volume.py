@@ -6,8 +6,8 @@ The volume is a ball of texture in noise, as a head is in air; with `--filled` t
 which leaves no background to spare the network. Prints a line for a Markdown table: seconds from
 the command to the file, those of the processor (of all cores together), those until the first slice
 is taken up, what the network alone needs for as many whole slices once it is ready (called from as
-many threads, images in memory), its share of the seconds, and the peak memory. Run it on an
-otherwise idle machine.
+many threads, images in memory), its share of the seconds (where the slices are whole), and the peak
+memory. Run it on an otherwise idle machine.
 """
 
 import argparse
@@ -116,7 +116,7 @@ def main() -> None:
     print(
         f"| {size} | {asked} | {cpu}, {torch.get_num_threads()} cores | {seconds:.1f}"
         f" | {used.ru_utime + used.ru_stime:.1f} | {first:.1f} | {alone:.1f}"
-        f" | {alone / seconds:.0%} | {used.ru_maxrss / 1e6:.2f} GB |"
+        f" | {f'{alone / seconds:.0%}' if filled else ''} | {used.ru_maxrss / 1e6:.2f} GB |"
     )
 
 

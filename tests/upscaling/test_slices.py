@@ -3,17 +3,12 @@ import threading
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from iconet.errors import InputError
 from iconet.images.intensity import dark_level
-from iconet.network.stage import SincInterpolation
 from iconet.upscaling import slices
 from iconet.upscaling.device import choose_compute
 from iconet.upscaling.slices import BATCH_PIXELS, plan_windows, predict_stack, robust_scale
-
-from .conftest import Linear
 
 CPU = choose_compute("cpu", "fp32")
 
@@ -73,94 +68,6 @@ def test_constant_slices_are_repeated_without_the_network(linear):
     out = predict_stack(linear, stack, compute=CPU)
     assert (out[0] == 0).all() and (out[3] == -7.25).all()
     assert [shape[0] for shape, _ in linear.calls] == [3]
-
-
-def ball_in_noise(*shape, radius=20, level=1000.0, air=10.0, seed=0):
-    """A disc in the middle of every slice, Rayleigh noise around it: a scan of magnitude images."""
-    rng = np.random.default_rng(seed)
-    y, x = (np.arange(side) - side / 2 + 0.5 for side in shape[1:])
-    disc = np.hypot(y[:, None], x) < radius
-    texture = level + rng.normal(0, 0.1 * level, shape)
-    return np.where(disc, texture, rng.rayleigh(air, shape)).astype(np.float32), disc
-
-
-def test_background_is_interpolated_and_what_lies_around_the_object_predicted(wide):
-    stack, disc = ball_in_noise(3, 120, 136)
-    found = predict_stack(wide, stack, compute=CPU)
-    rows, columns = found.shape[1] // 2, found.shape[2] // 2
-    assert [shape for shape, _ in wide.calls] == [(3, 1, 56, 56)]  # 40 and the margins
-
-    plain = SincInterpolation()(torch.from_numpy(stack)[:, None])[:, 0].numpy()
-    inside = np.s_[:, rows - 56 : rows + 56, columns - 56 : columns + 56]
-    outside = np.ones(found.shape, bool)
-    outside[inside] = False
-    np.testing.assert_array_equal(found[outside], plain[outside])
-
-    wide.calls.clear()
-    everything = (
-        wide(torch.from_numpy(stack)[:, None], torch.full((3, 1, 1, 1), robust_scale(stack)))
-        .image[:, 0]
-        .numpy()
-    )
-    at_object = np.broadcast_to(disc.repeat(2, 0).repeat(2, 1), found.shape)
-    error = np.abs(found - everything)[at_object]
-    assert error.max() < 1e-5 * robust_scale(stack)  # the margin is more than `wide` sees
-    assert np.abs(everything - plain)[at_object].max() > 1e-2 * robust_scale(stack)
-
-
-@pytest.mark.parametrize("scale", [2, 4])
-def test_slices_of_nothing_but_air_never_reach_the_network(scale):
-    network, seen = Linear(scale), []
-    stack, _ = ball_in_noise(24, 96, 96)
-    air = np.r_[0:8, 16:24]
-    stack[air] = np.random.default_rng(1).rayleigh(10, (16, 96, 96))
-    found = predict_stack(
-        network, stack, compute=CPU, batch=4, progress=lambda *step: seen.append(step)
-    )
-    assert [shape[0] for shape, _ in network.calls] == [4, 4]
-    assert seen[0] == (0, 24) and seen[-1] == (24, 24)
-    np.testing.assert_allclose(found[air].mean(), stack[air].mean(), rtol=1e-3)
-    assert 0.7 < found[air].std() / stack[air].std() < 1.1
-
-
-def test_neighbouring_slices_share_a_frame_and_others_have_theirs(linear):
-    stack, _ = ball_in_noise(16, 160, 160, radius=12)
-    stack[4] = np.roll(stack[4], 48, axis=1)
-    predict_stack(linear, stack, compute=CPU, batch=1)
-    sizes = [shape[-2:] for shape, _ in linear.calls]
-    assert sorted(sizes) == [(48, 48)] * 8 + [(48, 96)] * 8
-
-
-def test_tiles_of_an_object_leave_no_seam(wide):
-    stack, _ = ball_in_noise(2, 150, 170, radius=40)
-    seen = []
-    whole = predict_stack(wide, stack, compute=CPU)
-    tiled = predict_stack(
-        wide, stack, compute=CPU, tile=24, progress=lambda *step: seen.append(step)
-    )
-    np.testing.assert_allclose(tiled, whole, atol=1e-5 * np.ptp(whole))
-    assert seen[-1] == (2 * 7 * 8, 2 * 7 * 8) and seen == sorted(set(seen))
-
-
-@given(
-    shape=st.tuples(st.integers(20, 90), st.integers(20, 90)),
-    place=st.tuples(st.floats(0, 1), st.floats(0, 1)),
-    size=st.integers(4, 12),
-    dark=st.sampled_from([0.0, -1000.0]),
-)
-def test_whatever_stands_out_of_the_air_is_given_to_the_network(shape, place, size, dark):
-    """A square of 30 % of the scale, wherever it is, is predicted with its surroundings."""
-    stack = np.random.default_rng(0).rayleigh(8, (1, *shape)).astype(np.float32)
-    top, left = (round(at * (side - size)) for at, side in zip(place, shape, strict=True))
-    stack[0, top : top + size, left : left + size] += 300
-    network = Linear()
-    found = predict_stack(network, stack + dark, compute=CPU, intensity=1000.0, dark=dark)
-    linear = network(torch.from_numpy(stack + dark)[:, None], torch.ones(1)).image[0, 0].numpy()
-    around = tuple(
-        slice(2 * max(0, first - 7), 2 * min(side, first + size + 7))
-        for first, side in zip((top, left), shape, strict=True)
-    )
-    np.testing.assert_allclose(found[0][around], linear[around], atol=2e-2)
 
 
 def test_writes_into_any_strides(linear):

@@ -5,12 +5,11 @@ another computes. On a CPU each has its share of the cores, as two slices on one
 sooner than one after the other on both (docs/export.md); a GPU always has the next batch waiting.
 """
 
-import math
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import cache, partial
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -21,13 +20,13 @@ from iconet.errors import InputError
 from iconet.export.runtimes import Run
 from iconet.images.intensity import dark_level, ranked
 from iconet.upscaling.backends import prepare
+from iconet.upscaling.background import Frame, frame_of_object, interpolate_background
 from iconet.upscaling.device import Compute
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from iconet.network import ICONet
-    from iconet.network.stage import SincInterpolation
 
 Progress = Callable[[int, int], None]
 """Called with (done, in all), in slices or, where slices are cut, in tiles."""
@@ -46,15 +45,6 @@ SMALLEST_TILE = 64
 
 SMALLEST = 16
 """The network's smallest side; smaller slices are padded with their edge values."""
-
-CELL = 8
-"""Pixels along each side of the squares whose means tell an object from the air around it."""
-
-FAINT, BRIGHT = 0.03, 0.2
-"""Up to this mean, and to this maximum, as shares of the intensity scale, a cell is background."""
-
-MARGIN = 8
-"""Pixels around an object that the network is given with it (docs/performance.md)."""
 
 NEIGHBOURS = 8
 """Slices whose objects go through the network in one frame: runtimes keep 2 MB for each size."""
@@ -111,8 +101,9 @@ def predict_stack(
         progress: called after each batch.
 
     Returns:
-        `out`, on the intensity scale of `stack`. The network sees the object in each slice and
-        `MARGIN` around it; the background beyond is interpolated. Constant slices are repeated.
+        `out`, on the intensity scale of `stack`. The network sees the objects in the slices; the
+        background beyond (`iconet.upscaling.background`) is interpolated. Constant slices are
+        repeated.
 
     Raises:
         InputError: `batch` or `tile` is not positive.
@@ -157,15 +148,15 @@ def predict_stack(
         for number, part in enumerate(parts):
             if number % together == 0:
                 near = list(chain(*parts[number : number + together]))
-                box = _box(stack, near, intensity, dark, model)
-                inside = [] if box is None else list(_tiles(box, plan.side, model))
+                frame = frame_of_object(stack[near], intensity, dark, grid=model.multiple)
+                inside = list(_tiles(frame, plan.side, model)) if frame else []
             jobs = [
                 partial(_predict, model, run, stack, part, window, intensity, dark, out)
                 for window in inside
             ]
-            if box != whole:
+            if frame != whole:
                 spared = (windows - len(inside)) * len(part)
-                jobs.append(partial(_interpolate, stack, part, box, out, spared))
+                jobs.append(partial(_interpolate, stack, part, frame, out, spared))
             for job in jobs:
                 if len(at_work) > workers:
                     done += at_work.popleft().result()
@@ -219,70 +210,13 @@ def _predict(
     return len(part)
 
 
-def _box(
-    stack: NDArray, indices: Sequence[int], intensity: float, dark: float, model: "ICONet"
-) -> "Box | None":
-    """What of several slices goes through the network: all that is not background, and around it.
-
-    Returns:
-        A rectangle with corners on the network's grid; None where all is background.
-    """
-    rows, columns = (range(0, side, CELL) for side in stack.shape[1:])
-    height, width = (
-        np.diff([*starts, side])
-        for starts, side in zip((rows, columns), stack.shape[1:], strict=True)
-    )
-    pixels = np.outer(height, width)
-    bright = np.zeros(pixels.shape, bool)
-    for index in indices:
-        magnitude = np.abs(stack[index] - np.float32(dark), dtype=np.float32)
-        sums = np.add.reduceat(np.add.reduceat(magnitude, rows, axis=0), columns, axis=1)
-        peaks = np.maximum.reduceat(np.maximum.reduceat(magnitude, rows, axis=0), columns, axis=1)
-        bright |= (sums > FAINT * intensity * pixels) | (peaks > BRIGHT * intensity)
-    if not bright.any():
-        return None
-    grid = math.lcm(CELL, model.multiple)
-    box = []
-    for axis, side in enumerate(stack.shape[1:]):
-        cells = np.flatnonzero(bright.any(axis=1 - axis)).tolist()
-        first, last = cells[0] * CELL - MARGIN, (cells[-1] + 1) * CELL + MARGIN
-        box.append(slice(max(0, first // grid * grid), min(side, -(-last // grid) * grid)))
-    return box[0], box[1]
-
-
 def _interpolate(
-    stack: NDArray, part: Sequence[int], box: "Box | None", out: NDArray, spared: int
+    stack: NDArray, part: Sequence[int], frame: Frame | None, out: NDArray, spared: int
 ) -> int:
-    """Background of several slices into `out`: the interpolation that the network adds to."""
-    import torch
-
-    from iconet.network.stage import stages_for
-
-    scale, enlarge = out.shape[1] // stack.shape[1], _interpolation()
+    """The background of several slices; returns how many windows that has spared."""
     for index in part:
-        image = torch.from_numpy(np.ascontiguousarray(stack[index], np.float32))[None, None]
-        for _ in range(stages_for(scale)):
-            image = enlarge(image)
-        background = image[0, 0].numpy()
-        if box is None:
-            out[index] = background
-            continue
-        rows, columns = (slice(scale * side.start, scale * side.stop) for side in box)
-        for frame in (
-            (slice(0, rows.start), slice(None)),
-            (slice(rows.stop, None), slice(None)),
-            (rows, slice(0, columns.start)),
-            (rows, slice(columns.stop, None)),
-        ):
-            out[(index, *frame)] = background[frame]
+        interpolate_background(stack[index], frame, out[index])
     return spared
-
-
-@cache
-def _interpolation() -> "SincInterpolation":
-    from iconet.network.stage import SincInterpolation
-
-    return SincInterpolation()
 
 
 class Plan(NamedTuple):
@@ -369,9 +303,6 @@ def _run(model: "ICONet", run: Run, slices: "Tensor", intensity: float) -> "Tens
     return image[:, : height * model.scale, : width * model.scale]
 
 
-Box = tuple[slice, slice]
-"""Rows and columns of a slice."""
-
 Window = tuple[tuple[slice, slice], tuple[slice, slice], tuple[slice, slice]]
 """What a tile reads of the slice, keeps of its prediction, and writes of the output."""
 
@@ -380,8 +311,8 @@ Window = tuple[tuple[slice, slice], tuple[slice, slice], tuple[slice, slice]]
 # fits, so its origin leaves the network's grid of `multiple` pixels, and it blends in predictions
 # made near a tile's edge, where the context is missing. A halo as wide as the network sees, cut
 # off after the prediction, leaves no seam to blend.
-def _tiles(box: Box, side: int, model: "ICONet") -> Iterator[Window]:
-    rows, columns = box
+def _tiles(frame: Frame, side: int, model: "ICONet") -> Iterator[Window]:
+    rows, columns = frame
     for row in _spans(rows.start, rows.stop, side, model):
         for column in _spans(columns.start, columns.stop, side, model):
             yield tuple(zip(row, column, strict=True))  # type: ignore[misc]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from iconet.network import SIZES
 
-SCORES = Path(__file__).parents[1] / "docs/benchmark/peers-amx/benchmark.csv"
+SCORES = Path(__file__).parents[1] / "docs/benchmark/peers/benchmark.csv"
 CASE = ("network", "runtime", "threads", "batch", "side")
 
 

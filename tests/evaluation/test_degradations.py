@@ -55,9 +55,9 @@ def test_every_so_manieth_slice_is_kept_from_the_middle_of_each():
     stack = blobs((13, 64, 64))
     low = lower(stack, "kspace-crop", 2, every=4)
     assert np.array_equal(low.truth, stack[[2, 6, 10]])
-    expected = crop_kspace(torch.from_numpy(stack[6]), 2).abs()
-    # A Fourier transform of one slice rounds otherwise than that of several.
-    assert torch.allclose(low.magnitude[1, 0], expected, rtol=0, atol=1e-6 * float(stack.max()))
+    # Together, as a Fourier transform of one slice alone may round otherwise.
+    expected = crop_kspace(torch.from_numpy(stack[[2, 6, 10]])[:, None], 2).abs()
+    assert torch.allclose(low.magnitude[1, 0], expected[1, 0])
     assert len(lower(stack[:2], "kspace-crop", 2, every=8).truth) == 1
 
 

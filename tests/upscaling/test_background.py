@@ -42,7 +42,7 @@ def test_background_is_interpolated_and_what_lies_around_the_object_predicted(wi
     )
     at_object = np.broadcast_to(disc.repeat(2, 0).repeat(2, 1), found.shape)
     error = np.abs(found - everything)[at_object]
-    assert error.max() < 1e-5 * robust_scale(stack)  # the margin is more than `wide` sees
+    assert error.max() < 1e-5 * robust_scale(stack)  # the margin is as much as `wide` sees
     assert np.abs(everything - plain)[at_object].max() > 1e-2 * robust_scale(stack)
 
 

@@ -144,6 +144,7 @@ def test_raw_kspace_and_images_make_one_study(capsys):
     assert report["input"]["files"] == [{"name": "a.h5", "sha256": digest}]
     assert (report["input"]["shape"], report["input"]["spacing"]) == ([32, 24, 2], [2, 1.5, 5])
     assert report["input"]["kspace"] == {"coils": 3, "acceleration": 24 / 11}
+    assert report["compute"]["backend"] == "torch"  # whatever images would be given to
     assert report["output"]["spacing"] == [1, 0.75, 5]
     assert report["consistency"] is None and "k-space" in report["consistency_missing"]
     assert set(report["seconds"]) == {"read", "upscale", "write"}

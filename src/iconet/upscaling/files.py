@@ -178,13 +178,14 @@ class Upscaler:
             models = self.kspace_models
             made = upscale_kspace_file(task.source, task.target, models, compute=compute)
         else:
+            compute = self.compute
             names = ("plane", "series", "tile")
             made = upscale_file(
                 task.source,
                 task.target,
                 self.models,
                 wanted=Wanted(*(self.options[name] for name in ("axes", "spacing", "isotropic"))),
-                compute=self.compute,
+                compute=compute,
                 replace=True,
                 **{name: self.options[name] for name in names},
             )
@@ -196,7 +197,7 @@ class Upscaler:
                     inputs=read_from(task.source, made.scan),
                     outputs=written_files(task.target),
                     networks=made.networks,
-                    compute=self.compute,
+                    compute=compute,
                     options=self.options,
                     seconds=made.seconds,
                     kspace=made.kspace,

@@ -17,6 +17,7 @@ from iconet import zoo
 from iconet.evaluation.through_plane import BASELINES
 
 ZOO = Path(zoo.__file__).parent
+HARDWARE = "one thread of a busy two-core Intel Xeon (AMX bf16)"  # where the weights do not say
 SETS = {
     ("ds002748", "T1w"): "T1w, skull-stripped",
     ("ds000011", "T1w"): "T1w, whole head",
@@ -79,10 +80,10 @@ These are of one training run with one seed, measured with the stored file in bf
 
 ## How it was made
 {before}
-    OMP_NUM_THREADS=1 iconet train recipes/{name}.yaml data.root=/path/to/data
+    OMP_NUM_THREADS=1 iconet train recipes/{name}.yaml data.root=/path/to/data{devices}
     python tools/publish_weights.py runs/{name}/{name}.safetensors
 
-{steps} steps of {batch} {what} in {minutes} minutes on one thread of a busy two-core Intel Xeon (AMX bf16), seed {seed}, PyTorch
+{steps} steps of {batch} {what} in {minutes} minutes on {hardware}, seed {seed}, PyTorch
 {torch}, commit {commit}; {patches_per_second} a second, {waiting:.0%} of the time waiting for data. A run under a time limit
 (`--max-time`) finishes its schedule on time; a repeat by the number of steps follows the same schedule, not bit by
 bit. Chosen at step {best} on two slices of every validation volume (foreground PSNR of the slices):
@@ -118,7 +119,7 @@ def main(folder: Path) -> None:
         scores = ", ".join(
             f"{name} {value:.2f} dB" for name, value in best.items() if name not in ("mean", "step")
         )
-        start = recipe["start_from"]
+        start, processes = recipe["start_from"], metadata.get("processes")
         card = CARD.format(
             name=entry.name,
             task=task.format(scale=entry.scale),
@@ -136,6 +137,10 @@ def main(folder: Path) -> None:
             steps=metadata["trained_steps"],
             batch=recipe["optimisation"]["batch"],
             what="whole slices" if kind == "joint" else "patches",
+            hardware=HARDWARE
+            if processes is None
+            else f"{processes} {'core' if processes == '1' else 'cores'} of an {metadata['device']}",
+            devices="" if processes in (None, "1") else f" --devices {processes}",
             minutes=round(int(metadata["trained_seconds"]) / 60),
             seed=recipe["seed"],
             torch=metadata["torch"],

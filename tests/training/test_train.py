@@ -186,6 +186,7 @@ def test_written_weights_are_loaded_by_the_zoo_and_say_what_they_are(
     assert model.config == iconet.ICONet(2, **NARROW).config
     assert model.metadata["purpose"] == "tests"
     assert json.loads(model.metadata["recipe"])["optimisation"]["steps"] == 12
+    assert model.metadata["processes"] == "1" and model.metadata["device"]
     best = json.loads(model.metadata["validation"])
     assert best["step"] == int(model.metadata["trained_steps"])
     # The score is that of the weights in this very file.

@@ -178,7 +178,7 @@ def _run(
                 # Without validation scans the newest weights are the best known.
                 if state["best"] is None or scores["mean"] >= state["best"]["mean"]:
                     state["best"] = {**scores, "step": step}
-                    metadata = _metadata(recipe, state, fabric.device)
+                    metadata = _metadata(recipe, state, fabric)
                     write_safetensors(averaged.state_dict(), weights, metadata)
             if report and (due or stop):
                 save_checkpoint(checkpoint, network, averaged.state_dict(), optimizer, state)
@@ -301,7 +301,7 @@ def _fingerprint(recipe: Recipe) -> str:
     return recipe.model_dump_json(exclude={"data": {"root"}})
 
 
-def _metadata(recipe: Recipe, state: dict[str, Any], device: torch.device) -> dict[str, str]:
+def _metadata(recipe: Recipe, state: dict[str, Any], fabric: Any) -> dict[str, str]:
     """What a file of weights says of itself."""
     speed, waiting = _throughput(recipe, state)
     return {
@@ -317,9 +317,10 @@ def _metadata(recipe: Recipe, state: dict[str, Any], device: torch.device) -> di
         "validation": json.dumps(state["best"]),
         "commit": _commit(),
         "torch": torch.__version__,
-        "device": platform.processor() or platform.machine()
-        if device.type == "cpu"
-        else torch.cuda.get_device_name(device),
+        "device": torch.cpu.get_capabilities().get("cpu_name") or platform.machine()
+        if fabric.device.type == "cpu"
+        else torch.cuda.get_device_name(fabric.device),
+        "processes": str(fabric.world_size),
     }
 
 

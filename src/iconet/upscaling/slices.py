@@ -46,7 +46,7 @@ SMALLEST_TILE = 64
 SMALLEST = 16
 """The network's smallest side; smaller slices are padded with their edge values."""
 
-NEIGHBOURS = 4
+NEIGHBOURS = 8
 """Slices whose objects go through the network in one frame: runtimes keep 2 MB for each size."""
 
 

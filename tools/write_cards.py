@@ -119,7 +119,7 @@ def main(folder: Path) -> None:
         scores = ", ".join(
             f"{name} {value:.2f} dB" for name, value in best.items() if name not in ("mean", "step")
         )
-        start, processes = recipe["start_from"], metadata.get("processes")
+        start, processes = recipe["start_from"], metadata.get("processes", "1")
         card = CARD.format(
             name=entry.name,
             task=task.format(scale=entry.scale),
@@ -137,10 +137,10 @@ def main(folder: Path) -> None:
             steps=metadata["trained_steps"],
             batch=recipe["optimisation"]["batch"],
             what="whole slices" if kind == "joint" else "patches",
-            hardware=HARDWARE
-            if processes is None
-            else f"{processes} {'core' if processes == '1' else 'cores'} of an {metadata['device']}",
-            devices="" if processes in (None, "1") else f" --devices {processes}",
+            hardware=f"{metadata['device']}, processes: {processes}"
+            if "processes" in metadata
+            else HARDWARE,
+            devices="" if processes == "1" else f" --devices {processes}",
             minutes=round(int(metadata["trained_seconds"]) / 60),
             seed=recipe["seed"],
             torch=metadata["torch"],

@@ -164,6 +164,20 @@ def test_a_finished_run_stays_as_it_is(
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
+def test_a_finished_run_goes_on_when_more_steps_are_asked_for(
+    recipe: Recipe, volumes: list[Volume], tmp_path: Path, losses: Losses
+) -> None:
+    steps = recipe.optimisation.steps
+    run(recipe, volumes, tmp_path)
+    losses.clear()
+    run(make_recipe(steps=steps + 3), volumes, tmp_path)
+    assert list(losses) == [steps + 1, steps + 2, steps + 3]
+    assert json.loads(metadata(tmp_path / "checkpoint.safetensors")["state"])["extended"] == [steps]
+    losses.clear()
+    run(make_recipe(steps=steps + 3), volumes, tmp_path)
+    assert losses == {}
+
+
 @pytest.mark.parametrize("optimiser", ["muon", "adamw"])
 def test_the_loss_falls_on_a_slice_seen_again_and_again(
     optimiser: str, volumes: list[Volume], tmp_path: Path, losses: Losses

@@ -46,6 +46,9 @@ def train(
 ) -> Path:
     """Train a network as a recipe says; go on where an earlier run of it stopped.
 
+    A finished run goes on where its recipe asks for more steps than it did: the learning rate
+    rises again to where it is on the longer schedule.
+
     The output folder receives ``checkpoint.safetensors`` (all that is needed to go on), TensorBoard
     logs, and ``<name>.safetensors``: the averaged weights that were best on the validation scans.
     Ctrl-C finishes the step at hand and saves it before it stops the run.
@@ -145,12 +148,16 @@ def _run(
         "waiting": 0.0,  # seconds of these for batches
         "best": None,
         "recipe": _fingerprint(recipe),
+        "extended": [],  # steps at which the run had been over, before the recipe asked for more
     }
     if checkpoint.exists():
         found = load_checkpoint(checkpoint, network, averaged.state_dict(), optimizer)
-        if found["recipe"] != state["recipe"]:
+        if _without_steps(found["recipe"]) != _without_steps(state["recipe"]):
             raise InputError(f"{checkpoint}: of another recipe; delete it or choose another folder")
-        state = found
+        extended = found.get("extended", [])
+        if found["step"] == json.loads(found["recipe"])["optimisation"]["steps"] < options.steps:
+            extended = [*extended, found["step"]]
+        state = {**found, "recipe": state["recipe"], "extended": extended}
 
     first = fabric.is_global_zero  # the only process that validates, writes and prints
     agree = Agreement(fabric.world_size)
@@ -301,6 +308,13 @@ def _fingerprint(recipe: Recipe) -> str:
     return recipe.model_dump_json(exclude={"data": {"root"}})
 
 
+def _without_steps(fingerprint: str) -> dict[str, Any]:
+    """What two runs have in common of which one is the other trained for longer."""
+    content: dict[str, Any] = json.loads(fingerprint)
+    del content["optimisation"]["steps"]
+    return content
+
+
 def _metadata(recipe: Recipe, state: dict[str, Any], fabric: Any) -> dict[str, str]:
     """What a file of weights says of itself."""
     speed, waiting = _throughput(recipe, state)
@@ -311,6 +325,7 @@ def _metadata(recipe: Recipe, state: dict[str, Any], fabric: Any) -> dict[str, s
         **describe(recipe),
         "recipe": _fingerprint(recipe),
         "trained_steps": str(state["step"]),
+        "extended": json.dumps(state["extended"]),
         "trained_seconds": str(round(state["elapsed"])),
         "patches_per_second": f"{speed:.1f}",
         "waiting": f"{waiting:.3f}",

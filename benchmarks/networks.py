@@ -14,7 +14,6 @@ import csv
 import ctypes
 import datetime
 import os
-import platform
 import statistics
 import sys
 import time
@@ -32,6 +31,7 @@ from iconet.allocator import keep_freed_blocks
 from iconet.errors import InputError
 from iconet.export.plain import PlainNetwork, ShiftedSinc
 from iconet.export.runtimes import import_openvino, installed, openvino_core, openvino_model
+from iconet.hardware import processor_name
 from iconet.network import SIZES, ICONet
 from iconet.upscaling.device import choose_compute
 
@@ -190,10 +190,7 @@ def in_turns(calls: dict[tuple[str, str], Call], most: int, limit: float) -> dic
 def machine() -> str:
     if torch.cuda.is_available():
         return torch.cuda.get_device_name()
-    for line in Path("/proc/cpuinfo").read_text().splitlines() if os.name == "posix" else ():
-        if line.startswith("model name"):
-            return f"{line.split(':')[1].strip()}, {os.cpu_count()} cores"
-    return platform.processor()
+    return f"{processor_name()}, {os.cpu_count()} cores"
 
 
 def main() -> None:

@@ -22,6 +22,8 @@ from pathlib import Path
 import nibabel
 import numpy as np
 
+from iconet.hardware import processor_name
+
 SHAPE = (256, 256, 150)
 SAMPLE = 32  # slices that the network's own rate is measured on
 
@@ -107,14 +109,13 @@ def main() -> None:
     alone = network_seconds(options)
     import torch
 
-    cpu = torch.cpu.get_capabilities().get("cpu_name", "CPU")
     size, asked = " x ".join(map(str, SHAPE)), " ".join(given)
     size += ", filled" if filled else ", ball in noise"
     columns = ("volume", "options", "machine", "seconds", "of the processor", "to the first slice")
     print("|", " | ".join((*columns, "network alone", "its share", "peak memory")), "|")
     print("|---|---|---|---|---|---|---|---|---|")
     print(
-        f"| {size} | {asked} | {cpu}, {torch.get_num_threads()} cores | {seconds:.1f}"
+        f"| {size} | {asked} | {processor_name()}, {torch.get_num_threads()} cores | {seconds:.1f}"
         f" | {used.ru_utime + used.ru_stime:.1f} | {first:.1f} | {alone:.1f}"
         f" | {f'{alone / seconds:.0%}' if filled else ''} | {used.ru_maxrss / 1e6:.2f} GB |"
     )

@@ -23,6 +23,7 @@ import iconet
 from iconet.data import Volume
 from iconet.errors import InputError
 from iconet.training import fit, train
+from iconet.training.checkpoint import write_safetensors
 from iconet.training.processes import lightning
 from iconet.training.progress import Reporter
 from iconet.training.recipe import Data, Degradation, Recipe
@@ -297,6 +298,26 @@ def test_a_network_can_start_from_a_trained_one(
     for name, tensor in network.state_dict().items():
         if name.startswith("stages."):
             assert torch.equal(tensor, trained[f"stages.0.{name.split('.', 2)[2]}"])
+
+
+@pytest.mark.parametrize("scale", [2, 4, 8])
+def test_every_stage_starts_as_the_trained_one_of_its_number(scale: int, tmp_path: Path) -> None:
+    trained = iconet.ICONet(4, **NARROW)
+    for tensor in trained.state_dict().values():
+        tensor.uniform_(-1, 1)
+    file = tmp_path / "x4.safetensors"
+    write_safetensors(
+        trained.state_dict(), file, {"format": "iconet", "config": json.dumps(trained.config)}
+    )
+    network = iconet.ICONet(scale, **NARROW)
+    loop._start_from(network, str(file))
+    given = trained.state_dict()
+    for name, tensor in network.state_dict().items():
+        of_the_last = name.replace("stages.2.", "stages.1.").replace("handovers.1", "own.1")
+        if of_the_last in given:
+            assert torch.equal(tensor, given[of_the_last])
+        else:
+            assert not tensor.any()  # a hand-over that was not there begins with nothing
 
 
 def test_starting_from_a_network_of_another_size_is_refused(

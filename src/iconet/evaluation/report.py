@@ -21,6 +21,7 @@ from iconet.evaluation.metrics import CONVENTION, psnr
 from iconet.evaluation.recipe import Condition
 from iconet.evaluation.results import Row, write_rows
 from iconet.evaluation.table import Group, groups, markdown, overview, sections
+from iconet.hardware import processor_name
 
 
 def report(
@@ -227,14 +228,8 @@ def _titled(title: str, text: str) -> str:
 def _hardware(queue: Queue) -> str:
     import torch
 
-    processor = platform.processor() or platform.machine()
-    information = Path("/proc/cpuinfo")
-    if information.exists():
-        names = [s for s in information.read_text().splitlines() if s.startswith("model name")]
-        processor = names[0].partition(":")[2].strip() if names else processor
-    text = (
-        f"{processor}, {os.cpu_count()} cores, {torch.get_num_threads()} threads, {queue.compute}"
-    )
+    cores, threads = os.cpu_count(), torch.get_num_threads()
+    text = f"{processor_name()}, {cores} cores, {threads} threads, {queue.compute}"
     if torch.cuda.is_available():
         text += f", {torch.cuda.get_device_name()}"
     return text

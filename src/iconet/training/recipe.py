@@ -174,7 +174,7 @@ class Recipe(Section):
     seed: int = 0
     start_from: str | None = Field(
         None,
-        description="trained weights, by name or file, whose first stage every stage begins as",
+        description="trained weights, by name or file: stage by stage, later ones as their last",
     )
     data: Data
     degradation: Degradation = Degradation()

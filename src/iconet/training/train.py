@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import platform
-import re
 import subprocess
 import sys
 import time
@@ -18,10 +16,10 @@ from torch import Tensor, nn
 
 from iconet.data import JointSampler, Sampler, ThroughPlaneSampler, Volume
 from iconet.errors import InputError
+from iconet.hardware import has_fast_bf16, processor_name
 from iconet.network import ICONet, collaboration_loss
 from iconet.physics.degradation import DegradationMix
 from iconet.physics.slice_mix import SliceMix
-from iconet.precision import has_fast_bf16
 from iconet.recipe import read_recipe
 from iconet.training.architecture import build, describe
 from iconet.training.checkpoint import load_checkpoint, save_checkpoint, write_safetensors
@@ -284,7 +282,10 @@ def _throughput(recipe: Recipe, state: dict[str, Any]) -> tuple[float, float]:
 
 
 def _start_from(network: nn.Module, weights: str) -> None:
-    """Begin every stage as the first stage of trained weights; they all do the same, 2x."""
+    """Begin with trained weights: every stage as theirs of the same number, or as their last.
+
+    All stages do the same, 2x.
+    """
     from iconet.zoo import load
 
     trained = load(weights)
@@ -292,10 +293,15 @@ def _start_from(network: nn.Module, weights: str) -> None:
         raise InputError(f"start_from {weights}: is for ICONet alone; remove it")
     if {**trained.config, "scale": network.scale} != network.config:
         raise InputError(f"start_from {weights}: a network of another size; set size to match")
-    first = trained.state_dict()
+    last = len(trained.stages) - 1
+    given = trained.state_dict()
     own = network.state_dict()
     for name in own:
-        own[name] = first.get(re.sub(r"^stages\.\d+", "stages.0", name), own[name])
+        kind, number, *rest = name.split(".")
+        if kind == "stages":
+            own[name] = given.get(".".join([kind, str(min(int(number), last)), *rest]), own[name])
+        elif name in given:
+            own[name] = given[name]
     network.load_state_dict(own)
 
 
@@ -332,7 +338,7 @@ def _metadata(recipe: Recipe, state: dict[str, Any], fabric: Any) -> dict[str, s
         "validation": json.dumps(state["best"]),
         "commit": _commit(),
         "torch": torch.__version__,
-        "device": torch.cpu.get_capabilities().get("cpu_name") or platform.machine()
+        "device": processor_name()
         if fabric.device.type == "cpu"
         else torch.cuda.get_device_name(fabric.device),
         "processes": str(fabric.world_size),

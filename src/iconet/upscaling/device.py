@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from iconet.errors import InputError
-from iconet.precision import has_fast_bf16
+from iconet.hardware import has_fast_bf16
 
 if TYPE_CHECKING:
     import torch

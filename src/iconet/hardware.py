@@ -1,9 +1,20 @@
-"""In which precision a device computes fastest."""
+"""The machine: what its processor is called, and in which precision a device is fastest."""
 
+import platform
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import torch
+
+
+def processor_name() -> str:
+    """What the maker calls the processor, or its architecture where the system does not say."""
+    information = Path("/proc/cpuinfo")
+    for line in information.read_text().splitlines() if information.exists() else ():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
 
 
 def has_fast_bf16(device: "torch.device") -> bool:

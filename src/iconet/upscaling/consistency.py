@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from iconet.images import Scan
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 ALIGNED = 1e-3
 """Input voxels by which the two fields of view may differ."""
@@ -86,22 +83,23 @@ def _slabs(low: NDArray, high: NDArray) -> Iterator[tuple[NDArray, NDArray]]:
     if not kept:
         yield low, high
         return
-    axis = kept[-1]
-    for index in range(low.shape[axis]):
-        yield low.take(index, axis), high.take(index, axis)
+    # Views: numpy's take would first copy the whole of an array in Fortran's order, each time.
+    yield from zip(np.moveaxis(low, kept[-1], 0), np.moveaxis(high, kept[-1], 0), strict=True)
 
 
 def _degraded(image: NDArray, shape: tuple[int, ...]) -> NDArray:
+    for axis, size in enumerate(shape):
+        if image.shape[axis] != size:
+            lines = np.tensordot(image, _crop(image.shape[axis], size), axes=(axis, 0))
+            image = np.moveaxis(lines, -1, axis)
+    return image
+
+
+@cache
+def _crop(old: int, new: int) -> NDArray[np.float32]:
+    """What cropping k-space does to a line, as a matrix (old, new): quicker than transforms."""
     import torch
 
     from iconet.physics.kspace import resize_kspace
 
-    result: Tensor = torch.from_numpy(np.ascontiguousarray(image, np.float32))
-    for axis, size in enumerate(shape):
-        if result.shape[axis] != size:
-            lines = result.movedim(axis, -1)
-            # Lines on their own: the axis before the last stays as it is.
-            flat = lines.reshape(1, -1, lines.shape[-1])
-            resized = resize_kspace(flat, (flat.shape[-2], size))
-            result = resized.reshape(*lines.shape[:-1], size).movedim(-1, axis)
-    return result.numpy()
+    return resize_kspace(torch.eye(old, dtype=torch.float64), (old, new)).float().numpy()

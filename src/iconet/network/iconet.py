@@ -21,8 +21,8 @@ from iconet.network.stage import (
 
 SIZES: dict[str, dict[str, int]] = {
     "tiny": {"width": 32, "exchanges": 2, "rec_units": 2, "sr_units": 3},
-    "base": {"width": 64, "exchanges": 2, "rec_units": 2, "sr_units": 3},
-    "large": {"width": 64, "exchanges": 4, "rec_units": 2, "sr_units": 3},
+    "base": {"width": 32, "exchanges": 3, "rec_units": 2, "sr_units": 4},
+    "large": {"width": 64, "exchanges": 3, "rec_units": 2, "sr_units": 4},
 }
 
 
@@ -68,10 +68,10 @@ class ICONet(nn.Module):
         scale: int = 2,
         *,
         channels: int = 1,
-        width: int = 64,
-        exchanges: int = 2,
+        width: int = 32,
+        exchanges: int = 3,
         rec_units: int = 2,
-        sr_units: int = 3,
+        sr_units: int = 4,
     ) -> None:
         super().__init__()
         self.scale = scale

@@ -50,7 +50,7 @@ class ICONet(nn.Module):
         width: Channels of each branch.
         exchanges: How often the branches talk in the first stage; before each time, both run one
             RSCFL block. Later stages have four times the pixels each and begin with what the one
-            before found: there half as often.
+            before found: there half as often, rounded up.
         rec_units: Local units in each block of the reconstruction branch.
         sr_units: Local units in each block of the super-resolution branch.
 
@@ -85,7 +85,7 @@ class ICONet(nn.Module):
             "sr_units": sr_units,
         }
         later = stages_for(scale) - 1
-        self.exchanges = [exchanges, *[max(1, exchanges // 2)] * later]  # of each stage
+        self.exchanges = [exchanges, *[(exchanges + 1) // 2] * later]  # of each stage
         self.stages = nn.ModuleList(
             Stage(channels, width, often, rec_units, sr_units) for often in self.exchanges
         )

@@ -39,8 +39,8 @@ sees the planes that contain this axis."""
 
 CARD = """# {name}
 
-{task} {stages}, size `{size}`,
-{parameters:.2f} million parameters, stored as float16.
+{task} {stages} of {width} channels,
+{exchanges} exchanges of {rec_units} and {sr_units} units; {parameters:.2f} million parameters, stored as float16.
 
 **Research use, not for diagnosis.** The network adds detail that is likely, not detail that was measured.
 
@@ -79,12 +79,14 @@ These are of one training run with one seed, measured with the stored file in bf
 - Gains are against simulated low-resolution images; a real low-resolution acquisition differs.
 
 ## How it was made
-{before}
+
+At commit {commit} (the recipe, and what it calls `base`, may have changed since){before}:
+
     OMP_NUM_THREADS=1 iconet train recipes/{name}.yaml data.root=/path/to/data{devices}
     python tools/publish_weights.py runs/{name}/{name}.safetensors
 
 {steps} steps of {batch} {what} in {minutes} minutes on {hardware}, seed {seed}, PyTorch
-{torch}, commit {commit}; {patches_per_second} a second, {waiting:.0%} of the time waiting for data. A run under a time limit
+{torch}; {patches_per_second} a second, {waiting:.0%} of the time waiting for data. A run under a time limit
 (`--max-time`) finishes its schedule on time; a repeat by the number of steps follows the same schedule, not bit by
 bit. Chosen at step {best} on two slices of every validation volume (foreground PSNR of the slices):
 {validation}.
@@ -124,7 +126,7 @@ def main(folder: Path) -> None:
             name=entry.name,
             task=task.format(scale=entry.scale),
             stages={2: "One stage", 4: "Two stages"}[entry.scale],
-            size=recipe["network"]["size"],
+            **{name: model.config[name] for name in ("width", "exchanges", "rec_units", "sr_units")},
             parameters=sum(p.numel() for p in model.parameters()) / 1e6,
             degradations=degradations(recipe),
             numbers=numbers,
@@ -132,8 +134,8 @@ def main(folder: Path) -> None:
             limits=limits,
             before=""
             if start is None
-            else f"\nIt began from the weights of `{start}`{' (both stages as its only stage)' if entry.scale == 4 else ''}: "
-            f"publish `{start}` first.\n",
+            else f";\nit began from the weights of `{start}` there"
+            f"{', both stages as its only stage' if entry.scale == 4 else ''}",
             steps=metadata["trained_steps"],
             batch=recipe["optimisation"]["batch"],
             what="whole slices" if kind == "joint" else "patches",

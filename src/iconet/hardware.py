@@ -8,13 +8,25 @@ if TYPE_CHECKING:
     import torch
 
 
+CPUINFO = Path("/proc/cpuinfo")
+
+
 def processor_name() -> str:
-    """What the maker calls the processor, or its architecture where the system does not say."""
-    information = Path("/proc/cpuinfo")
-    for line in information.read_text().splitlines() if information.exists() else ():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+    """What the maker calls the processor, or its architecture where the system does not say.
+
+    Virtual machines often hide the model: two generations that are both "AMD EPYC" may differ by a
+    factor of two. Then family and model, which tell them apart, are added.
+    """
+    fields: dict[str, str] = {}
+    for line in CPUINFO.read_text().splitlines() if CPUINFO.exists() else ():
+        key, _, value = line.partition(":")
+        fields.setdefault(key.strip(), value.strip())
+    name = fields.get("model name")
+    if not name:
+        return platform.processor() or platform.machine()
+    if any(map(str.isdigit, name)) or not {"cpu family", "model"} <= fields.keys():
+        return name
+    return f"{name} (family {fields['cpu family']}, model {fields['model']})"
 
 
 def has_fast_bf16(device: "torch.device") -> bool:

@@ -122,12 +122,22 @@ def draw(path: Path, title: str, roofs: dict[str, float], points: list[tuple]) -
     for number, precision in enumerate(BYTES):
         corner = roofs[precision] / roofs["bandwidth"]
         line = [(1, roofs["bandwidth"]), (corner, roofs[precision]), (1e4, roofs[precision])]
-        axes.plot(*zip(*line, strict=True), color=f"C{number}", label=f"roof, {precision}")
-    for intensity, rate, label in points:
-        axes.plot(intensity, rate, "o", markersize=5, label=label)
+        axes.plot(*zip(*line, strict=True), "k", ls=("--", "-")[number], label=f"roof, {precision}")
+    for intensity, rate, name, backend, precision in points:
+        color = f"C{list(SIZES).index(name)}"
+        axes.plot(
+            intensity,
+            rate,
+            marker="os"[backend == "openvino"],
+            linestyle="",
+            markersize=6,
+            color=color,
+            markerfacecolor=color if precision == "bf16" else "white",
+            label=f"{name}, {backend} {precision}",
+        )
     axes.set(xscale="log", yscale="log", title=title, ylabel="FLOP/s", xlabel="FLOPs a byte")
     axes.grid(alpha=0.3, which="both")
-    axes.legend(fontsize=7)
+    axes.legend(fontsize=7, loc="lower right")
     figure.savefig(path, dpi=110)
 
 
@@ -174,7 +184,7 @@ def main(folder: str = "docs/performance") -> None:
             )
             if threads == 1:
                 intensity = flops / BYTES[precision] / moved
-                points.append((intensity, flops / seconds, f"{name} {backend} {precision}"))
+                points.append((intensity, flops / seconds, name, backend, precision))
     Path(folder).mkdir(parents=True, exist_ok=True)
     draw(Path(folder) / "roofline.png", f"{SIDE} x {SIDE} at 2x, one thread", drawn, points)
 

@@ -1,5 +1,6 @@
 import json
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from iconet import cli
 from iconet.errors import InputError
 from iconet.export import export_model, runtimes
 from iconet.export.files import FORMATS
+from iconet.network import ICONet
 
 SHAPES = [(1, 16, 16), (3, 33, 57), (2, 64, 48), (1, 17, 100), (1, 24, 31)]
 NETWORK_FORMATS = [name for name in FORMATS if name != "monai-bundle"]
@@ -130,3 +132,17 @@ def test_sums_of_shifted_images_are_the_interpolation():
 
     image = torch.rand(2, 3, 17, 20)
     np.testing.assert_allclose(ShiftedSinc()(image), SincInterpolation()(image), atol=1e-6)
+
+
+@pytest.mark.parametrize("scale", [2, 4])
+@pytest.mark.parametrize("shifted", [False, True])
+def test_nothing_of_the_example_is_traced_as_a_constant(scale, shifted):
+    """Such warnings reached users: what hides them does so for one thread at a time."""
+    from iconet.export.plain import PlainNetwork
+
+    network = ICONet(scale, width=16, exchanges=1, rec_units=1, sr_units=1)
+    example = torch.zeros(2, 1, 40, 51), torch.ones(2, 1, 1, 1)
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of torch.jit itself
+        warnings.simplefilter("error", torch.jit.TracerWarning)
+        torch.jit.trace(PlainNetwork(network, shifted=shifted), example, check_trace=False)

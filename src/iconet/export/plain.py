@@ -54,11 +54,15 @@ class ShiftedSinc(SincInterpolation):
     bits. Sums it leaves in float32.
     """
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.numbers: list[list[float]] = self.taps.tolist()
+
     def forward(self, image: Tensor) -> Tensor:
         """Map (B, c, H, W) float32 to (B, c, 2H, 2W)."""
         padded = F.pad(image, (self.REACH,) * 4, mode="replicate")
-        rows = [self._sum(padded, taps, 2) for taps in self.taps.tolist()]
-        both = [self._sum(row, taps, 3) for row in rows for taps in self.taps.tolist()]
+        rows = [self._sum(padded, taps, 2) for taps in self.numbers]
+        both = [self._sum(row, taps, 3) for row in rows for taps in self.numbers]
         return F.pixel_shuffle(torch.stack(both, dim=2).flatten(1, 2), 2)
 
     def _sum(self, image: Tensor, taps: list[float], axis: int) -> Tensor:

@@ -128,13 +128,9 @@ class ICONet(nn.Module):
             ValueError: If ``lr`` is not (B, c, H, W) with H, W >= 16, or samples do not fit it.
         """
         c = self.channels
-        fits = (
-            torch.jit.is_tracing()
-            or (  # for other runtimes: sizes are not numbers then
-                lr.ndim == 4 and lr.shape[1] == c and min(lr.shape[2:]) >= 16
-            )
-        )
-        if not fits:
+        # Sizes are no numbers while the network is traced for other runtimes.
+        traced = torch.jit.is_tracing()  # type: ignore[attr-defined]
+        if not traced and (lr.ndim != 4 or lr.shape[1] != c or min(lr.shape[2:]) < 16):
             raise ValueError(f"expected (B, {c}, H, W) with H, W >= 16, got {tuple(lr.shape)}")
         if samples is not None and (c != 2 or samples.kspace.shape[-2:] != lr.shape[-2:]):
             raise ValueError("samples need a network with 2 channels and the k-space of its input")

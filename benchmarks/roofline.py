@@ -119,16 +119,17 @@ def draw(path: Path, title: str, roofs: dict[str, float], points: list[tuple]) -
     figure = Figure(figsize=(6.4, 4.4), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    for number, precision in enumerate(BYTES):
+    for precision in BYTES:
         corner = roofs[precision] / roofs["bandwidth"]
         line = [(1, roofs["bandwidth"]), (corner, roofs[precision]), (1e4, roofs[precision])]
-        axes.plot(*zip(*line, strict=True), "k", ls=("--", "-")[number], label=f"roof, {precision}")
+        style = "k-" if precision == "bf16" else "k--"
+        axes.plot(*zip(*line, strict=True), style, label=f"roof, {precision}")
     for intensity, rate, name, backend, precision in points:
         color = f"C{list(SIZES).index(name)}"
         axes.plot(
             intensity,
             rate,
-            marker="os"[backend == "openvino"],
+            marker="s" if backend == "openvino" else "o",
             linestyle="",
             markersize=6,
             color=color,

@@ -11,7 +11,6 @@ from iconet import cli
 from iconet.errors import InputError
 from iconet.export import export_model, runtimes
 from iconet.export.files import FORMATS
-from iconet.network import ICONet
 
 SHAPES = [(1, 16, 16), (3, 33, 57), (2, 64, 48), (1, 17, 100), (1, 24, 31)]
 NETWORK_FORMATS = [name for name in FORMATS if name != "monai-bundle"]
@@ -140,7 +139,7 @@ def test_nothing_of_the_example_is_traced_as_a_constant(scale, shifted):
     """Such warnings reached users: what hides them does so for one thread at a time."""
     from iconet.export.plain import PlainNetwork
 
-    network = ICONet(scale, width=16, exchanges=1, rec_units=1, sr_units=1)
+    network = iconet.ICONet(scale, width=16, exchanges=1, rec_units=1, sr_units=1)
     example = torch.zeros(2, 1, 40, 51), torch.ones(2, 1, 1, 1)
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of torch.jit itself

@@ -56,6 +56,7 @@ class ShiftedSinc(SincInterpolation):
 
     def __init__(self) -> None:
         super().__init__()
+        # Taken out here: tracing warns of a tensor that becomes numbers.
         self.numbers: list[list[float]] = self.taps.tolist()
 
     def forward(self, image: Tensor) -> Tensor:

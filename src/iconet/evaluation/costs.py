@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from iconet.network.stage import stages_for
 from iconet.training.recipe import Recipe
 from iconet.upscaling.device import Compute, choose_compute
 
@@ -105,9 +106,34 @@ def forward_costs(networks: Mapping[str, nn.Module], compute: Compute) -> dict[s
 def step_times(recipes: Mapping[str, Recipe], compute: Compute) -> dict[str, Times]:
     """Seconds of a training step (forward, loss, backward, optimizer) at each recipe's batch.
 
-    Making the batch is left out: it is the same for all networks.
+    Making the batch is left out: it is the same for all networks. Where a cascade grows it is the
+    mean over the run.
     """
-    return in_turns({name: _step(recipe, compute) for name, recipe in recipes.items()})
+    shares = {name: _shares(recipe) for name, recipe in recipes.items()}
+    taken = in_turns(
+        {
+            f"{name} {depth}": _step(recipes[name], compute, depth)
+            for name, depths in shares.items()
+            for depth in depths
+        }
+    )
+    return {
+        name: Times(
+            *(
+                sum(share * getattr(taken[f"{name} {depth}"], part) for depth, share in of.items())
+                for part in ("median", "low", "high")
+            )
+        )
+        for name, of in shares.items()
+    }
+
+
+def _shares(recipe: Recipe) -> dict[int | None, float]:
+    """Share of a run's steps in which so many stages are trained; None for a whole network."""
+    grow, stages = recipe.optimisation.grow, stages_for(recipe.scale)
+    if not grow or stages == 1:
+        return {None: 1.0}
+    return {**{depth: grow / (stages - 1) for depth in range(1, stages)}, None: 1 - grow}
 
 
 def in_turns(
@@ -161,7 +187,7 @@ def _applied(network: nn.Module, compute: Compute) -> Callable[[], object]:
     return call
 
 
-def _step(recipe: Recipe, compute: Compute) -> Callable[[], object]:
+def _step(recipe: Recipe, compute: Compute, depth: int | None) -> Callable[[], object]:
     import torch
 
     from iconet.network import collaboration_loss
@@ -173,6 +199,7 @@ def _step(recipe: Recipe, compute: Compute) -> Callable[[], object]:
     network = network.to(compute.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = make_optimizer(recipe, network)
     inputs = _inputs(channels, options.batch, options.patch // recipe.scale, compute.device)
+    part = {"depth": depth} if depth else {}
     low = inputs[0]
     clean = [low]
     while clean[-1].shape[-1] < options.patch:
@@ -180,7 +207,7 @@ def _step(recipe: Recipe, compute: Compute) -> Callable[[], object]:
 
     def call() -> None:
         with compute.autocast():
-            predicted = network(*inputs)
+            predicted = network(*inputs, **part)
         loss = collaboration_loss(predicted, clean, **recipe.loss.model_dump())
         optimizer.zero_grad()
         loss.backward()

@@ -109,7 +109,11 @@ class ICONet(nn.Module):
         return _cells(math.ceil(sum(reach / 2**i for i, reach in enumerate(stages))))
 
     def forward(
-        self, lr: Tensor, intensity: Tensor | None = None, samples: Samples | None = None
+        self,
+        lr: Tensor,
+        intensity: Tensor | None = None,
+        samples: Samples | None = None,
+        depth: int | None = None,
     ) -> ICONetOutput:
         """Upscale a batch of slices.
 
@@ -120,6 +124,8 @@ class ICONet(nn.Module):
                 each.
             samples: Measured k-space of complex images, on the intensity scale of ``lr``; the
                 images then agree with it. Whole slices only: a tile has no k-space of its own.
+            depth: Run only so many of the stages, as training does while the cascade grows: the
+                image is then 2**depth times as large. All by default.
 
         Returns:
             The images, on the intensity scale of ``lr``, float32.
@@ -145,13 +151,16 @@ class ICONet(nn.Module):
                 agree = _agreement(phase, samples._replace(kspace=samples.kspace / intensity))
 
         stages: list[StageOutput] = []
-        handed: Tensor | None = None
+        features: Tensor | None = None
         for i, stage in enumerate(self.stages):
+            if i == depth:
+                break
+            handed: Tensor | None = None
+            if features is not None:
+                handed = enlarge(self.handovers[i - 1](features), 2)
+                handed = handed[..., : _cells(image.shape[-2]), : _cells(image.shape[-1])]
             images, features = stage(image, handed, agree)
             image = images.super_resolution
-            if i < len(self.handovers):
-                handed = enlarge(self.handovers[i](features), 2)
-                handed = handed[..., : _cells(image.shape[-2]), : _cells(image.shape[-1])]
             if phase is not None:
                 images = StageOutput(*map(phase.restore, images))
             stages.append(StageOutput(*(image * intensity for image in images)))

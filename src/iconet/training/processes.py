@@ -11,7 +11,7 @@ from torch import distributed
 from iconet.errors import InputError
 
 
-def launch(device: str, devices: int, precision: str) -> Any:
+def launch(device: str, devices: int, precision: str, *, partly: bool = False) -> Any:
     """Start the processes; in each, this returns its Lightning Fabric.
 
     The other processes run the same command from its beginning, up to here.
@@ -20,6 +20,7 @@ def launch(device: str, devices: int, precision: str) -> Any:
         device: ``auto``, ``cpu`` or ``cuda``.
         devices: How many: GPUs, or processes on the CPU.
         precision: As Fabric names it.
+        partly: Whether some steps train a part of the network, which must then be looked for.
 
     Raises:
         InputError: If there are no such devices.
@@ -27,10 +28,11 @@ def launch(device: str, devices: int, precision: str) -> Any:
     present = torch.cuda.device_count() if device != "cpu" else 0
     if devices < 1 or (devices > present and (present or device == "cuda")):
         raise InputError(f"{devices} devices '{device}': this machine has {present} GPU(s)")
+    shared = "ddp_find_unused_parameters_true" if partly else "ddp"
     fabric = lightning().Fabric(
         accelerator=device,
         devices=devices,
-        strategy="ddp" if devices > 1 else "auto",
+        strategy=shared if devices > 1 else "auto",
         precision=precision,
     )
     fabric.launch()

@@ -154,6 +154,21 @@ class Optimisation(Section):
     clip: float = Field(1.0, gt=0, description="largest norm of the gradient")
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     validate_every: int = Field(500, gt=0, description="steps between validations")
+    grow: float = Field(
+        0,
+        ge=0,
+        lt=1,
+        description="share of the run at the end of which a cascade has all its stages: the first "
+        "is trained alone before, at a third of the time a step at 4x",
+    )
+
+    @model_serializer(mode="wrap")
+    def _what_counts(self, content_of: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Recipes that do not use it keep the fingerprints that they had before there was growth.
+        content: dict[str, Any] = content_of(self)
+        if not self.grow:
+            content.pop("grow", None)
+        return content
 
 
 class Loss(Section):
@@ -197,6 +212,15 @@ class Recipe(Section):
         if scale not in (2, 4, 8):
             raise ValueError("must be 2, 4 or 8")
         return scale
+
+    @model_validator(mode="after")
+    def _can_grow(self) -> Recipe:
+        if self.optimisation.grow:
+            if self.start_from:
+                raise ValueError("optimisation.grow: start_from gives all stages; remove one")
+            if not self.network.architecture.startswith("iconet"):
+                raise ValueError("optimisation.grow: only ICONet has stages to grow by; remove it")
+        return self
 
     @field_validator("optimisation")
     @classmethod

@@ -1,4 +1,4 @@
-"""How far a run has come, and the learning rate there."""
+"""How far a run has come, and what is trained there at which learning rate."""
 
 import math
 import re
@@ -10,6 +10,14 @@ def progress(step: int, steps: int, elapsed: float, max_time: float | None) -> f
     """Finished part of a run, 0 to 1: by steps, or by time where that ends the run sooner."""
     done = step / steps
     return min(1.0, done if max_time is None else max(done, elapsed / max_time))
+
+
+def stages_in_training(stages: int, grow: float, done: float) -> int:
+    """How many stages of a cascade are trained at a part of a run.
+
+    The first alone at first, then one more after equal parts of the run, all from ``grow`` on.
+    """
+    return stages if done >= grow else 1 + int(done / grow * (stages - 1))
 
 
 def learning_rate(peak: float, step: int, warm_up: int, done: float) -> float:

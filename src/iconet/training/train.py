@@ -28,8 +28,8 @@ from iconet.training.loader import batches, spare_cores
 from iconet.training.muon import Muon
 from iconet.training.processes import Agreement, launch, lightning
 from iconet.training.progress import Reporter
-from iconet.training.recipe import SMALLEST_INPUT, Recipe
-from iconet.training.schedule import learning_rate, progress, seconds
+from iconet.training.recipe import SMALLEST_INPUT, Optimisation, Recipe
+from iconet.training.schedule import learning_rate, progress, seconds, stages_in_training
 from iconet.training.validation import ACQUISITION, Validation
 
 
@@ -113,7 +113,8 @@ def fit(
 def _launch(recipe: Recipe, device: str, devices: int) -> Any:
     precision = recipe.optimisation.precision
     bf16 = precision == "bf16" or (precision == "auto" and _bf16_is_fast(device))
-    return launch(device, devices, "bf16-mixed" if bf16 else "32-true")
+    kind = "bf16-mixed" if bf16 else "32-true"
+    return launch(device, devices, kind, partly=recipe.optimisation.grow > 0)
 
 
 def _run(
@@ -146,6 +147,7 @@ def _run(
         "waiting": 0.0,  # seconds of these for batches
         "best": None,
         "recipe": _fingerprint(recipe),
+        "depth": 1,  # stages that have been trained
         "extended": [],  # steps at which the run had been over, before the recipe asked for more
     }
     if checkpoint.exists():
@@ -203,7 +205,8 @@ def _run(
             batch = fabric.to_device(next(loader))
             state["waiting"] += time.monotonic() - begin
             intensity = torch.ones_like(batch.low[:, :1, :1, :1])
-            predicted = model(batch.low, intensity, samples=batch.samples)
+            part = _grown(done, options, state, network, averaged) if options.grow else {}
+            predicted = model(batch.low, intensity, samples=batch.samples, **part)
             loss = collaboration_loss(predicted, batch.clean, **recipe.loss.model_dump())
             optimizer.zero_grad()
             fabric.backward(loss)
@@ -281,6 +284,19 @@ def _throughput(recipe: Recipe, state: dict[str, Any]) -> tuple[float, float]:
     return patches / state["stepping"], state["waiting"] / state["stepping"]
 
 
+def _grown(
+    done: float, options: Optimisation, state: dict[str, Any], *networks: nn.Module
+) -> dict[str, int]:
+    """What to train of the cascade now; a stage begins as the one before it."""
+    for network in networks:
+        assert isinstance(network, ICONet)  # the recipe's schema has seen to it
+        depth = stages_in_training(len(network.stages), options.grow, done)
+        if depth > state["depth"]:
+            _begin_stages(network, network.state_dict(), state["depth"])
+    state["depth"] = max(state["depth"], depth)
+    return {"depth": state["depth"]}
+
+
 def _start_from(network: nn.Module, weights: str) -> None:
     """Begin with trained weights: every stage as theirs of the same number, or as their last.
 
@@ -293,8 +309,12 @@ def _start_from(network: nn.Module, weights: str) -> None:
         raise InputError(f"start_from {weights}: is for ICONet alone; remove it")
     if {**trained.config, "scale": network.scale} != network.config:
         raise InputError(f"start_from {weights}: a network of another size; set size to match")
-    last = len(trained.stages) - 1
-    given = trained.state_dict()
+    _begin_stages(network, trained.state_dict(), len(trained.stages))
+
+
+def _begin_stages(network: nn.Module, given: dict[str, Tensor], stages: int) -> None:
+    """Every stage as that of the same number of the given ones, or as their last."""
+    last = stages - 1
     own = network.state_dict()
     for name in own:
         kind, number, *rest = name.split(".")

@@ -1,11 +1,14 @@
 """Costs against what can be counted by hand."""
 
+import pytest
 import torch
 from torch import nn
 
-from iconet.evaluation.costs import SIDE, forward_costs, in_turns, step_times
+from iconet.evaluation import costs
+from iconet.evaluation.costs import SIDE, Times, forward_costs, in_turns, step_times
 from iconet.evaluation.recipe import BenchmarkRecipe
 from iconet.evaluation.runs import plan_run
+from iconet.network import ICONet
 from iconet.upscaling.device import choose_compute
 
 FP32 = choose_compute("cpu", "fp32")
@@ -68,3 +71,32 @@ def test_a_training_step_of_either_task_can_be_timed(content):
     times = step_times(recipes, FP32)
     assert times.keys() == {"magnitude", "samples"}
     assert all(t.median > 0 for t in times.values())
+
+
+@pytest.mark.parametrize(
+    ("scale", "shares"),
+    [(2, {None: 1.0}), (4, {1: 0.7, None: 0.3}), (8, {1: 0.35, 2: 0.35, None: 0.3})],
+)
+def test_a_step_of_a_growing_cascade_is_the_mean_over_the_run(scale, shares, content, monkeypatch):
+    content["conditions"] = [{"name": "a", "scale": scale}]
+    content["training"]["optimisation"] = {"batch": 2, "patch": 16 * scale, "grow": 0.7}
+    recipe = BenchmarkRecipe.model_validate(content)
+    run = plan_run(recipe, *recipe.conditions, recipe.networks[0], 1, steps=1, learning_rate=1e-3)
+    depths = []
+
+    def timed(calls):
+        for call in calls.values():
+            call()
+        return {name: Times(2.0**i, 2.0**i, 2.0**i) for i, name in enumerate(calls)}
+
+    forward = ICONet.forward
+
+    def watched(self, *inputs, depth=None, **named):
+        depths.append(depth)
+        return forward(self, *inputs, depth=depth, **named)
+
+    monkeypatch.setattr(costs, "in_turns", timed)
+    monkeypatch.setattr(ICONet, "forward", watched)
+    found = step_times({"net": run.recipe}, FP32)["net"]
+    assert depths == list(shares)
+    assert found.median == pytest.approx(sum(2**i * s for i, s in enumerate(shares.values())))

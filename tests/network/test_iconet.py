@@ -35,6 +35,15 @@ def test_every_stage_returns_both_images_for_any_size(h: int, w: int, scale: int
     assert all(bool(image.isfinite().all()) for stage in output.stages for image in stage)
 
 
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_the_first_stages_alone_are_the_cascade_cut_short(depth: int) -> None:
+    lr = torch.rand(1, 1, 20, 17)
+    with torch.inference_mode():
+        whole, part = tiny(8)(lr), tiny(8)(lr, depth=depth)
+    assert len(part.stages) == depth
+    assert torch.equal(part.image, whole.stages[depth - 1].super_resolution)
+
+
 @pytest.mark.parametrize("factor", [1e-4, 0.37, 2500.0, 1e6])
 def test_intensity_scale_does_not_matter(factor: float) -> None:
     lr = torch.rand(1, 1, 24, 20)

@@ -29,8 +29,8 @@ def recipe_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("shared")
     root = folder / "scans ü"
     root.mkdir()
-    y, x = np.mgrid[:40, :40]
-    disc = 100 * ((x - 20) ** 2 + (y - 20) ** 2 < 300) * (1 + 0.3 * np.sin(x))
+    y, x = np.mgrid[:64, :64]
+    disc = 100 * ((x - 32) ** 2 + (y - 32) ** 2 < 800) * (1 + 0.3 * np.sin(x))
     scan = nib.Nifti1Image(np.repeat(disc[..., None], 4, 2).astype(np.float32), np.eye(4))
     nib.save(scan, root / "scan.nii.gz")
     (root / "splits.csv").write_text(
@@ -91,6 +91,18 @@ def test_two_processes_stop_together_and_one_goes_on(
     train(recipe_path, output=cut, device="cpu")
     assert state(cut)["step"] == STEPS
     assert_same_weights(whole, cut)
+
+
+def test_two_processes_grow_a_cascade_as_one_does(recipe_path: Path, tmp_path: Path) -> None:
+    content = yaml.safe_load(recipe_path.read_text(encoding="utf-8"))
+    content["optimisation"] |= {"grow": 0.5, "patch": 64}
+    content["scale"] = 4
+    growing = tmp_path / "growing.yaml"
+    growing.write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
+    train(growing, output=tmp_path / "one", device="cpu")
+    finished = run_two(growing, tmp_path / "two")
+    assert finished.returncode == 0, finished.stderr
+    assert_same_weights(tmp_path / "one", tmp_path / "two")
 
 
 def test_one_process_stops_and_two_go_on(

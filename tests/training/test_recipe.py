@@ -145,3 +145,16 @@ def test_peers_are_known_by_their_names(path: Path) -> None:
     assert "iconet, edsr-baseline" in refusal(path, "network.architecture=resnet")
     recipe = read_recipe(path, ["network.architecture=rcan"], Recipe)
     assert recipe.network.architecture == "rcan"
+
+
+def test_growth_is_for_a_cascade_that_begins_with_nothing(path: Path) -> None:
+    grow = "optimisation.grow=0.5"
+    assert read_recipe(path, [grow, "scale=4"], Recipe).optimisation.grow == 0.5
+    assert "start_from" in refusal(path, grow, "scale=4", "start_from=mri-x2")
+    assert "only ICONet" in refusal(path, grow, "scale=4", "network.architecture=rcan")
+    assert "optimisation.grow" in refusal(path, "optimisation.grow=1")
+
+
+def test_recipes_without_growth_keep_their_fingerprints(path: Path) -> None:
+    assert "grow" not in read_recipe(path, None, Recipe).model_dump_json()
+    assert '"grow":0.5' in read_recipe(path, ["optimisation.grow=0.5"], Recipe).model_dump_json()

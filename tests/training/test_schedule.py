@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iconet.errors import InputError
-from iconet.training.schedule import learning_rate, progress, seconds
+from iconet.training.schedule import learning_rate, progress, seconds, stages_in_training
 
 
 def test_warm_up_is_linear_and_reaches_the_peak() -> None:
@@ -23,6 +23,17 @@ def test_after_warm_up_it_is_half_a_cosine_to_a_thousandth(done: float) -> None:
 
 def test_without_warm_up_the_first_step_has_the_peak() -> None:
     assert learning_rate(1e-3, 0, 0, 0.0) == 1e-3
+
+
+@given(st.integers(1, 3), st.floats(0, 0.99), st.floats(0, 1))
+def test_a_cascade_has_its_first_stage_at_once_and_all_when_it_is_grown(
+    stages: int, grow: float, done: float
+) -> None:
+    now = stages_in_training(stages, grow, done)
+    assert 1 <= now <= stages
+    assert stages_in_training(stages, grow, max(grow, done)) == stages
+    if 0 < done < grow and stages > 1:
+        assert (now - 1) / (stages - 1) <= done / grow <= now / (stages - 1)
 
 
 @pytest.mark.parametrize(

@@ -410,3 +410,81 @@ def test_speed_and_waiting_are_measured_and_written(
     # A step is from its second look to its fourth, 2 s; its batch there at the third.
     assert said["patches_per_second"] == "2.0"
     assert said["waiting"] == "0.500"
+
+
+@pytest.fixture
+def wide(volumes: list[Volume]) -> list[Volume]:
+    """The same with four times as many pixels along each side."""
+    return [
+        Volume(v.name, v.dataset, v.slices.repeat_interleave(4, 1).repeat_interleave(4, 2))
+        for v in volumes
+    ]
+
+
+def growing(scale: int = 4, **optimisation: object) -> Recipe:
+    """A cascade whose first stage is trained alone for half of twelve steps."""
+    content = make_recipe(patch=16 * scale, grow=0.5, **optimisation).model_dump()
+    return Recipe.model_validate({**content, "scale": scale})
+
+
+def weights_after(
+    steps: int, recipe: Recipe, wide: list[Volume], output: Path, part: str = "model"
+) -> dict[str, torch.Tensor]:
+    """The network's weights where a run is stopped."""
+    with pytest.MonkeyPatch.context() as patch:
+        at_step(patch, steps, press_ctrl_c)
+        with pytest.raises(KeyboardInterrupt):
+            run(recipe, wide, output)
+    saved = load_file(output / "checkpoint.safetensors")
+    start = f"{part}."
+    return {name.removeprefix(start): w for name, w in saved.items() if name.startswith(start)}
+
+
+def of_stage(number: int, weights: dict[str, torch.Tensor]) -> list[torch.Tensor]:
+    return [w for name, w in sorted(weights.items()) if name.startswith(f"stages.{number}.")]
+
+
+@pytest.mark.parametrize("part", ["model", "average"])
+def test_a_growing_cascade_trains_its_first_stage_alone_then_all(
+    part: str, wide: list[Volume], tmp_path: Path
+) -> None:
+    one, six, seven = (
+        weights_after(steps, growing(), wide, tmp_path / str(steps), part) for steps in (1, 6, 7)
+    )
+    assert all(map(torch.equal, of_stage(1, one), of_stage(1, six)))  # nothing has touched it
+    first, second = "stages.0.head_sr.weight", "stages.1.head_sr.weight"
+    assert not torch.equal(one[first], six[first])
+    # It begins as the first stage; the seventh step moves both a little.
+    assert not torch.equal(seven[second], six[first])
+    assert (seven[second] - six[first]).norm() < 0.1 * (six[second] - six[first]).norm()
+
+
+def test_the_stages_of_8x_come_one_by_one(wide: list[Volume], tmp_path: Path) -> None:
+    one, three, six, seven = (
+        weights_after(steps, growing(8), wide, tmp_path / str(steps)) for steps in (1, 3, 6, 7)
+    )
+    first, second, third = (f"stages.{number}.head_sr.weight" for number in range(3))
+    assert torch.equal(one[second], three[second])
+    assert not torch.equal(six[second], three[first])
+    assert torch.equal(six[third], three[first])  # waits, as what the second began as
+    assert not torch.equal(seven[third], six[second])
+
+
+@pytest.mark.parametrize("cut", [4, 6, 9], ids=lambda step: f"after-{step}-steps")
+def test_a_growing_run_cut_in_two_equals_the_run_in_one_piece(
+    cut: int, wide: list[Volume], tmp_path: Path
+) -> None:
+    run(growing(), wide, tmp_path / "whole")
+    weights_after(cut, growing(), wide, tmp_path / "cut")
+    run(growing(), wide, tmp_path / "cut")
+    assert_same_run(tmp_path / "whole", tmp_path / "cut")
+
+
+def test_a_grown_cascade_keeps_its_stages_when_more_steps_are_asked_for(
+    wide: list[Volume], tmp_path: Path
+) -> None:
+    run(growing(), wide, tmp_path)
+    before = load_file(tmp_path / "checkpoint.safetensors")["model.stages.1.head_sr.weight"]
+    # The next step is at 0.3 of the longer run, where a new one would have but a stage.
+    after = weights_after(13, growing(steps=40), wide, tmp_path)["stages.1.head_sr.weight"]
+    assert 0 < (after - before).norm() < 0.1 * before.norm()

@@ -1,10 +1,13 @@
 """RSCFL: residual spatial-channel feature learning, the block of both branches.
 
+Two paths. Dense convolutions relate all channels of a pixel and its nearest neighbours: the channel
+path. A coarse grid relates positions, near and far: the spatial path. Gates on channels, as others
+have, brought nothing in eight forms and became constants in training (docs/experiments.md, 111).
+
 Cost: dense 3 x 3 convolutions, two a unit, at full resolution; what is long-range happens once a
 block on a grid 4 x 4 coarser. All of it is linear in the number of pixels.
 """
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -47,30 +50,11 @@ class SpatialPath(nn.Module):
         return activate(self.relate(cells))
 
 
-class ChannelPath(nn.Module):
-    """Relates channels: a gate per channel from the strengths of all channels nearby.
-
-    The strengths are means over 3 x 3 cells (12 x 12 pixels), the same on a training patch, a
-    tile and a whole slice. Means over the whole image (squeeze-and-excitation) would make the
-    answer depend on the image's size.
-    """
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.squeeze = nn.Conv2d(width, width // 2, 1)
-        self.excite = nn.Conv2d(width // 2, width, 1)
-
-    def forward(self, cells: Tensor) -> Tensor:
-        """Map cells (B, C, H/4, W/4) to gates of the same shape in (0, 1)."""
-        strength = F.avg_pool2d(cells, 3, stride=1, padding=1)
-        return torch.sigmoid(self.excite(activate(self.squeeze(strength))))
-
-
 class RSCFL(nn.Module):
-    """Features in, features out: ``y + enlarge(channel(cells) * spatial(cells))``.
+    """Features in, features out: ``y + enlarge(merge(spatial(cells)))``.
 
     Here ``y = local(x)`` is residual itself, and ``cells = gather(mean(y))``, from the means over
-    4 x 4 pixels, is the coarse grid, on which both paths stand side by side.
+    4 x 4 pixels, is the coarse grid.
 
     Args:
         width: Number of channels C.
@@ -82,7 +66,6 @@ class RSCFL(nn.Module):
         self.local = nn.Sequential(*(LocalUnit(width) for _ in range(units)))
         self.gather = nn.Conv2d(width, width, 1)
         self.spatial = SpatialPath(width)
-        self.channel = ChannelPath(width)
         self.merge = nn.Conv2d(width, width, 1)
         # The long range starts without content and comes in as training finds a use for it.
         nn.init.zeros_(self.merge.weight)
@@ -92,4 +75,4 @@ class RSCFL(nn.Module):
         """Map (B, C, H, W) to the same shape; H and W are multiples of 4."""
         x = self.local(x)
         cells = activate(self.gather(F.avg_pool2d(x, FOLD)))
-        return x + enlarge(self.merge(self.channel(cells) * self.spatial(cells)), FOLD)
+        return x + enlarge(self.merge(self.spatial(cells)), FOLD)

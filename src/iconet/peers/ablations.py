@@ -41,22 +41,16 @@ def without_gates(network: ICONet) -> None:
 
 
 def spatial_path_only(network: ICONet) -> None:
-    """RSCFL without its channel path."""
+    """RSCFL without its dense convolutions: the coarse grid alone."""
     for block in _parts(network, RSCFL):
-        block.channel = _Ones()  # type: ignore[assignment]
+        block.local = nn.Sequential()
 
 
 def channel_path_only(network: ICONet) -> None:
-    """RSCFL without its spatial path: gates on what a cell holds itself."""
-    for block in _parts(network, RSCFL):
-        block.spatial = nn.Identity()  # type: ignore[assignment]
-
-
-def local_only(network: ICONet) -> None:
-    """RSCFL without both paths: dense convolutions alone."""
+    """RSCFL without its coarse grid: dense convolutions alone."""
     for block in _parts(network, RSCFL):
         block.__class__ = _Local
-        for part in ("gather", "spatial", "channel", "merge"):
+        for part in ("gather", "spatial", "merge"):
             delattr(block, part)
 
 
@@ -97,7 +91,6 @@ ABLATIONS: dict[str, Callable[[ICONet], None]] = {
     "iconet-without-gates": without_gates,
     "iconet-spatial-path-only": spatial_path_only,
     "iconet-channel-path-only": channel_path_only,
-    "iconet-local-only": local_only,
     "iconet-direct": direct,
     "iconet-consistency-at-the-end": consistency_at_the_end_only,
     "iconet-without-consistency": without_consistency,
@@ -146,11 +139,6 @@ class _Silence(nn.Module):
 class _Nothing(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return torch.zeros_like(x)
-
-
-class _Ones(nn.Module):
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.ones_like(x)
 
 
 class _Certain(nn.Module):

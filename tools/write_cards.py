@@ -89,7 +89,7 @@ At commit {commit} (the recipe, and what it calls `base`, may have changed since
 {torch}; {patches_per_second} a second, {waiting:.0%} of the time waiting for data. A run under a time limit
 (`--max-time`) finishes its schedule on time; a repeat by the number of steps follows the same schedule, not bit by
 bit. Chosen at step {best} on two slices of every validation volume (foreground PSNR of the slices):
-{validation}.
+{validation}.{folded}
 
 SHA-256 `{sha256}`.
 """
@@ -153,6 +153,7 @@ def main(folder: Path) -> None:
             waiting=float(metadata["waiting"]),
             best=best["step"],
             validation=scores,
+            folded=f" Afterwards folded: {metadata['folded']}." if "folded" in metadata else "",
             sha256=entry.sha256,
         )
         (ZOO / f"{entry.name}.md").write_text(card, encoding="utf-8")

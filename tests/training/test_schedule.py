@@ -7,7 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iconet.errors import InputError
-from iconet.training.schedule import learning_rate, progress, seconds, stages_in_training
+from iconet.training.schedule import (
+    learning_rate,
+    progress,
+    seconds,
+    shares_of_depths,
+    stages_in_training,
+)
 
 
 def test_warm_up_is_linear_and_reaches_the_peak() -> None:
@@ -34,6 +40,14 @@ def test_a_cascade_has_its_first_stage_at_once_and_all_when_it_is_grown(
     assert stages_in_training(stages, grow, max(grow, done)) == stages
     if 0 < done < grow and stages > 1:
         assert (now - 1) / (stages - 1) <= done / grow <= now / (stages - 1)
+
+
+@given(st.integers(1, 3), st.floats(0, 0.99))
+def test_shares_are_those_of_a_run_in_which_a_cascade_grows(stages: int, grow: float) -> None:
+    steps = 2000
+    depths = [stages_in_training(stages, grow, step / steps) for step in range(steps)]
+    for depth, share in shares_of_depths(stages, grow).items():
+        assert depths.count(depth) / steps == pytest.approx(share, abs=2 / steps)
 
 
 @pytest.mark.parametrize(

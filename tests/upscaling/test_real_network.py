@@ -121,6 +121,7 @@ def test_trained_networks_keep_the_anatomy_in_place_across_thick_slices(name):
     # One slice's shift is measured to a tenth of a voxel only; a displacement is in all of them.
     shifts = [_shift(thin[..., k], truth[..., k]) for k in range(2, 30)]
     assert np.abs(np.mean(shifts, axis=0)).max() < 0.01 * network.scale
+    assert np.abs(shifts).max() < 0.03 * network.scale
     beside = _shift(np.roll(truth[..., 16], 1, axis=1), truth[..., 16])
     np.testing.assert_allclose(beside, [0, 1], atol=0.1)
 

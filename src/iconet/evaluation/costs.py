@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from iconet.network.stage import stages_for
 from iconet.training.recipe import Recipe
+from iconet.training.schedule import shares_of_depths
 from iconet.upscaling.device import Compute, choose_compute
 
 if TYPE_CHECKING:
@@ -109,7 +110,10 @@ def step_times(recipes: Mapping[str, Recipe], compute: Compute) -> dict[str, Tim
     Making the batch is left out: it is the same for all networks. Where a cascade grows it is the
     mean over the run.
     """
-    shares = {name: _shares(recipe) for name, recipe in recipes.items()}
+    shares = {
+        name: shares_of_depths(stages_for(recipe.scale), recipe.optimisation.grow)
+        for name, recipe in recipes.items()
+    }
     taken = in_turns(
         {
             f"{name} {depth}": _step(recipes[name], compute, depth)
@@ -126,14 +130,6 @@ def step_times(recipes: Mapping[str, Recipe], compute: Compute) -> dict[str, Tim
         )
         for name, of in shares.items()
     }
-
-
-def _shares(recipe: Recipe) -> dict[int | None, float]:
-    """Share of a run's steps in which so many stages are trained; None for a whole network."""
-    grow, stages = recipe.optimisation.grow, stages_for(recipe.scale)
-    if not grow or stages == 1:
-        return {None: 1.0}
-    return {**{depth: grow / (stages - 1) for depth in range(1, stages)}, None: 1 - grow}
 
 
 def in_turns(
@@ -187,7 +183,7 @@ def _applied(network: nn.Module, compute: Compute) -> Callable[[], object]:
     return call
 
 
-def _step(recipe: Recipe, compute: Compute, depth: int | None) -> Callable[[], object]:
+def _step(recipe: Recipe, compute: Compute, depth: int) -> Callable[[], object]:
     import torch
 
     from iconet.network import collaboration_loss
@@ -199,7 +195,8 @@ def _step(recipe: Recipe, compute: Compute, depth: int | None) -> Callable[[], o
     network = network.to(compute.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = make_optimizer(recipe, network)
     inputs = _inputs(channels, options.batch, options.patch // recipe.scale, compute.device)
-    part = {"depth": depth} if depth else {}
+    # Peers have no stages, and no such argument.
+    part = {"depth": depth} if depth < stages_for(recipe.scale) else {}
     low = inputs[0]
     clean = [low]
     while clean[-1].shape[-1] < options.patch:

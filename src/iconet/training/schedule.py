@@ -20,6 +20,13 @@ def stages_in_training(stages: int, grow: float, done: float) -> int:
     return stages if done >= grow else 1 + int(done / grow * (stages - 1))
 
 
+def shares_of_depths(stages: int, grow: float) -> dict[int, float]:
+    """Share of a run in which so many stages are trained, by :func:`stages_in_training`."""
+    if not grow or stages == 1:
+        return {stages: 1.0}
+    return {**dict.fromkeys(range(1, stages), grow / (stages - 1)), stages: 1 - grow}
+
+
 def learning_rate(peak: float, step: int, warm_up: int, done: float) -> float:
     """Linear warm-up over ``warm_up`` steps, then half a cosine to a thousandth of the peak."""
     cosine = 0.5 * (1 + math.cos(math.pi * done))

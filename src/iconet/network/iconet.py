@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from iconet.network.consistency import Samples
 from iconet.network.fusion import enlarge
 from iconet.network.phase import SlowPhase
-from iconet.network.rscfl import FOLD
+from iconet.network.rscfl import FOLD, NEAREST
 from iconet.network.stage import (
     MULTIPLE,
     Agree,
@@ -53,9 +53,13 @@ class ICONet(nn.Module):
             before found: there half as often, rounded up.
         rec_units: Local units in each block of the reconstruction branch.
         sr_units: Local units in each block of the super-resolution branch.
+        span: Of networks for complex images: how many cells of the coarse grid the spatial path
+            sees at once along the last axis, the phase-encoding direction. Undersampling folds the
+            image along that axis: with every fourth line, what lies over a place comes from a
+            quarter of the field of view away. Networks for magnitudes see the nearest.
 
     Raises:
-        ValueError: If ``scale`` is not 2, 4 or 8.
+        ValueError: If ``scale`` is not 2, 4 or 8, or ``span`` is not odd.
     """
 
     metadata: dict[str, str]  # what a file of trained weights says of itself; set by iconet.load
@@ -72,8 +76,12 @@ class ICONet(nn.Module):
         exchanges: int = 3,
         rec_units: int = 2,
         sr_units: int = 4,
+        span: int = 17,
     ) -> None:
         super().__init__()
+        if span < 1 or span % 2 == 0:
+            raise ValueError(f"span {span} is not an odd number of cells")
+        span = span if channels == 2 else NEAREST
         self.scale = scale
         self.channels = channels
         self.config = {
@@ -83,11 +91,12 @@ class ICONet(nn.Module):
             "exchanges": exchanges,
             "rec_units": rec_units,
             "sr_units": sr_units,
+            "span": span,
         }
         later = stages_for(scale) - 1
         self.exchanges = [exchanges, *[(exchanges + 1) // 2] * later]  # of each stage
         self.stages = nn.ModuleList(
-            Stage(channels, width, often, rec_units, sr_units) for often in self.exchanges
+            Stage(channels, width, often, rec_units, sr_units, span) for often in self.exchanges
         )
         self.handovers = nn.ModuleList(nn.Conv2d(width, width, 1) for _ in range(later))
         for handover in self.handovers:
@@ -98,10 +107,10 @@ class ICONet(nn.Module):
     @property
     def halo(self) -> int:
         """Low-resolution pixels around a tile beyond which nothing reaches its inner part."""
-        # Each 3 x 3 convolution sees one pixel of its grid to each side; a block's coarse grid two
-        # cells around its own (convolution, then interpolation), a fusion two pixels of the half
+        # Each 3 x 3 convolution sees one pixel of its grid to each side; a block's coarse grid half
+        # its span around its own cell and one more (interpolation), a fusion two pixels of the half
         # grid; a convolution stands at each end.
-        far = 3 * FOLD - 1
+        far = (2 + self.config["span"] // 2) * FOLD - 1
         rec = 2 * (2 * self.config["rec_units"] + far)
         sr = 2 * self.config["sr_units"] + far
         ends = 4 + SincInterpolation.REACH

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from iconet.network.fusion import enlarge
 
 FOLD = 4  # pixels along each side of a cell of the coarse grid
+NEAREST = 3  # cells: itself and one to each side
 
 
 def activate(x: Tensor) -> Tensor:
@@ -39,11 +40,16 @@ class LocalUnit(nn.Module):
 
 
 class SpatialPath(nn.Module):
-    """Relates positions: every cell of the coarse grid sees the cells around it."""
+    """Relates positions: every cell of the coarse grid sees the cells around it.
 
-    def __init__(self, width: int) -> None:
+    Args:
+        width: Number of channels C.
+        span: How many cells each sees along its row, itself the middle one.
+    """
+
+    def __init__(self, width: int, span: int) -> None:
         super().__init__()
-        self.relate = nn.Conv2d(width, width, 3, padding=1)
+        self.relate = nn.Conv2d(width, width, (3, span), padding=(1, span // 2))
 
     def forward(self, cells: Tensor) -> Tensor:
         """Map cells (B, C, H/4, W/4) to the same shape."""
@@ -51,21 +57,23 @@ class SpatialPath(nn.Module):
 
 
 class RSCFL(nn.Module):
-    """Features in, features out: ``y + enlarge(merge(spatial(cells)))``.
+    """Features in, features out, by the channel path ``local`` and the spatial path ``look``.
 
-    Here ``y = local(x)`` is residual itself, and ``cells = gather(mean(y))``, from the means over
-    4 x 4 pixels, is the coarse grid.
+    Both are residual. The spatial one comes last; or first, where it spans more than the nearest
+    cells: what is folded over a place has to be seen before the two can be told apart.
 
     Args:
         width: Number of channels C.
         units: Number of local units.
+        span: Cells of a row that the spatial path sees at once, an odd number.
     """
 
-    def __init__(self, width: int, units: int) -> None:
+    def __init__(self, width: int, units: int, span: int = NEAREST) -> None:
         super().__init__()
+        self.span = span
         self.local = nn.Sequential(*(LocalUnit(width) for _ in range(units)))
         self.gather = nn.Conv2d(width, width, 1)
-        self.spatial = SpatialPath(width)
+        self.spatial = SpatialPath(width, span)
         self.merge = nn.Conv2d(width, width, 1)
         # The long range starts without content and comes in as training finds a use for it.
         nn.init.zeros_(self.merge.weight)
@@ -73,6 +81,10 @@ class RSCFL(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, H, W) to the same shape; H and W are multiples of 4."""
-        x = self.local(x)
+        y: Tensor = self.local(self.look(x)) if self.span > NEAREST else self.look(self.local(x))
+        return y
+
+    def look(self, x: Tensor) -> Tensor:
+        """``x + enlarge(merge(spatial(cells)))``, cells being ``gather`` of means over 4 x 4 pixels."""
         cells = activate(self.gather(F.avg_pool2d(x, FOLD)))
         return x + enlarge(self.merge(self.spatial(cells)), FOLD)

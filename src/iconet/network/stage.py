@@ -46,16 +46,17 @@ class Stage(nn.Module):
         exchanges: How often the branches talk; before each, both run one RSCFL block.
         rec_units: Local units in each block of the reconstruction branch.
         sr_units: Local units in each block of the super-resolution branch.
+        span: Cells of a row that each block's spatial path sees at once.
     """
 
     def __init__(
-        self, channels: int, width: int, exchanges: int, rec_units: int, sr_units: int
+        self, channels: int, width: int, exchanges: int, rec_units: int, sr_units: int, span: int
     ) -> None:
         super().__init__()
         self.head_rec = nn.Conv2d(4 * channels, width, 3, padding=1)
         self.head_sr = nn.Conv2d(channels, width, 3, padding=1)
-        self.rec_blocks = nn.ModuleList(RSCFL(width, rec_units) for _ in range(exchanges))
-        self.sr_blocks = nn.ModuleList(RSCFL(width, sr_units) for _ in range(exchanges))
+        self.rec_blocks = nn.ModuleList(RSCFL(width, rec_units, span) for _ in range(exchanges))
+        self.sr_blocks = nn.ModuleList(RSCFL(width, sr_units, span) for _ in range(exchanges))
         self.fusions = nn.ModuleList(SRRecFusion(width) for _ in range(exchanges))
         # Written once, at the end, where no samples can be known.
         writes = exchanges if channels == 2 else 1

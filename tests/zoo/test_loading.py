@@ -51,6 +51,19 @@ def rewrite(path: Path, metadata: dict[str, str], **config: object) -> Path:
     return path
 
 
+def test_complex_weights_from_before_the_span_are_loaded(
+    tmp_path: Path, metadata: dict[str, str]
+) -> None:
+    model = ICONet(2, channels=2, width=8, exchanges=1, rec_units=1, sr_units=1, span=3).eval()
+    config = {name: value for name, value in model.config.items() if name != "span"}
+    path = tmp_path / "old.safetensors"
+    save_file(model.state_dict(), path, metadata | {"config": json.dumps(config)})
+    loaded = zoo.load(path)
+    assert loaded.config == model.config
+    lr = torch.rand(1, 2, 20, 17)
+    assert torch.equal(loaded(lr).image, model(lr).image)
+
+
 def test_a_file_gives_the_network_back(path: Path, model: ICONet, metadata: dict[str, str]) -> None:
     loaded = iconet.load(path)
     assert not loaded.training
@@ -171,6 +184,8 @@ def test_a_huge_file_is_refused_unread(tmp_path: Path, metadata: dict[str, str])
         {"scale": 2**40},
         {"scale": [2]},
         {"depth": 3},
+        {"span": 4},
+        {"span": "17"},
     ],
     ids=str,
 )

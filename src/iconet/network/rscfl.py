@@ -85,6 +85,6 @@ class RSCFL(nn.Module):
         return y
 
     def look(self, x: Tensor) -> Tensor:
-        """``x + enlarge(merge(spatial(cells)))``, cells being ``gather`` of means over 4 x 4 pixels."""
+        """Add to (B, C, H, W) what the coarse grid tells, from means over its 4 x 4 pixels."""
         cells = activate(self.gather(F.avg_pool2d(x, FOLD)))
         return x + enlarge(self.merge(self.spatial(cells)), FOLD)

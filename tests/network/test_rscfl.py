@@ -1,0 +1,64 @@
+"""What the spatial path of a block sees."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from iconet.network import ICONet
+from iconet.network.rscfl import FOLD, RSCFL, LocalUnit
+
+
+def block(span: int) -> RSCFL:
+    torch.manual_seed(0)
+    made = RSCFL(8, 1, span).eval()
+    nn.init.normal_(made.merge.weight)
+    return made
+
+
+@given(st.sampled_from([3, 5, 17]), st.integers(0, 39))
+def test_it_spans_rows_and_only_the_nearest_cells_of_columns(span: int, cell: int) -> None:
+    made = block(span)
+    x = torch.rand(1, 8, 40 * FOLD, 40 * FOLD)
+    changed = x.clone()
+    changed[..., cell * FOLD : (cell + 1) * FOLD, cell * FOLD : (cell + 1) * FOLD] += 1
+    with torch.inference_mode():
+        told = (made.look(changed) - made.look(x)).abs().amax((0, 1)) > 1e-6
+    rows, columns = (told.any(axis).nonzero().flatten() // FOLD for axis in (1, 0))
+    # One cell more to each side: cells are enlarged by linear interpolation.
+    for seen, reach in ((rows, 1), (columns, span // 2)):
+        assert seen.min() == max(0, cell - reach - 1)
+        assert seen.max() == min(39, cell + reach + 1)
+
+
+def test_it_comes_before_the_details_where_it_spans_rows() -> None:
+    x = torch.rand(1, 8, 16, 16)
+    with torch.inference_mode():
+        near, far = block(3), block(5)
+        assert torch.equal(near(x), near.look(near.local(x)))
+        assert torch.equal(far(x), far.local(far.look(x)))
+
+
+def test_it_starts_without_content() -> None:
+    made, x = RSCFL(8, 2, 17), torch.rand(1, 8, 16, 16)
+    with torch.inference_mode():
+        assert torch.equal(made(x), made.local(x))
+    assert all(isinstance(unit, LocalUnit) for unit in made.local)
+
+
+def test_complex_images_are_looked_at_along_the_phase_encoding_direction() -> None:
+    spans = {c: ICONet(2, channels=c, width=8).config["span"] for c in (1, 2)}
+    assert spans == {1: 3, 2: 17}
+    shapes = {
+        tuple(module.spatial.relate.kernel_size)
+        for module in ICONet(4, channels=2, width=8, span=9).modules()
+        if isinstance(module, RSCFL)
+    }
+    assert shapes == {(3, 9)}
+
+
+@pytest.mark.parametrize("span", [0, 4, -1])
+def test_a_span_without_a_middle_is_refused(span: int) -> None:
+    with pytest.raises(ValueError, match=f"span {span}"):
+        ICONet(2, channels=2, span=span)

@@ -36,7 +36,7 @@ def test_a_size_gives_the_network_of_that_size_and_options_replace_parts() -> No
     assert found.config == expected.config
     narrower = build(Network(size="tiny", options={"width": 8}), 4)
     assert isinstance(narrower, iconet.ICONet)
-    assert narrower.config == expected.config | {"width": 8, "channels": 1}
+    assert narrower.config == expected.config | {"width": 8, "channels": 1, "span": 3}
 
 
 def test_options_that_make_no_network_are_said() -> None:

@@ -68,7 +68,7 @@ class RSCFL(nn.Module):
         span: Cells of a row that the spatial path sees at once, an odd number.
     """
 
-    def __init__(self, width: int, units: int, span: int = NEAREST) -> None:
+    def __init__(self, width: int, units: int, span: int) -> None:
         super().__init__()
         self.span = span
         self.local = nn.Sequential(*(LocalUnit(width) for _ in range(units)))

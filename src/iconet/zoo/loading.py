@@ -99,11 +99,12 @@ def _build(path: Path, metadata: dict[str, str], tensors: dict[str, Tensor]) -> 
     import torch
 
     from iconet.network import ICONet
+    from iconet.network.rscfl import NEAREST
 
     try:
         config = dict(json.loads(metadata["config"]))
         _check_numbers(config, len(tensors))
-        config.setdefault("span", 3)  # weights from before 2026-11-29
+        config.setdefault("span", NEAREST)  # weights from before 2026-11-29
         # Without memory first: what the configuration claims must be what the file holds.
         with torch.device("meta"):
             claimed = {name: t.shape for name, t in ICONet(**config).state_dict().items()}

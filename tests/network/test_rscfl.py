@@ -47,15 +47,31 @@ def test_it_starts_without_content() -> None:
     assert all(isinstance(unit, LocalUnit) for unit in made.local)
 
 
-def test_complex_images_are_looked_at_along_the_phase_encoding_direction() -> None:
-    spans = {c: ICONet(2, channels=c, width=8).config["span"] for c in (1, 2)}
-    assert spans == {1: 3, 2: 17}
-    shapes = {
-        tuple(module.spatial.relate.kernel_size)
-        for module in ICONet(4, channels=2, width=8, span=9).modules()
-        if isinstance(module, RSCFL)
-    }
-    assert shapes == {(3, 9)}
+@pytest.mark.parametrize(
+    ("scale", "channels", "kernels"),
+    [
+        (2, 1, [(3, 3)]),
+        (4, 1, [(3, 3), (3, 3)]),
+        (2, 2, [(3, 17)]),
+        (8, 2, [(3, 17), None, None]),
+    ],
+)
+def test_the_first_stage_of_complex_images_looks_along_the_phase_encoding_direction(
+    scale: int, channels: int, kernels: list[tuple[int, int] | None]
+) -> None:
+    network = ICONet(scale, channels=channels, width=8)
+    for stage, kernel in zip(network.stages, kernels, strict=True):
+        blocks = [module for module in stage.modules() if isinstance(module, RSCFL)]
+        assert blocks
+        for made in blocks:
+            assert (made.spatial.relate.kernel_size if made.span else None) == kernel
+
+
+def test_a_block_without_the_spatial_path_has_nothing_of_it() -> None:
+    made, x = RSCFL(8, 2, 0), torch.rand(1, 8, 16, 16)
+    assert {name.split(".")[0] for name, _ in made.named_parameters()} == {"local"}
+    with torch.inference_mode():
+        assert torch.equal(made(x), made.local(x))
 
 
 @pytest.mark.parametrize("span", [0, 4, -1])

@@ -56,7 +56,8 @@ class ICONet(nn.Module):
         span: Of networks for complex images: how many cells of the coarse grid the spatial path
             sees at once along the last axis, the phase-encoding direction. Undersampling folds the
             image along that axis: with every fourth line, what lies over a place comes from a
-            quarter of the field of view away. Networks for magnitudes see the nearest.
+            quarter of the field of view away. What has been unfolded by the first stage needs no
+            spatial path in the later ones. Networks for magnitudes see the nearest cells, in all.
 
     Raises:
         ValueError: If ``scale`` is not 2, 4 or 8, or ``span`` is not odd.
@@ -95,8 +96,10 @@ class ICONet(nn.Module):
         }
         later = stages_for(scale) - 1
         self.exchanges = [exchanges, *[(exchanges + 1) // 2] * later]  # of each stage
+        self.spans = [span, *[0 if span > NEAREST else span] * later]  # of each stage
         self.stages = nn.ModuleList(
-            Stage(channels, width, often, rec_units, sr_units, span) for often in self.exchanges
+            Stage(channels, width, often, rec_units, sr_units, far)
+            for often, far in zip(self.exchanges, self.spans, strict=True)
         )
         self.handovers = nn.ModuleList(nn.Conv2d(width, width, 1) for _ in range(later))
         for handover in self.handovers:
@@ -110,12 +113,13 @@ class ICONet(nn.Module):
         # Each 3 x 3 convolution sees one pixel of its grid to each side; a block's coarse grid half
         # its span around its own cell and one more (interpolation), a fusion two pixels of the half
         # grid; a convolution stands at each end.
-        far = (2 + self.config["span"] // 2) * FOLD - 1
-        rec = 2 * (2 * self.config["rec_units"] + far)
-        sr = 2 * self.config["sr_units"] + far
-        ends = 4 + SincInterpolation.REACH
-        stages = (often * (max(rec, sr) + 4) + ends for often in self.exchanges)
-        return _cells(math.ceil(sum(reach / 2**i for i, reach in enumerate(stages))))
+        reach = 0.0
+        for i, (often, span) in enumerate(zip(self.exchanges, self.spans, strict=True)):
+            far = (2 + span // 2) * FOLD - 1 if span else 0
+            rec = 2 * (2 * self.config["rec_units"] + far)
+            sr = 2 * self.config["sr_units"] + far
+            reach += (often * (max(rec, sr) + 4) + 4 + SincInterpolation.REACH) / 2**i
+        return _cells(math.ceil(reach))
 
     def forward(
         self,

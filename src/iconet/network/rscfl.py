@@ -65,13 +65,16 @@ class RSCFL(nn.Module):
     Args:
         width: Number of channels C.
         units: Number of local units.
-        span: Cells of a row that the spatial path sees at once, an odd number.
+        span: Cells of a row that the spatial path sees at once, an odd number; 0 for a block
+            without that path.
     """
 
     def __init__(self, width: int, units: int, span: int) -> None:
         super().__init__()
         self.span = span
         self.local = nn.Sequential(*(LocalUnit(width) for _ in range(units)))
+        if span == 0:
+            return
         self.gather = nn.Conv2d(width, width, 1)
         self.spatial = SpatialPath(width, span)
         self.merge = nn.Conv2d(width, width, 1)
@@ -81,8 +84,10 @@ class RSCFL(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, H, W) to the same shape; H and W are multiples of 4."""
-        y: Tensor = self.local(self.look(x)) if self.span > NEAREST else self.look(self.local(x))
-        return y
+        if self.span > NEAREST:
+            x = self.look(x)
+        y: Tensor = self.local(x)
+        return self.look(y) if 0 < self.span <= NEAREST else y
 
     def look(self, x: Tensor) -> Tensor:
         """Add to (B, C, H, W) what the coarse grid tells, from means over its 4 x 4 pixels."""

@@ -46,7 +46,7 @@ class Stage(nn.Module):
         exchanges: How often the branches talk; before each, both run one RSCFL block.
         rec_units: Local units in each block of the reconstruction branch.
         sr_units: Local units in each block of the super-resolution branch.
-        span: Cells of a row that each block's spatial path sees at once.
+        span: Cells of a row that each block's spatial path sees at once; 0: there is none.
     """
 
     def __init__(

@@ -49,9 +49,10 @@ def spatial_path_only(network: ICONet) -> None:
 def channel_path_only(network: ICONet) -> None:
     """RSCFL without its coarse grid: dense convolutions alone."""
     for block in _parts(network, RSCFL):
-        block.__class__ = _Local
-        for part in ("gather", "spatial", "merge"):
-            delattr(block, part)
+        if block.span:
+            block.span = 0
+            for part in ("gather", "spatial", "merge"):
+                delattr(block, part)
 
 
 def direct(network: ICONet) -> None:
@@ -150,11 +151,6 @@ class _Certain(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x.new_full((1, self.channels, 1, 1), 20.0).expand(-1, -1, *x.shape[-2:])
-
-
-class _Local(RSCFL):
-    def forward(self, x: Tensor) -> Tensor:
-        return self.local(x)
 
 
 class _Indifferent(nn.Module):

@@ -67,6 +67,17 @@ def test_the_first_stage_of_complex_images_looks_along_the_phase_encoding_direct
             assert (made.spatial.relate.kernel_size if made.span else None) == kernel
 
 
+def test_the_span_is_an_option_of_networks_for_complex_images_alone() -> None:
+    spans = {c: ICONet(2, channels=c, width=8).config["span"] for c in (1, 2)}
+    assert spans == {1: 3, 2: 17}
+    shapes = {
+        tuple(module.spatial.relate.kernel_size)
+        for module in ICONet(4, channels=2, width=8, span=9).modules()
+        if isinstance(module, RSCFL) and module.span
+    }
+    assert shapes == {(3, 9)}
+
+
 def test_a_block_without_the_spatial_path_has_nothing_of_it() -> None:
     made, x = RSCFL(8, 2, 0), torch.rand(1, 8, 16, 16)
     assert {name.split(".")[0] for name, _ in made.named_parameters()} == {"local"}

@@ -85,9 +85,9 @@ class RSCFL(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, H, W) to the same shape; H and W are multiples of 4."""
         if self.span > NEAREST:
-            x = self.look(x)
-        y: Tensor = self.local(x)
-        return self.look(y) if 0 < self.span <= NEAREST else y
+            return self.local(self.look(x))
+        x = self.local(x)
+        return self.look(x) if self.span else x
 
     def look(self, x: Tensor) -> Tensor:
         """Add to (B, C, H, W) what the coarse grid tells, from means over its 4 x 4 pixels."""

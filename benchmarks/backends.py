@@ -15,8 +15,8 @@ import torch
 
 import iconet
 from iconet.errors import InputError
-from iconet.upscaling.backends import prepare
-from iconet.upscaling.device import Compute, choose_compute
+from iconet.runtime.backends import prepare
+from iconet.runtime.device import Compute, choose_compute
 
 RUNTIMES = [
     ("torch", "fp32"),

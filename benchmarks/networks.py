@@ -27,13 +27,13 @@ from networks_table import draw, table
 from torch import nn
 
 from iconet import peers
-from iconet.allocator import keep_freed_blocks
 from iconet.errors import InputError
-from iconet.export.plain import PlainNetwork, ShiftedSinc
-from iconet.export.runtimes import import_openvino, installed, openvino_core, openvino_model
-from iconet.hardware import processor_name
 from iconet.network import SIZES, ICONet
-from iconet.upscaling.device import choose_compute
+from iconet.runtime.allocator import keep_freed_blocks
+from iconet.runtime.device import choose_compute
+from iconet.runtime.hardware import processor_name
+from iconet.runtime.runtimes import import_openvino, installed, openvino_core, openvino_model
+from iconet.runtime.traceable import PlainNetwork, ShiftedSinc
 
 PEERS = ("edsr-baseline", "rcan", "t2net", "swinir-light")
 SLOW = {"swinir-light": 256, "t2net": 512}  # the largest side, no batches: minutes beyond it

@@ -17,10 +17,10 @@ import torch
 from torch import nn
 
 from iconet import peers
-from iconet.allocator import keep_freed_blocks
 from iconet.errors import InputError
 from iconet.network import SIZES, ICONet, collaboration_loss
-from iconet.upscaling.device import choose_compute
+from iconet.runtime.allocator import keep_freed_blocks
+from iconet.runtime.device import choose_compute
 
 ROUNDS = 10
 BATCH, SIDE = 8, 48

@@ -23,11 +23,11 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from iconet.allocator import keep_freed_blocks
-from iconet.export.runtimes import installed
 from iconet.network import SIZES, ICONet
-from iconet.upscaling.backends import prepare
-from iconet.upscaling.device import choose_compute
+from iconet.runtime.allocator import keep_freed_blocks
+from iconet.runtime.backends import prepare
+from iconet.runtime.device import choose_compute
+from iconet.runtime.runtimes import installed
 
 SIDE = 256
 BYTES = {"fp32": 4, "bf16": 2}

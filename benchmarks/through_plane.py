@@ -19,8 +19,8 @@ from iconet.data.splits import read_splits
 from iconet.data.volumes import square_planes
 from iconet.evaluation.through_plane import BASELINES, ThroughPlane, compare_methods, to_text
 from iconet.images import read
-from iconet.upscaling.device import choose_compute
-from iconet.upscaling.through_plane import enlarge_axis
+from iconet.runtime.device import choose_compute
+from iconet.upscaling.one_axis import enlarge_axis
 
 COLUMNS = "dataset subject contrast axis factor method weights psnr ssim sharpness".split()
 FLICKER = ["flicker_axis", "flicker_other_1", "flicker_other_2"]

@@ -22,7 +22,7 @@ from pathlib import Path
 import nibabel
 import numpy as np
 
-from iconet.hardware import processor_name
+from iconet.runtime.hardware import processor_name
 
 SHAPE = (256, 256, 150)
 SAMPLE = 32  # slices that the network's own rate is measured on
@@ -59,9 +59,9 @@ def network_seconds(options: argparse.Namespace) -> float:
     import torch
 
     import iconet
-    from iconet.allocator import keep_freed_blocks
-    from iconet.upscaling.backends import prepare
-    from iconet.upscaling.device import choose_compute
+    from iconet.runtime.allocator import keep_freed_blocks
+    from iconet.runtime.backends import prepare
+    from iconet.runtime.device import choose_compute
     from iconet.upscaling.slices import _workers, plan_windows
 
     keep_freed_blocks()

@@ -12,9 +12,9 @@ from collections import Counter
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from iconet.allocator import keep_freed_blocks
-from iconet.export.runtimes import openvino_core, openvino_model
 from iconet.network import SIZES, ICONet
+from iconet.runtime.allocator import keep_freed_blocks
+from iconet.runtime.runtimes import openvino_core, openvino_model
 
 CALLS = 5
 GRIDS = {1: "full grid", 2: "half grid", 4: "quarter grid"}

@@ -11,7 +11,8 @@ from PIL import Image
 
 import iconet
 from iconet import cli
-from iconet.upscaling import files, upscale
+from iconet.study import run_one as files
+from iconet.upscaling import upscale
 
 OBLIQUE = np.array(
     [[0.6, -0.32, 0.48, -90], [0.8, 0.24, -0.36, 20.5], [0, 0.3, 2.4, 33], [0, 0, 0, 1]]
@@ -438,7 +439,7 @@ def test_being_terminated_leaves_nothing(folder):
     program = """
 import os, signal
 from iconet import cli
-from iconet.upscaling import files
+from iconet.study import run_one as files
 files.upscale_file = lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM)
 files.open_model = lambda *_, **__: None
 cli.main()

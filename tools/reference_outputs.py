@@ -1,7 +1,7 @@
 """Hash what iconet computes, to show that a change of its structure changes no voxel.
 
-    python tools/reference_outputs.py write before.json    # at the commit before
-    python tools/reference_outputs.py check before.json    # at the commit after, on the same machine
+    python tools/reference_outputs.py write before.json   # at the commit before
+    python tools/reference_outputs.py check before.json   # after, on the same machine
 
 Convolution libraries pick their kernels by the processor, so hashes hold on one machine only.
 Everything runs in float32 on one thread, through the command line and the public names, and on
@@ -94,7 +94,10 @@ def series(folder: Path, values: np.ndarray, affine: np.ndarray) -> None:
     spacing = np.linalg.norm(lps[:3, :3], axis=0)
     for k in range(values.shape[2]):
         meta = FileMetaDataset()
-        meta.TransferSyntaxUID, meta.MediaStorageSOPClassUID = ExplicitVRLittleEndian, MRImageStorage
+        meta.TransferSyntaxUID, meta.MediaStorageSOPClassUID = (
+            ExplicitVRLittleEndian,
+            MRImageStorage,
+        )
         meta.MediaStorageSOPInstanceUID = f"1.2.3.{k + 1}"
         image = FileDataset(None, {}, file_meta=meta, preamble=b"\0" * 128)
         image.SOPClassUID, image.SOPInstanceUID = MRImageStorage, f"1.2.3.{k + 1}"
@@ -157,7 +160,9 @@ def training(folder: Path, whole: nibabel.Nifti1Image) -> None:
     folder.mkdir()
     rows = ["dataset,subject,split,path,contrast,sharp_plane"]
     for index, split in enumerate(("train", "train", "validation")):
-        nibabel.save(whole.slicer[30:126, 40:136, 8 * index : 8 * index + 6], folder / f"{index}.nii")
+        nibabel.save(
+            whole.slicer[30:126, 40:136, 8 * index : 8 * index + 6], folder / f"{index}.nii"
+        )
         rows.append(f"toy,s{index},{split},{index}.nii,T1w,axial")
     (folder / "splits.csv").write_text("\n".join(rows) + "\n")
     task = {"plain": "", "joint": "  known_samples: true\n", "through-plane": ""}
@@ -266,6 +271,7 @@ def contents(path: Path) -> str:
 
 def slice_of(path: Path) -> bytes:
     image = pydicom.dcmread(path)
+    del image.file_meta.MediaStorageSOPInstanceUID
     for keyword in ("SOPInstanceUID", "SeriesInstanceUID", "ContributingEquipmentSequence"):
         del image[keyword]
     for keyword in ("InstanceCreationDate", "InstanceCreationTime", "ContentDate", "ContentTime"):

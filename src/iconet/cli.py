@@ -12,8 +12,8 @@ from typing import Annotated
 
 import typer
 
-from iconet.allocator import keep_freed_blocks
 from iconet.errors import InputError
+from iconet.runtime.allocator import keep_freed_blocks
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -162,8 +162,8 @@ def upscale(
 
     Of a study (several scans, folders, BIDS datasets) what is finished is not done again.
     """
-    from iconet.upscaling.files import upscale_files
-    from iconet.upscaling.grid import Wanted
+    from iconet.study.run_one import upscale_files
+    from iconet.upscaling.plan import Wanted
 
     failed = upscale_files(
         inputs,

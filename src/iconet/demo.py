@@ -42,8 +42,8 @@ def run(output: Path, *, model: str = "mri-x2") -> dict[str, Comparison]:
     """
     from iconet.evaluation.compare import compare_files
     from iconet.images import read, write
+    from iconet.study.run_one import upscale_files
     from iconet.upscaling.degrade import degrade_scan
-    from iconet.upscaling.files import upscale_files
 
     output = Path(output)
     try:
@@ -91,7 +91,7 @@ def _fail(error: InputError) -> None:
 
 
 def _interpolate(low: Path, output: Path, method: str) -> None:
-    from iconet.evaluation.interpolation import METHODS
+    from iconet.evaluation.interpolations import METHODS
     from iconet.images import read, slice_axis_of, write
     from iconet.upscaling.upscale import resize_in_plane
 
@@ -143,7 +143,7 @@ def _explain(
     from rich.console import Console
     from rich.table import Table
 
-    from iconet.upscaling.files import sizes
+    from iconet.study.run_one import sizes
 
     table = Table()
     table.add_column("method", no_wrap=True)

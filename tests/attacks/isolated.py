@@ -84,7 +84,11 @@ def load() -> None:
     import pydicom.pixels
     import pydicom.pixels.decoders  # noqa: F401
 
-    from iconet.images import dicom_series, metaimage, nrrd  # noqa: F401
+    from iconet.images.dicom import series as dicom_series  # noqa: F401
+    from iconet.images.text_headers import (
+        metaimage,  # noqa: F401
+        nrrd,  # noqa: F401
+    )
 
 
 def _in_child(path: Path, taken: int, noise: int, seconds: int) -> None:

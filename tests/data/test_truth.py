@@ -11,7 +11,7 @@ from iconet.data.acquired import acquired_matrix
 from iconet.data.truth import read_truth, truth_stack
 from iconet.errors import InputError
 from iconet.images import Scan
-from iconet.images.intensity import dark_level
+from iconet.intensity import dark_level
 from iconet.physics.kspace import resize_kspace
 
 from .published import fastmri

@@ -14,7 +14,8 @@ import torch
 from safetensors.torch import save_file
 
 from iconet.errors import InputError
-from iconet.evaluation import benchmark, interpolation
+from iconet.evaluation import benchmark
+from iconet.evaluation import interpolations as interpolation
 from iconet.evaluation.metrics import psnr, ssim
 from iconet.network import SIZES, ICONet
 from iconet.physics.kspace import crop_kspace
@@ -43,7 +44,7 @@ def calls(monkeypatch):
 def no_figures(request, monkeypatch):
     """Drawing takes longer than all else; one test draws."""
     if "figures" not in request.node.name:
-        monkeypatch.setattr("iconet.evaluation.report._figures", lambda queue, found: [])
+        monkeypatch.setattr("iconet.evaluation.page._figures", lambda queue, found: [])
 
 
 @pytest.fixture

@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from iconet.evaluation import budget
+from iconet.evaluation.benchmark_recipe import BenchmarkRecipe
 from iconet.evaluation.budget import Budget
 from iconet.evaluation.costs import Times
-from iconet.evaluation.recipe import BenchmarkRecipe
+from iconet.runtime.device import choose_compute
 from iconet.training import architecture
-from iconet.upscaling.device import choose_compute
 
 from .conftest import NARROW
 

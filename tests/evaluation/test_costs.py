@@ -5,11 +5,11 @@ import torch
 from torch import nn
 
 from iconet.evaluation import costs
+from iconet.evaluation.benchmark_recipe import BenchmarkRecipe
 from iconet.evaluation.costs import SIDE, Times, forward_costs, in_turns, step_times
-from iconet.evaluation.recipe import BenchmarkRecipe
 from iconet.evaluation.runs import plan_run
 from iconet.network import ICONet
-from iconet.upscaling.device import choose_compute
+from iconet.runtime.device import choose_compute
 
 FP32 = choose_compute("cpu", "fp32")
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from iconet.evaluation.degradations import WAYS, lower
-from iconet.evaluation.interpolation import zero_filling
+from iconet.evaluation.interpolations import zero_filling
 from iconet.physics.kspace import crop_kspace, fft2c
 
 IN_PLANE = ["kspace-crop", "windowed", "blurred", "noisy"]

@@ -9,7 +9,7 @@ from iconet.evaluation import predict as module
 from iconet.evaluation.degradations import lower
 from iconet.evaluation.predict import predict
 from iconet.network import SIZES, ICONet, ICONetOutput
-from iconet.upscaling.device import choose_compute
+from iconet.runtime.device import choose_compute
 from iconet.upscaling.slices import predict_stack, robust_scale
 
 from .test_degradations import blobs

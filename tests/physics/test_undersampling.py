@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iconet.errors import InputError
-from iconet.physics.phase import with_smooth_phase
+from iconet.physics.smooth_phase import with_smooth_phase
 from iconet.physics.undersampling import cartesian_mask, undersample
 
 KINDS = ["random", "equispaced"]

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from iconet.errors import InputError
 from iconet.training import train
 from iconet.training.processes import launch
-from iconet.training.progress import Reporter
+from iconet.training.reporter import Reporter
 
 from .small import make_recipe
 

@@ -7,7 +7,7 @@ import yaml
 
 from iconet.errors import InputError
 from iconet.physics.acquisition import Acquisition
-from iconet.recipe import read_recipe
+from iconet.recipe_files import read_recipe
 from iconet.training.recipe import Recipe
 
 RECIPES = sorted(Path(__file__).parents[2].glob("recipes/mri-*.yaml"))

@@ -25,8 +25,8 @@ from iconet.errors import InputError
 from iconet.training import fit, train
 from iconet.training.checkpoint import write_safetensors
 from iconet.training.processes import lightning
-from iconet.training.progress import Reporter
 from iconet.training.recipe import Data, Degradation, Recipe
+from iconet.training.reporter import Reporter
 from iconet.training.validation import Validation
 
 from .small import NARROW, make_recipe

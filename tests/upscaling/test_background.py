@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iconet.network.stage import SincInterpolation
-from iconet.upscaling.device import choose_compute
+from iconet.runtime.device import choose_compute
 from iconet.upscaling.slices import predict_stack, robust_scale
 
 from .conftest import Linear

@@ -13,13 +13,13 @@ import iconet
 from iconet import cli, zoo
 from iconet.errors import InputError
 from iconet.images import read
-from iconet.images.kspace_files import read_kspace
+from iconet.images.kspace.read_kspace import read_kspace
 from iconet.network import Samples
 from iconet.physics.coils import centre_lines, combine, sense, sensitivities
 from iconet.physics.kspace import crop_kspace, fft2c, ifft2c, zero_fill
-from iconet.physics.phase import smooth_phase
+from iconet.physics.smooth_phase import smooth_phase
 from iconet.physics.undersampling import cartesian_mask
-from iconet.upscaling.device import choose_compute
+from iconet.runtime.device import choose_compute
 from iconet.upscaling.from_kspace import KspaceModels, reconstruct, upscale_kspace
 
 CPU = choose_compute("cpu", "fp32")

@@ -13,9 +13,9 @@ from iconet.images import read
 from iconet.network import SIZES
 from iconet.physics.kspace import crop_kspace
 from iconet.physics.slice_profile import thick_slices
-from iconet.upscaling.device import choose_compute
+from iconet.runtime.device import choose_compute
+from iconet.upscaling.one_axis import enlarge_axis
 from iconet.upscaling.slices import predict_stack
-from iconet.upscaling.through_plane import enlarge_axis
 
 CPU = choose_compute("cpu", "fp32")
 DEMO_SCAN = Path(zoo.__file__).parents[1] / "demo_scan" / "sub-01_T1w_slab.nii.gz"

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from iconet.errors import InputError
-from iconet.images.intensity import dark_level
+from iconet.intensity import dark_level
+from iconet.runtime.device import choose_compute
 from iconet.upscaling import slices
-from iconet.upscaling.device import choose_compute
 from iconet.upscaling.slices import BATCH_PIXELS, plan_windows, predict_stack, robust_scale
 
 CPU = choose_compute("cpu", "fp32")

@@ -14,9 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iconet.errors import InputError
-from iconet.images.hdf5 import dataset, opened
-from iconet.images.mrd_header import Header
-from iconet.images.raw_fastmri import fastmri_header, fastmri_kspace, fastmri_mask, with_coils
+from iconet.images.kspace.hdf5 import dataset, opened
+from iconet.images.kspace.mrd_header import Header
+from iconet.images.kspace.raw_fastmri import (
+    fastmri_header,
+    fastmri_kspace,
+    fastmri_mask,
+    with_coils,
+)
 from iconet.images.scan import Scan
 
 if TYPE_CHECKING:

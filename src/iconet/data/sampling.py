@@ -128,7 +128,7 @@ class ThroughPlaneSampler(Sampler):
     A slice is turned first, so that either of its axes may be the thick one, and always lies along
     the rows: the network must know which axis to enlarge. It enlarges both; so that the columns
     gain nothing but interpolation, clean images have them zero-filled. See
-    `iconet.upscaling.through_plane` for how such a network is used.
+    `iconet.upscaling.one_axis` for how such a network is used.
 
     Args:
         mix: How slices become thick.

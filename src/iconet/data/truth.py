@@ -11,8 +11,8 @@ from iconet.data.fastmri import fastmri_scan
 from iconet.errors import InputError
 from iconet.images import read
 from iconet.images.geometry import choose_slice_axis
-from iconet.images.intensity import dark_level
 from iconet.images.scan import Scan
+from iconet.intensity import dark_level
 
 MULTIPLE = 8  # every scale divides it
 NEVER_IN_KSPACE = ("CT", "PT", "PET")  # contrasts; a spectrum's end says nothing of their matrix

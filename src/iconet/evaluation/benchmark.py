@@ -19,16 +19,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iconet.errors import InputError
-from iconet.evaluation import interpolation
+from iconet.evaluation import interpolations as interpolation
+from iconet.evaluation.benchmark_recipe import BenchmarkRecipe, Condition, Network, model_name
 from iconet.evaluation.budget import Budget
 from iconet.evaluation.degradations import Lowered, lower
 from iconet.evaluation.metrics import evaluate
 from iconet.evaluation.predict import predict
-from iconet.evaluation.recipe import BenchmarkRecipe, Condition, Network, model_name
 from iconet.evaluation.results import Key, Row, append_row, convention_id, read_rows
 from iconet.evaluation.runs import Finished, Run, Volumes, alone, plan_run
-from iconet.recipe import read_recipe
-from iconet.upscaling.device import Compute, choose_compute
+from iconet.recipe_files import read_recipe
+from iconet.runtime.device import Compute, choose_compute
 
 if TYPE_CHECKING:
     from torch import nn
@@ -72,7 +72,7 @@ def run(
     the device or precision of a model, or the conventions have changed since.
 
     Args:
-        recipe_path: YAML file, see `iconet.evaluation.recipe.BenchmarkRecipe`.
+        recipe_path: YAML file, see `iconet.evaluation.benchmark_recipe.BenchmarkRecipe`.
         overrides: ``key=value`` strings that replace values of the recipe.
         max_time: Duration such as ``40m`` after which no new work is begun.
 
@@ -83,7 +83,7 @@ def run(
         InputError: A wrong recipe, a missing scan, an unknown model, an unwritable output.
         KeyboardInterrupt: After Ctrl-C; nothing is lost.
     """
-    from iconet.evaluation.report import report
+    from iconet.evaluation.page import report
     from iconet.training.schedule import seconds
 
     overrides = list(overrides or [])

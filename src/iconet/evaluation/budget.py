@@ -10,13 +10,13 @@ from dataclasses import asdict
 from functools import cache
 from typing import TYPE_CHECKING
 
+from iconet.evaluation.benchmark_recipe import BenchmarkRecipe, Condition, Network
 from iconet.evaluation.costs import forward_costs, step_times
-from iconet.evaluation.recipe import BenchmarkRecipe, Condition, Network
 from iconet.evaluation.results import CostRow, StepRow, append_row, read_rows, write_rows
 from iconet.evaluation.runs import alone, plan_run
+from iconet.runtime.device import Compute
 from iconet.training.recipe import Recipe
 from iconet.training.schedule import seconds
-from iconet.upscaling.device import Compute
 
 if TYPE_CHECKING:
     from torch import nn

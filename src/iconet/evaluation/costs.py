@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from iconet.network.stage import stages_for
+from iconet.runtime.device import Compute, choose_compute
 from iconet.training.recipe import Recipe
 from iconet.training.schedule import shares_of_depths
-from iconet.upscaling.device import Compute, choose_compute
 
 if TYPE_CHECKING:
     import torch

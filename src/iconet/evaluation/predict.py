@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iconet.evaluation.degradations import Lowered
-from iconet.upscaling.device import Compute
+from iconet.runtime.device import Compute
 
 if TYPE_CHECKING:
     from torch import nn

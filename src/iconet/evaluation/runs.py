@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from iconet.errors import InputError
-from iconet.evaluation.recipe import BenchmarkRecipe, Condition, Network
-from iconet.recipe import first_problem
+from iconet.evaluation.benchmark_recipe import BenchmarkRecipe, Condition, Network
+from iconet.recipe_files import first_problem
 from iconet.training.recipe import Recipe
 
 if TYPE_CHECKING:

@@ -1,5 +1,5 @@
 """Trained networks for other runtimes, and these runtimes."""
 
-from iconet.export.files import FORMATS, export_model
+from iconet.export.formats import FORMATS, export_model
 
 __all__ = ["FORMATS", "export_model"]

@@ -18,12 +18,12 @@ def write_bundle(network: "ICONet", folder: Path, facts: dict[str, str]) -> None
     Args:
         network: Of magnitude images, for both axes of a slice.
         folder: To be made.
-        facts: See `iconet.export.files.describe`.
+        facts: See `iconet.export.formats.describe`.
 
     Raises:
         InputError: If the network enlarges one axis only.
     """
-    from iconet.export.files import write_torchscript
+    from iconet.export.formats import write_torchscript
     from iconet.upscaling.models import Models
 
     if Models(network).one_axis:

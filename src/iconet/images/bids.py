@@ -83,7 +83,7 @@ def sidecar_content(report: Mapping[str, Any], source: Path, root: Path) -> dict
     sidecar says, and no where it says nothing.
 
     Args:
-        report: As `iconet.upscaling.report` makes it; kept as a whole.
+        report: As `iconet.study.report` makes it; kept as a whole.
         source: The image it was made from.
         root: Of the dataset it is of.
     """

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 import numpy as np
 
 from iconet.errors import InputError
-from iconet.images.dicom_files import is_dicom
+from iconet.images.dicom.sources import is_dicom
 from iconet.images.geometry import check_affine
 from iconet.images.memory import require_memory, require_substance
 from iconet.images.native import native_messages
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from nibabel.nifti1 import Nifti1Header
     from nibabel.spatialimages import SpatialImage
 
-    from iconet.images.layout import Layout
+    from iconet.images.text_headers.layout import Layout
 
 NIFTI = (".nii.gz", ".nii")
 NRRD = (".nrrd", ".nhdr")
@@ -76,7 +76,7 @@ def read(path: str | os.PathLike[str], *, scale: int = 1, series: str | int | No
     path = Path(path)
     with one_line_errors(str(path)):
         if holds_dicom(path):
-            from iconet.images.dicom_series import read_series
+            from iconet.images.dicom.series import read_series
 
             return read_series(path, series=series, scale=scale).scan
         suffix = suffix_of(path)
@@ -91,11 +91,11 @@ def read(path: str | os.PathLike[str], *, scale: int = 1, series: str | int | No
         if suffix in NIFTI:
             return _read_nifti(path, scale, compressed=suffix == ".nii.gz")
         if suffix in NRRD:
-            from iconet.images.nrrd import read_nrrd_header
+            from iconet.images.text_headers.nrrd import read_nrrd_header
 
             return _read_behind_text(path, read_nrrd_header(path), scale)
         if suffix in METAIMAGE:
-            from iconet.images.metaimage import read_metaimage_header
+            from iconet.images.text_headers.metaimage import read_metaimage_header
 
             return _read_behind_text(path, read_metaimage_header(path), scale)
         return _read_npy(path, scale) if suffix == ".npy" else _read_picture(path, scale)
@@ -218,7 +218,7 @@ def _read_nifti(path: Path, scale: int, *, compressed: bool) -> Scan:
 
 def _read_behind_text(path: Path, layout: Layout, scale: int) -> Scan:
     """The voxels that a text header describes, behind it or in a file beside it."""
-    from iconet.images.layout import Inflating, nifti_header
+    from iconet.images.text_headers.layout import Inflating, nifti_header
 
     name, size = str(path), layout.data.stat().st_size
     _check_layout(name, layout.image_shape, layout.dtype)

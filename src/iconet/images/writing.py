@@ -22,10 +22,10 @@ import numpy as np
 
 from iconet.errors import InputError
 from iconet.images.geometry import updated_header
-from iconet.images.layout import DETACHED, as_nifti1, raw_name, stored_type
-from iconet.images.layout import SUFFIXES as TEXT_HEADED
 from iconet.images.reading import NIFTI, NRRD, suffix_of
 from iconet.images.scan import Scan
+from iconet.images.text_headers.layout import DETACHED, as_nifti1, raw_name, stored_type
+from iconet.images.text_headers.layout import SUFFIXES as TEXT_HEADED
 
 if TYPE_CHECKING:
     from nibabel.nifti1 import Nifti1Header, Nifti1Image
@@ -219,8 +219,8 @@ def _write_nifti(scan: Scan, stream: BinaryIO, like: Scan) -> None:
 
 
 def _write_behind_text(scan: Scan, path: Path, stream: BinaryIO, like: Scan) -> None:
-    from iconet.images.metaimage import metaimage_header
-    from iconet.images.nrrd import nrrd_header
+    from iconet.images.text_headers.metaimage import metaimage_header
+    from iconet.images.text_headers.nrrd import nrrd_header
 
     dtype = stored_type(like)
     raw = raw_name(path) if path.suffix.lower() in DETACHED else None

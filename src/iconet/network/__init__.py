@@ -1,7 +1,7 @@
 """The paper: read rscfl, fusion, consistency, stage, iconet, loss, in this order."""
 
-from iconet.network.consistency import DataConsistency, Samples
 from iconet.network.iconet import SIZES, ICONet, ICONetOutput, robust_scale
+from iconet.network.kspace.consistency import DataConsistency, Samples
 from iconet.network.loss import collaboration_loss
 from iconet.network.stage import StageOutput
 

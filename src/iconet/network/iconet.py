@@ -6,9 +6,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from iconet.network.consistency import Samples
 from iconet.network.fusion import enlarge
-from iconet.network.phase import SlowPhase
+from iconet.network.kspace.consistency import Samples
+from iconet.network.kspace.phase import SlowPhase
 from iconet.network.rscfl import FOLD, NEAREST
 from iconet.network.stage import (
     MULTIPLE,

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from iconet.network.consistency import DataConsistency
 from iconet.network.fusion import SRRecFusion
+from iconet.network.kspace.consistency import DataConsistency
 from iconet.network.rscfl import FOLD, RSCFL
 
 MULTIPLE = 2 * FOLD  # pixels along each side of a cell of the reconstruction branch's coarse grid

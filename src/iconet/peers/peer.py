@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from iconet.network import DataConsistency, ICONetOutput, Samples, StageOutput, robust_scale
-from iconet.network.phase import SlowPhase
+from iconet.network.kspace.phase import SlowPhase
 from iconet.network.stage import SincInterpolation, stages_for
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from iconet.errors import InputError
 from iconet.physics.kspace import crop_kspace, fft2c, ifft2c
 from iconet.physics.noise import complex_noise
-from iconet.physics.phase import smooth_phase
+from iconet.physics.smooth_phase import smooth_phase
 from iconet.physics.undersampling import cartesian_mask
 
 

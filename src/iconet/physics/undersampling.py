@@ -66,8 +66,8 @@ def cartesian_mask(
 def undersample(image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     """Measures an image along the lines of a mask only.
 
-    Give the image a phase first (`iconet.physics.phase`): k-space of a real image is Hermitian, so
-    the half that was measured tells the half that was not.
+    Give the image a phase first (`iconet.physics.smooth_phase`): k-space of a real image is
+    Hermitian, so the half that was measured tells the half that was not.
 
     Args:
         image: real or complex, (..., H, W); the phase-encoding axis is the last.

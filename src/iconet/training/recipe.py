@@ -17,7 +17,7 @@ from pydantic import (
 
 from iconet.network import SIZES, ICONet
 from iconet.physics.acquisition import Acquisition
-from iconet.recipe import Section
+from iconet.recipe_files import Section
 
 SMALLEST_INPUT = 16  # pixels along a side of what the network takes
 

@@ -16,19 +16,19 @@ from torch import Tensor, nn
 
 from iconet.data import JointSampler, Sampler, ThroughPlaneSampler, Volume
 from iconet.errors import InputError
-from iconet.hardware import has_fast_bf16, processor_name
 from iconet.network import ICONet, collaboration_loss
 from iconet.physics.degradation import DegradationMix
 from iconet.physics.slice_mix import SliceMix
-from iconet.recipe import read_recipe
+from iconet.recipe_files import read_recipe
+from iconet.runtime.hardware import has_fast_bf16, processor_name
 from iconet.training.architecture import build, describe
 from iconet.training.checkpoint import load_checkpoint, save_checkpoint, write_safetensors
 from iconet.training.interruption import Interruption
 from iconet.training.loader import batches, spare_cores
 from iconet.training.muon import Muon
 from iconet.training.processes import Agreement, launch, lightning
-from iconet.training.progress import Reporter
 from iconet.training.recipe import SMALLEST_INPUT, Optimisation, Recipe
+from iconet.training.reporter import Reporter
 from iconet.training.schedule import learning_rate, progress, seconds, stages_in_training
 from iconet.training.validation import ACQUISITION, Validation
 

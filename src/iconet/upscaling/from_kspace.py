@@ -28,11 +28,11 @@ from numpy.typing import NDArray
 
 from iconet.errors import InputError
 from iconet.images import Scan, check_output, require_memory, scaled_affine, write
-from iconet.images.kspace_files import read_kspace
-from iconet.images.raw_data import RawData, middle
-from iconet.upscaling.device import Compute
+from iconet.images.kspace.raw_data import RawData, middle
+from iconet.images.kspace.read_kspace import read_kspace
+from iconet.runtime.device import Compute
+from iconet.study.progress import shown_progress
 from iconet.upscaling.models import Models
-from iconet.upscaling.progress import shown_progress
 from iconet.upscaling.slices import SMALLEST, Progress, robust_scale
 from iconet.upscaling.upscale import load_model, upscale_scan
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from nibabel.nifti1 import Nifti1Header
 
     from iconet.network import ICONet
-    from iconet.upscaling.files import Made
+    from iconet.study.run_one import Made
 
 FASTEST = 6.0  # acceleration, the largest that joint networks were trained for
 GAP = 3  # lines between two measured ones that SENSE fills in as good as measured
@@ -112,7 +112,7 @@ def upscale_kspace_file(
     path: str | os.PathLike, output: str | os.PathLike, models: KspaceModels, *, compute: Compute
 ) -> "Made":
     """Read, reconstruct, upscale, write."""
-    from iconet.upscaling.files import Made, sizes
+    from iconet.study.run_one import Made, sizes
 
     start = time.monotonic()
     check_output(output, [path])

@@ -7,7 +7,7 @@ from iconet.errors import InputError
 
 if TYPE_CHECKING:
     from iconet.network import ICONet
-    from iconet.upscaling.grid import Step
+    from iconet.upscaling.plan import Step
 
 
 def weights_of(network: "ICONet") -> str | None:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from iconet.upscaling.device import Compute
-from iconet.upscaling.grid import Plan, Step
+from iconet.runtime.device import Compute
 from iconet.upscaling.models import Models
+from iconet.upscaling.one_axis import CHUNK, enlarge_axis, planes_containing
+from iconet.upscaling.plan import Plan, Step
 from iconet.upscaling.resampling import resample_axis
 from iconet.upscaling.slices import Progress, count_windows, plan_windows, predict_stack
-from iconet.upscaling.through_plane import CHUNK, enlarge_axis, planes_containing
 
 if TYPE_CHECKING:
     from iconet.network import ICONet

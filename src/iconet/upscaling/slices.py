@@ -17,11 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iconet.errors import InputError
-from iconet.export.runtimes import Run
-from iconet.images.intensity import dark_level, ranked
-from iconet.upscaling.backends import prepare
+from iconet.intensity import dark_level, ranked
+from iconet.runtime.backends import prepare
+from iconet.runtime.device import Compute
+from iconet.runtime.runtimes import Run
 from iconet.upscaling.background import Frame, frame_of_object, interpolate_background
-from iconet.upscaling.device import Compute
 
 if TYPE_CHECKING:
     from torch import Tensor

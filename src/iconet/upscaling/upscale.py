@@ -20,11 +20,11 @@ from iconet.images import (
     to_nibabel,
     updated_header,
 )
-from iconet.upscaling.device import Compute, choose_compute
-from iconet.upscaling.grid import Wanted, plan_grid
+from iconet.runtime.device import Compute, choose_compute
 from iconet.upscaling.memory import check_memory
 from iconet.upscaling.models import Models
 from iconet.upscaling.operations import as_stack, memory_between, operations
+from iconet.upscaling.plan import Wanted, plan_grid
 from iconet.upscaling.slices import Progress
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def upscale(
     """Make an image finer: in the plane of its slices, across them, or to any spacing.
 
     An axis alone, such as that of thick slices, becomes finer in both planes that contain it, and
-    the two results are averaged (`iconet.upscaling.through_plane`). A spacing is reached by as many
+    the two results are averaged (`iconet.upscaling.one_axis`). A spacing is reached by as many
     networks as make the voxels at least as fine, and an antialiased resampling; the field of view
     keeps its centre and, where it is a multiple of the spacing, its edges.
 

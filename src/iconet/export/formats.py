@@ -1,0 +1,151 @@
+"""What `iconet export` does."""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from iconet.errors import InputError
+
+if TYPE_CHECKING:
+    from iconet.network import ICONet
+
+FORMATS = {
+    "onnx": ".onnx",
+    "openvino": ".xml",
+    "torchscript": ".ts",
+    "torch-export": ".pt2",
+    "monai-bundle": "",
+}
+"""What a network can be exported to, and the suffix of the file; a bundle is a folder."""
+
+
+def export_model(model: "str | os.PathLike | ICONet", output: Path, format: str) -> Path:
+    """Write a trained network of magnitude images for another runtime.
+
+    Args:
+        model: Name of a trained model, path of weights, or a network.
+        output: The file, or for a bundle the folder, to write. A file is replaced.
+        format: One of `FORMATS`.
+
+    Returns:
+        `output`.
+
+    Raises:
+        InputError: If the model cannot be exported, what the format needs is not installed, or the
+            output cannot be written.
+    """
+    if format not in FORMATS:
+        raise InputError(f"unknown format '{format}': use one of {', '.join(FORMATS)}")
+    suffix = FORMATS[format]
+    if output.suffix != suffix and suffix:
+        raise InputError(f"{output}: a file of {format} ends in {suffix}; rename it")
+    if not suffix and output.exists():
+        raise InputError(f"{output} is there already: name a folder to be made")
+    if output.is_dir():
+        raise InputError(f"{output} is a folder: name a file")
+    if not output.parent.is_dir():
+        raise InputError(f"{output.parent} does not exist: make it first")
+
+    from iconet.upscaling.upscale import open_model
+
+    network = open_model(model)
+    facts = describe(network)
+    with _complete_or_absent(output) as partial:
+        if format == "onnx":
+            _write_onnx(network, partial, facts)
+        elif format == "openvino":
+            _write_openvino(network, partial, facts)
+        elif format == "torchscript":
+            write_torchscript(network, partial, facts)
+        elif format == "torch-export":
+            _write_program(network, partial, facts)
+        else:
+            from iconet.export.monai_bundle import write_bundle
+
+            write_bundle(network, partial, facts)
+    return output
+
+
+def describe(network: "ICONet") -> dict[str, str]:
+    """What a user of an exported network must know of it; stored in the file."""
+    import iconet
+    from iconet.zoo import catalogue
+
+    sha256 = getattr(network, "sha256", "")
+    metadata = getattr(network, "metadata", {})
+    return {
+        "producer": f"iconet {iconet.__version__}",
+        "sha256": sha256,
+        "scale": str(network.scale),
+        "multiple": str(network.multiple),
+        "halo": str(network.halo),
+        "name": metadata.get("name", "ICONet"),
+        "licence": next((entry.licence for entry in catalogue() if entry.sha256 == sha256), ""),
+        "use": "research use, not for diagnosis",
+    }
+
+
+def _write_onnx(network: "ICONet", path: Path, facts: dict[str, str]) -> None:
+    from iconet.runtime.runtimes import require
+
+    require("onnx", extra="onnx")
+    import onnx
+
+    from iconet.runtime.traceable import PlainNetwork, as_onnx
+
+    model = onnx.load_from_string(as_onnx(PlainNetwork(network)))
+    onnx.helper.set_model_props(model, facts)
+    onnx.checker.check_model(model)
+    onnx.save(model, path)
+
+
+def _write_openvino(network: "ICONet", path: Path, facts: dict[str, str]) -> None:
+    from iconet.runtime.runtimes import import_openvino, openvino_model
+
+    openvino = import_openvino()
+    model = openvino_model(network)
+    for key, value in facts.items():
+        model.set_rt_info(value, ["iconet", key])
+    openvino.save_model(model, path, compress_to_fp16=False)
+
+
+def write_torchscript(network: "ICONet", path: Path, facts: dict[str, str]) -> None:
+    """Write TorchScript with `facts` as its extra file ``iconet.json``."""
+    from iconet.runtime.traceable import PlainNetwork, trace
+
+    trace(PlainNetwork(network)).save(path, _extra_files={"iconet.json": json.dumps(facts)})
+
+
+def _write_program(network: "ICONet", path: Path, facts: dict[str, str]) -> None:
+    import torch
+
+    from iconet.runtime.traceable import PlainNetwork, as_program
+
+    program = as_program(PlainNetwork(network))
+    torch.export.save(program, path, extra_files={"iconet.json": json.dumps(facts)})
+
+
+@contextmanager
+def _complete_or_absent(path: Path) -> Iterator[Path]:
+    """A path of the same name in a new folder; what is written there takes its place at the end."""
+    try:
+        folder = Path(tempfile.mkdtemp(prefix=".iconet-", dir=path.parent))
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be written: {error.strerror}: choose another place"
+        ) from None
+    try:
+        yield folder / path.name
+        for made in sorted(folder.iterdir()):  # OpenVINO's weights are a second file
+            os.replace(made, path.parent / made.name)
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be written: {error.strerror}: choose another place"
+        ) from None
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

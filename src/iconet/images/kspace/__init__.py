@@ -1,0 +1,1 @@
+"""Raw k-space: fastMRI's HDF5 and ISMRMRD."""

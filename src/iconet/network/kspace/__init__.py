@@ -1,0 +1,1 @@
+"""What the network knows of k-space: measured samples, and the slow phase."""

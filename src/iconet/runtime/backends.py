@@ -1,0 +1,103 @@
+"""The network in the runtime that was chosen, made ready once."""
+
+import threading
+import weakref
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from iconet.runtime.cache import kept_openvino_model
+from iconet.runtime.device import Compute
+from iconet.runtime.runtimes import Run, run_onnxruntime, run_openvino
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from iconet.network import ICONet
+
+# By network; then by precision and workers.
+_ready: "weakref.WeakKeyDictionary[ICONet, dict[tuple[Compute, int], Run]]" = (
+    weakref.WeakKeyDictionary()
+)
+_converted: "weakref.WeakKeyDictionary[ICONet, Any]" = weakref.WeakKeyDictionary()
+_one_at_a_time = threading.RLock()
+
+
+def prepare(model: "ICONet", compute: Compute, workers: int = 1) -> Run:
+    """What maps slices (B, 1, H, W) and intensities (B, 1, 1, 1) to enlarged slices.
+
+    Args:
+        model: in evaluation mode, on `compute.device`. Its weights must stay as they are.
+        compute: other modules than ICONet run in torch whatever it says.
+        workers: how many threads will call it at the same time; on a CPU they share its cores.
+            In torch each of them sets its number of threads itself.
+    """
+    from iconet.network import ICONet
+
+    if compute.backend == "torch" or not isinstance(model, ICONet):
+        return _eager(model, compute)
+    import torch
+
+    with _one_at_a_time, torch.inference_mode(False):  # whose tensors cannot be exported
+        known = _ready.setdefault(model, {})
+        key = compute, workers
+        if key not in known:
+            threads = torch.get_num_threads()
+            known[key] = (
+                run_openvino(
+                    _convert(model), precision=compute.precision, threads=threads, streams=workers
+                )
+                if compute.backend == "openvino"
+                else run_onnxruntime(model, threads=max(1, threads // workers))
+            )
+        return known[key]
+
+
+def prepare_ahead(model: "ICONet", compute: Compute) -> None:
+    """Begin in the background what takes long and does not depend on the scan, if anything does."""
+    if compute.backend == "openvino":
+
+        def convert() -> None:
+            with suppress(Exception):  # `prepare` meets it again, where it can be dealt with
+                _convert(model)
+
+        threading.Thread(target=convert, name="iconet-convert").start()
+
+
+def _convert(model: "ICONet") -> Any:
+    import torch
+
+    with _one_at_a_time:
+        if model not in _converted:
+            with torch.inference_mode(False):
+                _converted[model] = kept_openvino_model(model)
+        return _converted[model]
+
+
+def _eager(model: "ICONet", compute: Compute) -> Run:
+    import torch
+
+    def run(slices: "Tensor", intensity: "Tensor") -> "Tensor":
+        with compute.autocast():
+            image = model(
+                slices.to(compute.device).contiguous(memory_format=torch.channels_last),
+                intensity=intensity.to(compute.device),
+            ).image
+        return image.float().cpu()
+
+    def run_on_cuda(slices: "Tensor", intensity: "Tensor") -> "Tensor":
+        # Nothing here waits for the GPU before the result does, and that without Python's lock: the
+        # next thread queues its batch meanwhile. Only copies from and to pinned memory do not wait.
+        given = slices.pin_memory().to(compute.device, non_blocking=True)
+        scale = intensity.pin_memory().to(compute.device, non_blocking=True)
+        with compute.autocast():
+            image = model(
+                given.contiguous(memory_format=torch.channels_last), intensity=scale
+            ).image
+        result = torch.empty(image.shape, dtype=torch.float32, pin_memory=True)
+        result.copy_(image, non_blocking=True)
+        finished = torch.cuda.Event(blocking=True)
+        finished.record(torch.cuda.current_stream(compute.device))
+        finished.synchronize()
+        return result
+
+    return run_on_cuda if compute.device.type == "cuda" else run

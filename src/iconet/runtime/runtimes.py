@@ -1,0 +1,152 @@
+"""Other runtimes than PyTorch: imported where they are installed, without their telemetry."""
+
+import importlib.util
+import sys
+from collections.abc import Callable
+from functools import cache
+from queue import Empty, SimpleQueue
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from iconet.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from iconet.network import ICONet
+
+Run = Callable[["Tensor", "Tensor"], "Tensor"]
+"""(B, 1, H, W) and intensities (B, 1, 1, 1) to (B, 1, scale * H, scale * W), float32 on the CPU."""
+
+
+def installed(name: str) -> bool:
+    """Whether a runtime can be imported."""
+    return importlib.util.find_spec(name) is not None
+
+
+def import_openvino() -> ModuleType:
+    """OpenVINO, which does not send home that it was imported.
+
+    Raises:
+        InputError: If it is not installed.
+    """
+    require("openvino", extra="openvino")
+    # Its converter reports every import to a web service by this package and does without it.
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    import openvino
+
+    return openvino
+
+
+def import_onnxruntime() -> ModuleType:
+    """ONNX Runtime without its events.
+
+    Raises:
+        InputError: If it or ``onnx`` is not installed.
+    """
+    require("onnx", extra="onnx")
+    require("onnxruntime", extra="onnx")
+    import onnxruntime
+
+    onnxruntime.disable_telemetry_events()
+    return onnxruntime
+
+
+def require(name: str, *, extra: str) -> None:
+    """Say in one line what to install.
+
+    Raises:
+        InputError: If it is not there.
+    """
+    if not installed(name):
+        raise InputError(f"{name} is not installed: pip install 'iconet[{extra}]'")
+
+
+@cache
+def openvino_core() -> Any:
+    """The one ``openvino.Core`` of this process, never let go.
+
+    On processors with AMX every Core gives its thread a stack for signals, and takes it away when
+    it is deleted, even if the thread has come to use that of another: the next signal, such as
+    Ctrl-C, would then end the process (OpenVINO 2026.4).
+
+    Two threads that are the first to exchange an array with OpenVINO at the same time can wait for
+    each other for ever, one in the lock of a C++ static, the other for Python's. So one goes first.
+    """
+    import numpy as np
+
+    openvino = import_openvino()
+    _ = openvino.Tensor(np.zeros(1, np.float32)).data
+    return openvino.Core()
+
+
+def openvino_model(network: "ICONet") -> Any:
+    """The network as an ``openvino.Model``."""
+    openvino = import_openvino()
+    from iconet.runtime.traceable import INPUTS, OUTPUT, PlainNetwork, trace
+
+    shapes = [openvino.PartialShape([-1, 1, -1, -1]), openvino.PartialShape([-1, 1, 1, 1])]
+    model = openvino.convert_model(
+        trace(PlainNetwork(network, shifted=True)),
+        input=[(shape, openvino.Type.f32) for shape in shapes],
+    )
+    for port, name in zip((*model.inputs, *model.outputs), (*INPUTS, OUTPUT), strict=True):
+        port.get_tensor().set_names({name})
+    return model
+
+
+def run_openvino(model: Any, *, precision: str, threads: int, streams: int = 1) -> Run:
+    """The network in OpenVINO on the CPU.
+
+    Args:
+        model: What `openvino_model` made.
+        precision: "fp32", or "bf16" for convolutions; images stay float32.
+        threads: Of the CPU, which the streams share.
+        streams: How many calls, from as many threads, are worked on at the same time.
+    """
+    import torch
+
+    options = {
+        "INFERENCE_PRECISION_HINT": {"fp32": "f32", "bf16": "bf16"}[precision],
+        "INFERENCE_NUM_THREADS": threads,
+        "NUM_STREAMS": streams,
+    }
+    compiled = openvino_core().compile_model(model, "CPU", options)
+    idle: SimpleQueue[Any] = SimpleQueue()
+
+    def run(slices: "Tensor", intensity: "Tensor") -> "Tensor":
+        try:
+            request = idle.get_nowait()
+        except Empty:
+            request = compiled.create_infer_request()
+        # Copied: the request writes its next result to the same place.
+        result = request.infer([slices.numpy(), intensity.numpy()])[0].copy()
+        idle.put(request)
+        return torch.from_numpy(result)
+
+    return run
+
+
+def run_onnxruntime(network: "ICONet", *, threads: int) -> Run:
+    """The network in ONNX Runtime on the CPU, float32.
+
+    Args:
+        network: Of magnitude images.
+        threads: Of the CPU.
+    """
+    import torch
+
+    onnxruntime = import_onnxruntime()
+    from iconet.runtime.traceable import INPUTS, PlainNetwork, as_onnx
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    session = onnxruntime.InferenceSession(
+        as_onnx(PlainNetwork(network)), options, providers=["CPUExecutionProvider"]
+    )
+
+    def run(slices: "Tensor", intensity: "Tensor") -> "Tensor":
+        arrays = (slices.numpy(), intensity.numpy())
+        return torch.from_numpy(session.run(None, dict(zip(INPUTS, arrays, strict=True)))[0])
+
+    return run

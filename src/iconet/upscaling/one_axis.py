@@ -1,0 +1,113 @@
+"""Enlarging one axis, such as the one across thick slices, by a network of 2-D slices.
+
+**One axis of a network that enlarges two.** A slice that contains the axis has few rows (along the
+axis) and many columns (already fine). The network gets it as it is, predicts scale x scale times as
+many pixels, and the columns are brought back by an antialiased resampling, which cuts k-space at
+their old Nyquist frequency. That is lossless where the network adds nothing beyond this frequency,
+and networks trained for the task (`task.kind: through-plane`) are taught so: their target is the
+true slice with its columns zero-filled. The same architecture and the same trained stages serve,
+at the cost of a slice of the input's size. The alternatives are worse: columns first made as coarse
+as the rows lose the detail that tells where edges run, and rows first interpolated make the network
+work on `scale` times as many pixels, blurred ones.
+
+**Two planes, averaged.** A volume is cut into the slices of both planes that contain the axis, and
+both predictions count alike. Each looks at the same measured values with another context; what they
+get wrong is partly independent and shrinks by averaging. Each is smooth within its slices and may
+flicker from one to the next, where the other one is smooth. Any other weighting would need to know
+which of them to trust; taking the larger Fourier coefficient (Burst Accumulation) keeps the sharper
+one, noise and inventions included. (A trial at 2x, 200
+steps of training, one validation head: 38.4 and 38.5 dB for one plane, 38.6 dB and the least
+flicker for both; the network for two axes, not trained for this, 37.4 dB; zero-filling 36.5 dB.)
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from iconet.intensity import dark_level
+from iconet.runtime.device import Compute
+from iconet.upscaling.resampling import resample_axis
+from iconet.upscaling.slices import Progress, count_windows, predict_stack, robust_scale
+
+if TYPE_CHECKING:
+    from iconet.network import ICONet
+
+CHUNK = 1 << 26
+"""Pixels predicted before their columns are brought back: 256 MB."""
+
+
+def planes_containing(axis: int, shape: Sequence[int]) -> list[tuple[int, int, int]]:
+    """The planes in which an axis is enlarged, as (axis across the slices, rows, columns).
+
+    A plane counts if its other axis has two voxels or more. A 2-D image is a volume of one slice.
+    """
+    others = [index for index in range(3) if index != axis]
+    return [
+        (across, axis, columns)
+        for across, columns in (others, others[::-1])
+        if (*shape, 1)[columns] > 1
+    ]
+
+
+def enlarge_axis(
+    volume: NDArray,
+    axis: int,
+    network: "ICONet",
+    *,
+    compute: Compute,
+    out: NDArray | None = None,
+    batch: int | None = None,
+    tile: int | None = None,
+    progress: Progress | None = None,
+) -> NDArray[np.float32]:
+    """Make one axis `network.scale` times finer; see the module's text for how and why.
+
+    Args:
+        volume: (I, J) or (I, J, K), real, with at least one plane of `planes_containing`.
+        axis: which axis; 2 voxels or more.
+        network: in evaluation mode.
+        compute: device and precision.
+        out: float32 of the new shape to write into; made when not given.
+        batch: as in `predict_stack`, like the next one.
+        tile: see there.
+        progress: called with (done, in all), counting slices or tiles of both planes.
+
+    Returns:
+        `out`, on the intensity scale of `volume`.
+    """
+    shape = [size * network.scale if i == axis else size for i, size in enumerate(volume.shape)]
+    if out is None:
+        out = np.empty(shape, np.float32)
+    old, new = (array[..., None] if array.ndim == 2 else array for array in (volume, out))
+    dark = dark_level(volume)
+    intensity = robust_scale(volume, dark)
+    cuts = [
+        (old.transpose(plane), new.transpose(plane)) for plane in planes_containing(axis, shape)
+    ]
+    options: dict[str, Any] = {"compute": compute, "batch": batch, "tile": tile}
+    total = sum(count_windows(network, before.shape, **options) for before, _ in cuts)
+    finished = 0
+
+    def report(done: int, _: int) -> None:
+        if progress is not None:
+            progress(finished + done, total)
+
+    new[...] = 0
+    for before, after in cuts:
+        several = max(1, CHUNK // (before[0].size * network.scale**2))
+        for start in range(0, len(before), several):
+            chunk = before[start : start + several]
+            predicted = predict_stack(
+                network,
+                chunk,
+                intensity=intensity,
+                dark=dark,
+                progress=report,
+                **options,
+            )
+            finished += count_windows(network, chunk.shape, **options)
+            columns = resample_axis(predicted, 2, before.shape[2], network.scale)
+            after[start : start + several] += columns / len(cuts)
+    return out

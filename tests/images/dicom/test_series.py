@@ -1,0 +1,355 @@
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGLSLossless,
+    RLELossless,
+)
+
+from iconet.errors import InputError
+from iconet.images.dicom.series import read_series
+
+from ...images.grids import affines, each_example
+from ...images.slices import PATIENT, enhanced_of, image, save, save_all, slices_of
+
+AFFINE = np.array([[-2, 0, 0, 90], [0, -1.5, 0, 70], [0, 0, 3, -40], [0, 0, 0, 1.0]])
+# A right-handed oblique one: turned by 30 degrees about the first axis.
+OBLIQUE = AFFINE.copy()
+OBLIQUE[:3, :3] = [
+    [-2, 0, 0],
+    [0, -1.5 * np.cos(np.pi / 6), -3 * np.sin(np.pi / 6)],
+    [0, -1.5 * np.sin(np.pi / 6), 3 * np.cos(np.pi / 6)],
+]
+REAL = Path(__file__).parents[3] / "shared/data/dicom"
+
+
+def numbers(shape=(5, 7, 4), dtype=np.int16, top=4000):
+    return np.random.default_rng(1).integers(0, top, shape).astype(dtype)
+
+
+def refusal(path, **choice):
+    """The line that says why something is refused: it names the place and a remedy, no patient."""
+    with pytest.raises(InputError) as error:
+        read_series(path, **choice)
+    line = str(error.value)
+    assert line.startswith(str(path))
+    assert len(line.splitlines()) == 1
+    assert ";" in line, "no remedy"
+    assert not any(part in line for part in PATIENT.split("^"))
+    return line
+
+
+@given(affine=affines(), seed=st.integers(0, 99))
+@settings(parent=each_example, max_examples=15)
+def test_any_geometry_is_found_from_positions_and_not_from_names(tmp_path_factory, affine, seed):
+    stored = numbers()
+    series = read_series(
+        save_all(slices_of(stored, affine), tmp_path_factory.mktemp("series"), seed)
+    )
+    if np.linalg.det(affine[:3, :3]) < 0:  # slices go along the normal: the other way round
+        stored = stored[:, :, ::-1]
+        affine = affine @ np.array(
+            [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, -1, stored.shape[2] - 1], [0, 0, 0, 1.0]]
+        )
+    np.testing.assert_allclose(series.scan.affine, affine, rtol=0, atol=1e-6)
+    np.testing.assert_array_equal(series.scan.array, stored - np.float32(100))
+
+
+def test_every_slice_has_its_own_slope(tmp_path):
+    stored, slopes = numbers(), np.array([0.5, 2.25, 1, 3.125])
+    scan = read_series(save_all(slices_of(stored, OBLIQUE, slopes), tmp_path)).scan
+    np.testing.assert_array_equal(scan.array, (stored * slopes - 100).astype(np.float32))
+    assert (scan.dtype, scan.slope, scan.inter) == (np.float32, 1, 0)
+
+
+def test_integers_with_one_scale_keep_it(tmp_path):
+    scan = read_series(save_all(slices_of(numbers(), OBLIQUE, [0.5] * 4), tmp_path)).scan
+    assert (scan.dtype, scan.slope, scan.inter) == (np.int16, 0.5, -100)
+    assert scan.path == tmp_path
+    np.testing.assert_allclose(scan.header.get_best_affine(), scan.affine, atol=1e-5)
+    assert scan.header.get_data_shape() == (5, 7, 4)
+
+
+def test_headers_are_in_the_order_of_the_slices_and_hold_no_pixels(tmp_path):
+    slices = slices_of(numbers(), OBLIQUE)
+    series = read_series(save_all(slices, tmp_path, seed=3))
+    assert [h.SOPInstanceUID for h in series.headers] == [s.SOPInstanceUID for s in slices]
+    assert not any("PixelData" in header for header in series.headers)
+    assert series.headers[0].PatientName == PATIENT
+    assert series.uid == "1.2.3"
+
+
+def test_monochrome1_is_how_it_is_shown_and_not_what_it_is_worth(tmp_path):
+    stored = numbers()
+    slices = slices_of(stored, AFFINE)
+    for made in slices:
+        made.PhotometricInterpretation = "MONOCHROME1"
+    series = read_series(save_all(slices, tmp_path))
+    np.testing.assert_array_equal(series.scan.array, stored - np.float32(100))
+    assert series.headers[0].PhotometricInterpretation == "MONOCHROME1"
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int16])
+@pytest.mark.parametrize("syntax", [JPEG2000Lossless, JPEGLSLossless, RLELossless])
+def test_lossless_compression_changes_nothing(tmp_path, syntax, dtype):
+    stored = numbers((40, 33, 2), dtype, 250)
+    if dtype == np.int16:
+        stored -= 125
+    slices = slices_of(stored, AFFINE)
+    for made in slices:
+        made.compress(syntax, generate_instance_uid=False)
+    scan = read_series(save_all(slices, tmp_path)).scan
+    np.testing.assert_array_equal(scan.array, stored.astype(np.float32) - 100)
+
+
+@pytest.mark.parametrize("syntax", [DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian])
+def test_other_encodings_of_plain_pixels(tmp_path, syntax):
+    stored = numbers()
+    slices = slices_of(stored, AFFINE)
+    for made in slices:
+        made.file_meta.TransferSyntaxUID = syntax
+    scan = read_series(save_all(slices, tmp_path)).scan
+    np.testing.assert_array_equal(scan.array, stored - np.float32(100))
+
+
+def test_big_endian(tmp_path):
+    stored = numbers()
+    slices = slices_of(stored, AFFINE)
+    for made in slices:
+        made.file_meta.TransferSyntaxUID = ExplicitVRBigEndian
+        made.PixelData = np.frombuffer(made.PixelData, "<i2").astype(">i2").tobytes()
+    scan = read_series(save_all(slices, tmp_path)).scan
+    np.testing.assert_array_equal(scan.array, stored - np.float32(100))
+    assert scan.dtype == np.int16
+
+
+def test_bits_beyond_those_stored_are_not_values(tmp_path):
+    stored = numbers(dtype=np.uint16)
+    slices = slices_of(stored | 0xA000, AFFINE)  # an old overlay in the four highest bits
+    for made in slices:
+        made.BitsStored, made.HighBit = 12, 11
+    scan = read_series(save_all(slices, tmp_path)).scan
+    np.testing.assert_array_equal(scan.array, stored.astype(np.float32) - 100)
+
+
+@pytest.mark.parametrize("syntax", [None, JPEG2000Lossless, RLELossless])
+def test_enhanced_multi_frame(tmp_path, syntax):
+    stored, slopes = numbers((40, 33, 4)), np.array([0.5, 2.25, 1, 3.125])
+    made = enhanced_of(stored, OBLIQUE, slopes, order=[2, 0, 3, 1])
+    if syntax is not None:
+        made.compress(syntax, generate_instance_uid=False)
+    series = read_series(save(made, tmp_path / "enhanced.dcm"))
+    np.testing.assert_array_equal(series.scan.array, (stored * slopes - 100).astype(np.float32))
+    np.testing.assert_allclose(series.scan.affine, OBLIQUE, atol=1e-9)
+    assert [header.SOPInstanceUID for header in series.headers] == [made.SOPInstanceUID]
+
+
+def test_a_single_slice_is_as_thick_as_its_header_says(tmp_path):
+    folder = save_all(slices_of(numbers(), AFFINE)[:1], tmp_path)
+    scan = read_series(folder / "000.dcm").scan
+    assert scan.array.shape == (5, 7, 1)
+    assert scan.spacing == pytest.approx((2, 1.5, 9))
+
+
+def test_shear_within_rounding_is_kept_exactly(tmp_path):
+    sheared = AFFINE.copy()
+    sheared[0, 2] = 0.01  # of 3 mm: 0.2 degrees
+    scan = read_series(save_all(slices_of(numbers(), sheared), tmp_path)).scan
+    np.testing.assert_allclose(scan.affine, sheared, atol=1e-9)
+
+
+def several(folder):
+    """Series 4 (CT), a series 7 (MR), a localizer and a report in one folder."""
+    save_all(slices_of(numbers(), AFFINE), folder / "a")
+    other = slices_of(numbers(), OBLIQUE)
+    scout = slices_of(numbers(), AFFINE)[:1]
+    for made in other:
+        made.SeriesInstanceUID, made.SeriesNumber, made.Modality = "1.2.7", 7, "MR"
+    scout[0].SeriesInstanceUID, scout[0].SeriesNumber = "1.2.1", 1
+    scout[0].ImageType = ["ORIGINAL", "PRIMARY", "LOCALIZER"]
+    save_all(other, folder / "b")
+    save_all(scout, folder / "c")
+    report = image(numbers((2, 2)))
+    report.SeriesInstanceUID, report.SeriesNumber, report.Modality = "1.2.9", 9, "SR"
+    del report.Rows, report.Columns, report.PixelData
+    save(report, folder / "report")
+    (folder / "README.txt").write_text("not DICOM")
+    return folder
+
+
+def test_several_series_are_listed_and_chosen(tmp_path):
+    folder = several(tmp_path)
+    line = refusal(folder)
+    assert line.endswith("2 series; choose by --series 4 (CT, 4 files), 7 (MR, 4 files)")
+    for chosen in (7, "7", "1.2.7"):
+        series = read_series(folder, series=chosen)
+        assert series.uid == "1.2.7"
+        np.testing.assert_allclose(series.scan.affine, OBLIQUE, atol=1e-9)
+    for absent in (5, "5", "1.2", "dummy", "", " "):
+        assert "no series of that number, UID or description" in refusal(folder, series=absent)
+    assert "localizer" in refusal_inside(folder, series=1)
+    assert "not an image" in refusal_inside(folder, series=9)
+
+
+def test_a_part_of_the_description_chooses_and_is_never_shown(tmp_path):
+    folder = several(tmp_path)
+    for made in (folder / "b").iterdir():
+        image = pydicom.dcmread(made)
+        image.SeriesDescription = f"T1 MPRAGE {PATIENT}"
+        save(image, made)
+    assert read_series(folder, series="mprage").uid == "1.2.7"
+    for made in (folder / "a").iterdir():
+        image = pydicom.dcmread(made)
+        image.SeriesDescription = f"T1 soft {PATIENT}"
+        save(image, made)
+    line = refusal(folder, series="T1")
+    assert "more than one series of that number or description" in line
+    assert line.endswith("4 (CT, 4 files), 7 (MR, 4 files)")
+
+
+def refusal_inside(folder, **choice):
+    with pytest.raises(InputError) as error:
+        read_series(folder, **choice)
+    assert PATIENT not in str(error.value)
+    return str(error.value)
+
+
+def test_one_scan_beside_a_localizer_needs_no_choice(tmp_path):
+    folder = several(tmp_path)
+    for made in (folder / "b").iterdir():
+        made.unlink()
+    assert read_series(folder).uid == "1.2.3"
+
+
+def tilted(slices):
+    for k, made in enumerate(slices):
+        x, y, z = made.ImagePositionPatient
+        made.ImagePositionPatient = [x, y + 3 * k * np.tan(np.radians(10)), z]
+
+
+def every(slices, **elements):
+    for made in slices:
+        for keyword, value in elements.items():
+            setattr(made, keyword, value)
+
+
+def shifted(slices):
+    x, y, z = slices[2].ImagePositionPatient
+    slices[2].ImagePositionPatient = [x, y, z + 0.5]
+
+
+REFUSED = {
+    "sheared by 10.0 degrees (gantry tilt)": tilted,
+    "1 missing slices": lambda s: s.pop(2),
+    "uneven slices (2.500 to 3.500 mm apart)": shifted,
+    "6 slices at 5 positions": lambda s: setattr(
+        s[4], "ImagePositionPatient", s[1].ImagePositionPatient
+    ),
+    "mixed slice orientations": lambda s: setattr(
+        s[1], "ImageOrientationPatient", [1, 0, 0, 0, 0, -1]
+    ),
+    "different PixelSpacing": lambda s: setattr(s[1], "PixelSpacing", [1, 1]),
+    "different rows or columns": lambda s: setattr(s[1], "Rows", 6),
+    "localizer": lambda s: every(s, ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"]),
+    "colour": lambda s: every(s, SamplesPerPixel=3, PhotometricInterpretation="RGB"),
+    "colour ": lambda s: every(s, PhotometricInterpretation="PALETTE COLOR"),
+    "modality": lambda s: every(s, Modality="US"),
+    "not an image": lambda s: [s.__delitem__("Rows") for s in s],
+    "no pixel data": lambda s: s[1].__delitem__("PixelData"),
+    "truncated pixel data": lambda s: setattr(s[1], "PixelData", s[1].PixelData[:-2]),
+    "65535 rows": lambda s: every(s, Rows=65535, Columns=65535),
+    "0 rows": lambda s: every(s, Rows=0),
+    "no ImagePositionPatient": lambda s: s[1].__delitem__("ImagePositionPatient"),
+    "impossible ImagePositionPatient": lambda s: setattr(s[1], "ImagePositionPatient", [1, 2]),
+    "perpendicular": lambda s: every(s, ImageOrientationPatient=[1, 0, 0, 1, 0, 0]),
+    "PixelSpacing must be positive": lambda s: every(s, PixelSpacing=[0, 1]),
+    "RescaleSlope of 0": lambda s: setattr(s[0], "RescaleSlope", 0),
+    "beyond float32": lambda s: setattr(s[0], "RescaleSlope", "1e300"),
+    "lookup table": lambda s: every(s, ModalityLUTSequence=[image(numbers((2, 2)))]),
+    "without a position each": lambda s: setattr(s[0], "NumberOfFrames", 2),
+    "bits": lambda s: every(s, BitsStored=12, HighBit=15),
+}
+
+
+@pytest.mark.parametrize("why", REFUSED)
+def test_refused_with_one_line(tmp_path, why):
+    slices = slices_of(numbers((5, 7, 6)), AFFINE)
+    REFUSED[why](slices)
+    assert why.strip() in refusal(save_all(slices, tmp_path))
+
+
+def test_a_single_slice_without_thickness(tmp_path):
+    slices = slices_of(numbers(), AFFINE)[:1]
+    del slices[0].SliceThickness
+    assert "unknown SliceThickness" in refusal(save_all(slices, tmp_path))
+
+
+def test_multi_frame_of_several_time_points(tmp_path):
+    made = enhanced_of(numbers(), OBLIQUE, [1] * 4, order=[0, 1, 2, 3, 0, 1, 2, 3])
+    assert "8 slices at 4 positions" in refusal(save(made, tmp_path / "enhanced.dcm"))
+
+
+def test_multi_frame_that_contradicts_itself(tmp_path):
+    made = enhanced_of(numbers(), OBLIQUE, [1] * 4, order=range(4))
+    made.NumberOfFrames = 3
+    assert "claims 3 frames and describes 4" in refusal(save(made, tmp_path / "enhanced.dcm"))
+
+
+def test_several_multi_frame_files_in_one_series(tmp_path):
+    for name in "ab":
+        save(enhanced_of(numbers(), OBLIQUE, [1] * 4, order=range(4)), tmp_path / name)
+    assert "2 multi-frame files" in refusal(tmp_path)
+    assert read_series(tmp_path / "a").scan.array.shape == (5, 7, 4)
+
+
+def by_itk(folder):
+    """Values (I, J, K) and RAS+ affine as GDCM's reader sees them."""
+    import SimpleITK
+
+    reader = SimpleITK.ImageSeriesReader()
+    reader.SetFileNames(SimpleITK.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder)))
+    volume = reader.Execute()
+    affine = np.eye(4)
+    affine[:3, :3] = np.reshape(volume.GetDirection(), (3, 3)) * volume.GetSpacing()
+    affine[:3, 3] = volume.GetOrigin()
+    return SimpleITK.GetArrayFromImage(volume).T, np.diag([-1, -1, 1, 1]) @ affine
+
+
+def corners(affine, shape):
+    voxels = np.array(np.meshgrid(*[(0, n - 1) for n in shape])).reshape(3, -1)
+    return affine[:3, :3] @ voxels + affine[:3, 3:]
+
+
+def same_as_itk(folder):
+    scan = read_series(folder).scan
+    values, affine = by_itk(folder)
+    assert scan.array.shape == values.shape
+    np.testing.assert_allclose(
+        corners(scan.affine, values.shape), corners(affine, values.shape), atol=1e-3
+    )
+    np.testing.assert_allclose(scan.array, values, rtol=1e-6, atol=1e-3)
+
+
+def test_simpleitk_reads_the_same_oblique_series(tmp_path):
+    same_as_itk(save_all(slices_of(numbers(), OBLIQUE, [0.5, 2.25, 1, 3.125]), tmp_path))
+
+
+@pytest.mark.parametrize("name", ["ct_abdomen", "pet_wholebody"])
+def test_simpleitk_reads_the_same_real_series(name):
+    if not (REAL / name).is_dir():
+        pytest.skip(f"the real series are not in {REAL}")
+    same_as_itk(REAL / name)
+
+
+def test_a_real_tilted_gantry():
+    if not (REAL / "ct_head_ge").is_dir():
+        pytest.skip(f"the real series are not in {REAL}")
+    assert "18.5 degrees (gantry tilt)" in refusal(REAL / "ct_head_ge")

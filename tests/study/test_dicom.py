@@ -1,0 +1,310 @@
+"""DICOM series through the command line."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pydicom
+import pytest
+import SimpleITK
+
+import iconet
+from iconet import cli
+from iconet.evaluation.compare import compare_files
+from iconet.images import read
+from iconet.images.dicom.series import read_series
+from iconet.study import provenance as derived
+
+from ..images.slices import PATIENT, save_all, slices_of
+
+AFFINE = np.array([[-0.8, 0, 0, 90], [0, -0.7, 0, 70], [0, 0, 3, -40], [0, 0, 0, 1.0]])
+REAL = Path(__file__).parents[3] / "shared/data/dicom"
+PURPOSE = "structural MRI (T1w), slices 2x larger in plane"
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    monkeypatch.setenv("PATH", path)
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory):
+    """An untrained network that says it is for MRI."""
+    import torch
+    from safetensors.torch import save_file
+
+    torch.manual_seed(0)
+    network = iconet.ICONet(2, width=16, exchanges=1, rec_units=1, sr_units=1)
+    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
+    metadata = {"format": "iconet", "config": json.dumps(network.config), "name": "small"}
+    save_file(network.state_dict(), path, {**metadata, "purpose": PURPOSE})
+    return str(path)
+
+
+def series(
+    path,
+    modality="CT",
+    uid="1.2.3",
+    number=4,
+    shape=(20, 24, 3),
+    description="",
+    affine=AFFINE,
+):
+    smooth = sum(np.ogrid[tuple(slice(n) for n in shape)]) * 20
+    made = slices_of(smooth.astype(np.int16), affine, intercept=-1024)
+    for image in made:
+        image.Modality, image.SeriesInstanceUID, image.SeriesNumber = modality, uid, number
+        image.SeriesDescription = description
+    return save_all(made, Path(path))
+
+
+def upscale(weights, *arguments):
+    return cli.run(["upscale", *map(str, arguments), "--model", weights, "--precision", "fp32"])
+
+
+def itk(path):
+    """Array (I, J, K) and RAS+ affine by an independent reader."""
+    files = SimpleITK.ImageSeriesReader.GetGDCMSeriesFileNames(str(path))
+    image = SimpleITK.ReadImage(files)
+    affine = np.eye(4)
+    affine[:3, :3] = np.array(image.GetDirection()).reshape(3, 3) * image.GetSpacing()
+    affine[:3, 3] = image.GetOrigin()
+    return SimpleITK.GetArrayFromImage(image).T, np.diag([-1, -1, 1, 1]) @ affine
+
+
+def corners(affine, shape):
+    voxels = np.array(np.meshgrid(*[(0, n - 1) for n in shape])).reshape(3, -1)
+    return affine[:3, :3] @ voxels + affine[:3, 3:]
+
+
+def assert_same(path, expected):
+    """A derived series holds a nibabel image's values and places, as SimpleITK reads it."""
+    values, affine = itk(path)
+    real = expected.get_fdata()
+    assert values.shape == real.shape
+    there = corners(affine, values.shape) - corners(expected.affine, values.shape)
+    assert np.abs(there).max() < 1e-3
+    assert np.abs(values - real).max() < np.ptp(real) / 4000 * 1.001
+
+
+def errors(capfd):
+    return capfd.readouterr().err.splitlines()
+
+
+@pytest.mark.parametrize("kind", ["folder", "file", "zip", "DICOMDIR"])
+def test_a_series_becomes_a_derived_series(weights, capfd, kind):
+    given = series("in")
+    if kind == "file":
+        given = next(given.iterdir())
+    elif kind == "zip":
+        with zipfile.ZipFile("in.zip", "w") as archive:
+            for file in given.iterdir():
+                archive.write(file)
+        given = Path("in.zip")
+    elif kind == "DICOMDIR":
+        from pydicom.fileset import FileSet
+
+        fileset = FileSet()
+        for file in given.iterdir():
+            image = pydicom.dcmread(file)
+            image.PatientID = image.StudyID = "1"
+            image.StudyDate, image.StudyTime = "20200102", "030405"
+            image.InstanceNumber = 1
+            fileset.add(image)
+        fileset.write("medium")
+        fileset._stage["t"].cleanup()  # which would warn of it later, in another test
+        given = Path("medium/DICOMDIR")
+    assert upscale(weights, given, "-o", "out") == 0
+    lines = errors(capfd)
+    assert not any(part in line for line in lines for part in PATIENT.split("^"))
+    returned = iconet.upscale(given, model=weights, precision="fp32")
+    assert_same("out", returned)
+    assert returned.shape == (40, 48, 1 if kind == "file" else 3)
+
+
+def test_what_made_it_is_in_the_series_and_ct_is_said_not_to_be_trained_for(weights, capfd):
+    assert upscale(weights, series("in", description="Head"), "-o", "out") == 0
+    image = pydicom.dcmread(sorted(Path("out").iterdir())[0])
+    assert list(image.ImageType)[:2] == ["DERIVED", "SECONDARY"]
+    assert "research use, not for diagnosis" in image.SeriesDescription
+    digest = iconet.load(weights).sha256
+    for part in (f"iconet {iconet.__version__}", "model small", digest, PURPOSE, "2x"):
+        assert part in image.DerivationDescription
+    equipment = image.ContributingEquipmentSequence[-1]
+    assert list(equipment.SoftwareVersions) == [digest, iconet.__version__]
+    (said,) = [line for line in errors(capfd) if "not trained" in line]
+    assert said.startswith("in: CT, for which small was not trained")
+
+
+def test_the_model_that_does_the_work_is_the_one_said_not_to_be_trained_for(capfd):
+    given = series("in", shape=(20, 24, 5))
+    assert cli.run(["upscale", str(given), "-o", "out", "--axes", "k", "--precision", "fp32"]) == 0
+    said = [line for line in errors(capfd) if "not trained" in line]
+    assert len(said) == 1 and "for which mri-slice-x2 was not trained" in said[0]
+
+
+def test_a_series_is_measured_image_by_image_even_where_it_has_more_images_than_rows():
+    given = series("in", shape=(20, 24, 40), affine=np.diag([-1.0, -1, 1, 1]))
+    assert compare_files(given, given).slice_axis == 2
+
+
+def test_mri_is_what_it_was_trained_for(weights, capfd):
+    assert upscale(weights, series("in", "MR"), "-o", "out") == 0
+    assert not any("not trained" in line for line in errors(capfd))
+
+
+def test_weights_that_do_not_say_mri_are_believed(weights):
+    network = iconet.load(weights)
+    scan = read(series("in", "PT"))
+    assert "PET" in derived.untrained_for(scan, network)
+    network.metadata = {**network.metadata, "purpose": "FDG PET"}
+    assert derived.untrained_for(scan, network) is None
+    del network.metadata
+    assert derived.untrained_for(scan, network) is None
+
+
+@pytest.mark.parametrize("suffix", [".nii.gz", ".nrrd", ".mha"])
+def test_a_suffix_converts(weights, suffix):
+    given = series("in")
+    assert upscale(weights, given, "-o", f"out{suffix}") == 0
+    expected = iconet.upscale(given, model=weights, precision="fp32")
+    scan = read(f"out{suffix}")
+    np.testing.assert_allclose(scan.affine, expected.affine, atol=1e-5)
+    np.testing.assert_allclose(scan.array, expected.get_fdata(), atol=0.501)
+    assert scan.array.min() < -900  # Hounsfield units
+
+
+def test_several_series_are_listed_without_the_patient_and_chosen(weights, capfd):
+    series("in/a", description=f"soft tissue {PATIENT}")
+    series("in/b", "MR", "1.2.7", 7, description=f"T1 mprage {PATIENT}")
+    assert upscale(weights, "in", "-o", "out") == 2
+    (line,) = errors(capfd)
+    assert line.endswith("2 series; choose by --series 4 (CT, 3 files), 7 (MR, 3 files)")
+    assert not Path("out").exists()
+    for index, chosen in enumerate(["7", "1.2.7", "MPRAGE"]):
+        assert upscale(weights, "in", "-o", f"out{index}", "--series", chosen) == 0
+        assert read_series(f"out{index}").headers[0].Modality == "MR"
+        assert iconet.upscale("in", model=weights, series=chosen).shape == (40, 48, 3)
+
+
+def test_series_of_something_else(weights, capfd):
+    np.save("a.npy", np.random.default_rng(0).random((20, 20)))
+    assert upscale(weights, "a.npy", "-o", "out.npy", "--series", "3") == 2
+    assert "omit --series" in errors(capfd)[0]
+
+
+def test_several_inputs_get_folders_of_their_own(weights):
+    series("in/1.2.840")
+    nibabel.Nifti1Image(np.random.default_rng(0).random((20, 20, 3)), AFFINE).to_filename("b.nii")
+    assert upscale(weights, "in/1.2.840", "b.nii", "-o", "out") == 0
+    assert sorted(os.listdir("out")) == [".iconet.jsonl", "1.2.840", "b.nii"]
+    assert len(os.listdir("out/1.2.840")) == 3
+
+
+@pytest.mark.parametrize(
+    ("output", "said"),
+    [
+        ("in", "source series is there"),
+        ("in/new", "outside the input"),
+        ("full", "is there already"),
+        ("no/out", "create it first"),
+        ("out.dcm", "unknown kind"),
+        ("out.png", "out.png"),
+    ],
+)
+def test_wrong_outputs_are_refused_before_the_network_runs(
+    weights, capfd, monkeypatch, output, said
+):
+    series("in")
+    os.mkdir("full")
+    Path("full/file").touch()
+    monkeypatch.setattr("iconet.study.run_one.upscale_scan", None)
+    before = sorted(map(str, Path().rglob("*")))
+    assert upscale(weights, "in", "-o", output) == 2
+    (line,) = errors(capfd)
+    assert said in line
+    assert sorted(map(str, Path().rglob("*"))) == before
+
+
+def test_the_images_of_a_series_are_its_slices(weights):
+    """Even where there are more of them than pixels along a side, as near as these are wide."""
+    smooth = sum(np.ogrid[:16, :18, :20]) * 20
+    affine = np.diag([-1.0, -1.0, 1.0, 1.0])
+    given = save_all(slices_of(smooth.astype(np.int16), affine), Path("in"))
+    assert upscale(weights, given, "-o", "out.nii.gz") == 0
+    assert nibabel.load("out.nii.gz").shape == (32, 36, 20)
+
+
+def test_degrade_makes_nifti_of_a_series(capfd):
+    series("in/a")
+    series("in/b", "MR", "1.2.7", 7)
+    assert cli.run(["degrade", "in", "-o", "low.nii.gz"]) == 2
+    assert cli.run(["degrade", "in", "-o", "low.nii.gz", "--series", "7"]) == 0
+    low, scan = nibabel.load("low.nii.gz"), read("in", series=7)
+    assert low.shape == (10, 12, 3)
+    middle = low.affine @ [4.5, 5.5, 1, 1]
+    np.testing.assert_allclose(middle, scan.affine @ [9.5, 11.5, 1, 1], atol=1e-4)
+    assert low.get_fdata().mean() == pytest.approx(scan.array.mean(), rel=0.01)
+
+
+@pytest.mark.parametrize("name", ["ct_abdomen", "pet_wholebody"])
+def test_round_trip_of_a_real_series(weights, capfd, name):
+    if not (REAL / name).is_dir():
+        pytest.skip(f"the real series are not in {REAL}")
+    # A few slices, every fourth pixel: the network is not what is tested.
+    files = sorted(REAL.joinpath(name).iterdir())
+    images = sorted(map(pydicom.dcmread, files), key=lambda i: i.ImagePositionPatient[2])[:4]
+    for image in images:
+        if image.file_meta.TransferSyntaxUID.is_compressed:
+            image.decompress()
+        stored = image.pixel_array[::4, ::4]
+        image.PixelData, (image.Rows, image.Columns) = stored.tobytes(), stored.shape
+        image.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+        image["PixelData"].VR = "OW"
+        image.PixelSpacing = [4 * float(mm) for mm in image.PixelSpacing]
+        image.BitsAllocated = 8 * stored.dtype.itemsize
+        image.SOPClassUID = image.file_meta.MediaStorageSOPClassUID
+        image.SOPInstanceUID = image.file_meta.MediaStorageSOPInstanceUID
+    save_all(images, Path("in"))
+    assert upscale(weights, "in", "-o", "out") == 0
+    (said,) = [line for line in errors(capfd) if "not trained" in line]
+    assert ("CT" if name == "ct_abdomen" else "PET") in said
+    expected = iconet.upscale("in", model=weights, precision="fp32")
+    assert_same("out", expected)
+    # The field of view's corner, half a voxel outside the first one, is where it was.
+    scan = read_series("in").scan
+    edge = [-0.5, -0.5, 0, 1]
+    there = itk("out")[1] @ edge
+    assert np.abs((there - scan.affine @ edge)[:3]).max() < 1e-3
+    if shutil.which("dciodvfy"):
+        assert validator_errors("out") <= validator_errors("in")
+
+
+def test_a_real_tilted_gantry_is_refused(weights, capfd):
+    if not (REAL / "ct_head_ge").is_dir():
+        pytest.skip(f"the real series are not in {REAL}")
+    assert upscale(weights, REAL / "ct_head_ge", "-o", "out") == 2
+    (line,) = errors(capfd)
+    assert "gantry tilt" in line
+    assert not Path("out").exists()
+
+
+def validator_errors(folder):
+    """What the validator of dicom3tools calls errors, in all files of a folder."""
+    found = set()
+    for path in Path(folder).iterdir():
+        result = subprocess.run(["dciodvfy", str(path)], capture_output=True, text=True)
+        lines = (result.stderr + result.stdout).splitlines()
+        assert lines, "dciodvfy says at least which object it sees"
+        found |= {line for line in lines if line.startswith("Error")}
+    return found

@@ -1,0 +1,327 @@
+"""Whole studies, by the command line: what is picked, skipped, refused and left behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+import iconet
+from iconet import cli
+from iconet.errors import InputError
+from iconet.network import SIZES
+from iconet.study import study
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    network("model.safetensors", seed=0)
+    return tmp_path
+
+
+def network(path, seed):
+    torch.manual_seed(seed)
+    made = iconet.ICONet(2, **SIZES["tiny"])
+    recipe = {"degradation": {"kspace": 1.0}}
+    metadata = {
+        "format": "iconet",
+        "config": json.dumps(made.config),
+        "name": "mine",
+        "recipe": json.dumps(recipe),
+    }
+    save_file(made.state_dict(), path, metadata)
+
+
+def scan(path, seed=0):
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    values = np.random.default_rng(seed).gamma(2, 50, (20, 24, 3)).astype(np.int16)
+    nibabel.Nifti1Image(values, np.diag([-1.0, 1, 3, 1])).to_filename(path)
+
+
+def dataset(root="ds"):
+    for name in [
+        "sub-01/anat/sub-01_T1w.nii.gz",
+        "sub-01/anat/sub-01_acq-fast_run-2_FLAIR.nii.gz",
+        "sub-02/ses-a/anat/sub-02_ses-a_T2w.nii",
+        # None of these is a magnitude image with a structural contrast:
+        "sub-01/anat/sub-01_T1map.nii.gz",
+        "sub-01/anat/sub-01_part-phase_T2starw.nii.gz",
+        "sub-01/anat/._sub-01_T1w.nii.gz",
+        "sub-01/func/sub-01_task-rest_bold.nii.gz",
+        "derivatives/other/sub-01/anat/sub-01_desc-brain_T1w.nii.gz",
+    ]:
+        scan(f"{root}/{name}", seed=len(name))
+    description = {"Name": "A study", "BIDSVersion": "1.9.0"}
+    Path(root, "dataset_description.json").write_text(json.dumps(description))
+
+
+def upscale(*arguments):
+    return cli.run(["upscale", *arguments, "--model", "model.safetensors", "--precision", "fp32"])
+
+
+def files_below(folder):
+    return sorted(p.relative_to(folder).as_posix() for p in Path(folder).rglob("*") if p.is_file())
+
+
+def times(folder):
+    return {name: (Path(folder) / name).stat().st_mtime_ns for name in files_below(folder)}
+
+
+DERIVED = [
+    "sub-01/anat/sub-01_acq-fast_run-2_desc-iconet_FLAIR",
+    "sub-01/anat/sub-01_desc-iconet_T1w",
+    "sub-02/ses-a/anat/sub-02_ses-a_desc-iconet_T2w",
+]
+
+
+def test_a_bids_dataset_becomes_a_derivative_and_is_not_done_again(capsys):
+    dataset()
+    before = times("ds")
+    assert upscale("ds") == 0
+    out = Path("ds/derivatives/iconet")
+    images = [name + (".nii" if "T2w" in name else ".nii.gz") for name in DERIVED]
+    assert files_below(out) == sorted(
+        [".iconet.jsonl", "dataset_description.json", *images, *(f"{n}.json" for n in DERIVED)]
+    )
+    description = json.loads((out / "dataset_description.json").read_text())
+    assert description["DatasetType"] == "derivative"
+    assert description["GeneratedBy"][0]["Name"] == "iconet"
+    assert (out / description["DatasetLinks"]["raw"]).resolve() == Path("ds").resolve()
+    sidecar = json.loads((out / f"{DERIVED[1]}.json").read_text())
+    assert sidecar["Sources"] == ["bids:raw:sub-01/anat/sub-01_T1w.nii.gz"]
+    assert "0.5 x 0.5 x 3 mm" in sidecar["Resolution"]
+    assert sidecar["IconetReport"]["output"]["spacing"] == [0.5, 0.5, 3.0]
+    assert nibabel.load(out / images[1]).shape == (40, 48, 3)
+    assert "3 scans: 3 upscaled" in capsys.readouterr().err
+
+    made = times(out)
+    assert upscale("ds") == 0
+    assert "3 scans: 3 finished before" in capsys.readouterr().err
+    assert times(out) == made
+    assert {name: when for name, when in times("ds").items() if name in before} == before
+
+
+def test_a_dataset_of_others_is_not_written_into(capsys):
+    dataset()
+    Path("out").mkdir()
+    theirs = json.dumps({"Name": "x", "BIDSVersion": "1.9.0", "GeneratedBy": [{"Name": "other"}]})
+    Path("out/dataset_description.json").write_text(theirs)
+    assert upscale("ds", "-o", "out") == 2
+    assert "iconet did not make" in capsys.readouterr().err
+    assert files_below("out") == ["dataset_description.json"]
+
+
+def test_folders_keep_their_structure_and_results_inside_are_no_inputs(capsys):
+    scan("in/a/x.nii.gz")
+    scan("in/b/x.nii.gz")
+    scan("in/.hidden/x.nii.gz")
+    Path("in/notes.txt").write_text("hello")
+    wanted = [".iconet.jsonl", "a/x.nii.gz", "b/x.nii.gz"]
+    for _ in range(2):
+        assert upscale("in", "-o", "in/out") == 0
+        assert files_below("in/out") == wanted
+    several = study.plan([Path("in/a"), Path("in/b")], Path("o"))
+    assert [task.target.as_posix() for task in several] == ["o/a/x.nii.gz", "o/b/x.nii.gz"]
+    assert upscale("in", "-o", "in") == 2
+    assert "choose another" in capsys.readouterr().err
+
+
+def test_only_what_changed_is_done_again():
+    for name in "ab":
+        scan(f"in/{name}.nii")
+    assert upscale("in", "-o", "out") == 0
+    first = times("out")
+    os.utime("in/a.nii")  # the same content at another time
+    assert upscale("in", "-o", "out") == 0
+    assert times("out") == first
+    scan("in/a.nii", seed=1)
+    assert upscale("in", "-o", "out") == 0
+    second = times("out")
+    assert second["a.nii"] > first["a.nii"] and second["b.nii"] == first["b.nii"]
+    network("model.safetensors", seed=1)
+    assert upscale("in", "-o", "out") == 0
+    third = times("out")
+    assert all(third[name] > second[name] for name in ("a.nii", "b.nii"))
+    # A report asked for later belongs to the output, so both are made.
+    assert upscale("in", "-o", "out", "--report") == 0
+    assert "a.nii.report.json" in files_below("out")
+    fourth = times("out")
+    assert upscale("in", "-o", "out", "--report") == 0
+    assert times("out") == fourth
+    assert upscale("in", "-o", "out", "--spacing", "0.6x0.5x3") == 0
+    assert all(times("out")[name] > fourth[name] for name in ("a.nii", "b.nii"))
+
+
+@pytest.mark.parametrize("folder_of_results", [True, False])
+def test_what_iconet_did_not_make_stays(capsys, folder_of_results):
+    scan("in/a.nii")
+    scan("in/b.nii")
+    Path("out").mkdir()
+    Path("out/a.nii").write_text("precious")
+    arguments = ["in", "-o", "out"] if folder_of_results else ["in/a.nii", "-o", "out/a.nii"]
+    assert upscale(*arguments) == 2
+    assert Path("out/a.nii").read_text() == "precious"
+    assert Path("out/b.nii").exists() == folder_of_results
+    assert "--overwrite" in capsys.readouterr().err
+    assert upscale(*arguments, "--overwrite") == 0
+    assert nibabel.load("out/a.nii").shape == (40, 48, 3)
+    if folder_of_results:  # an output of ours that was edited is not ours any more
+        Path("out/b.nii").write_text("edited")
+        assert upscale(*arguments) == 2
+        assert Path("out/b.nii").read_text() == "edited"
+
+
+def test_an_output_whose_record_was_cut_off_is_made_again():
+    scan("in/a.nii")
+    assert upscale("in", "-o", "out") == 0
+    record = Path("out/.iconet.jsonl")
+    begun, done = record.read_text().splitlines()[1:]
+    record.write_text("\n" + begun + "\n" + done[:20])  # killed, or the disk was full
+    old = times("out")
+    Path("out/.a.nii.deadbeef.partial.nii").write_text("left by that process")
+    entry = json.loads(begun) | {"pid": 2**22 + 1}  # no system has so many
+    record.write_text("\n" + json.dumps(entry) + "\n" + done[:20])
+    assert upscale("in", "-o", "out") == 0
+    assert times("out")["a.nii"] > old["a.nii"]
+    assert files_below("out") == [".iconet.jsonl", "a.nii"]
+    made = times("out")
+    assert upscale("in", "-o", "out") == 0
+    assert times("out") == made
+
+
+def test_a_full_disk_ends_the_study(monkeypatch, capsys):
+    for name in "abc":
+        scan(f"in/{name}.nii")
+    real = os.fsync
+
+    def full(descriptor):
+        if Path("out/a.nii").exists():
+            raise OSError(28, "No space left on device")
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", full)
+    assert upscale("in", "-o", "out") == 2
+    err = capsys.readouterr().err
+    assert "disk is full" in err and "1 upscaled, 1 failed, 1 not begun" in err
+    assert files_below("out") == [".iconet.jsonl", "a.nii"]
+
+
+def test_a_fault_of_ours_does_not_stop_the_others_and_is_shown(monkeypatch, capsys):
+    from iconet.study import run_one as files
+
+    for name in "ab":
+        scan(f"in/{name}.nii")
+    real = files.upscale_scan
+
+    def faulty(scan, *arguments, **options):
+        if scan.path.name == "a.nii":
+            raise ZeroDivisionError
+        return real(scan, *arguments, **options)
+
+    monkeypatch.setattr(files, "upscale_scan", faulty)
+    with pytest.raises(RuntimeError, match="ZeroDivisionError"):
+        upscale("in", "-o", "out")
+    assert "b.nii" in files_below("out")
+
+
+def test_the_calls_that_cannot_be_meant():
+    scan("a/x.nii")
+    scan("b/x.nii")
+    Path("empty").mkdir()
+    for inputs, output, said in [
+        (["a/x.nii", "b/x.nii"], "out", "two inputs"),
+        (["a/x.nii"], None, "--output"),
+        (["empty"], "out", "no scan"),
+    ]:
+        with pytest.raises(InputError, match=said):
+            study.plan([Path(p) for p in inputs], None if output is None else Path(output))
+
+
+def test_jobs_share_the_work_and_a_bad_scan_is_named(capfd):
+    for name in "abc":
+        scan(f"in/{name}.nii")
+    Path("in/bad.nii").write_text("hello")
+    assert upscale("in", "-o", "out", "--jobs", "2") == 2
+    err = capfd.readouterr().err
+    assert "4 scans: 3 upscaled, 1 failed" in err and "failed: in/bad.nii" in err
+    assert "Traceback" not in err
+    assert files_below("out") == [".iconet.jsonl", "a.nii", "b.nii", "c.nii"]
+    assert upscale("in/a.nii", "-o", "alone.nii") == 0
+    np.testing.assert_allclose(
+        nibabel.load("out/a.nii").get_fdata(), nibabel.load("alone.nii").get_fdata(), atol=1
+    )
+
+
+# Without a network, whose import and loading by three processes would be most of the time.
+SLOW = """
+import os, shutil, signal, time
+from iconet import cli
+from iconet.study import run_one as files
+
+class Upscaler:
+    def __init__(self, *arguments, **options):
+        pass
+
+    def how(self, task):
+        return {}
+
+    def __call__(self, task):
+        if task.source.name != "a.nii":
+            open(f"busy-{os.getpid()}", "w").close()
+            time.sleep(300)
+        shutil.copy(task.source, task.target)
+        return "copied", [task.source]
+
+files.Upscaler = Upscaler
+if __name__ == "__main__":
+    # Shells let what they run in the background ignore it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    cli.main()
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_being_ended_leaves_complete_outputs_and_no_processes(folder, number):
+    for name in "abc":
+        scan(f"in/{name}.nii")
+    Path("slow.py").write_text(SLOW)
+    arguments = ["upscale", "in", "-o", "out", "--jobs", "2"]
+    # A relative path in it would not be found from here.
+    environment = {**os.environ, "PYTHONPATH": str(Path(iconet.__file__).parents[1])}
+    with Path("said").open("w") as said:
+        command = [sys.executable, "slow.py", *arguments]
+        process = subprocess.Popen(command, stderr=said, env=environment)
+    try:
+        wait_for(lambda: len(list(folder.glob("busy-*"))) == 2 or process.poll() is not None)
+        workers = [int(path.name.removeprefix("busy-")) for path in folder.glob("busy-*")]
+        assert len(workers) == 2, Path("said").read_text()
+        process.send_signal(number)
+        code = process.wait(60)
+    finally:
+        process.kill()
+    assert code == {signal.SIGINT: 130, signal.SIGTERM: 143}.get(number, -number)
+    wait_for(lambda: not any(alive(pid) for pid in workers))
+    assert files_below("out") == [".iconet.jsonl", "a.nii"]
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + 100
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def alive(pid):
+    import psutil
+
+    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE

@@ -271,12 +271,11 @@ def contents(path: Path) -> str:
 
 def slice_of(path: Path) -> bytes:
     image = pydicom.dcmread(path)
-    del image.file_meta.MediaStorageSOPInstanceUID
     for keyword in ("SOPInstanceUID", "SeriesInstanceUID", "ContributingEquipmentSequence"):
         del image[keyword]
     for keyword in ("InstanceCreationDate", "InstanceCreationTime", "ContentDate", "ContentTime"):
         del image[keyword]
-    return str(image).encode() + image.PixelData
+    return "\n".join(map(str, image)).encode() + image.PixelData
 
 
 def report(path: Path) -> str:

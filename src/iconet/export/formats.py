@@ -51,9 +51,9 @@ def export_model(model: "str | os.PathLike | ICONet", output: Path, format: str)
     if not output.parent.is_dir():
         raise InputError(f"{output.parent} does not exist: make it first")
 
-    from iconet.upscaling.upscale import open_model
+    from iconet.zoo.model import open_model
 
-    network = open_model(model)
+    network = open_model(model).network
     facts = describe(network)
     with _complete_or_absent(output) as partial:
         if format == "onnx":
@@ -75,17 +75,19 @@ def describe(network: "ICONet") -> dict[str, str]:
     """What a user of an exported network must know of it; stored in the file."""
     import iconet
     from iconet.zoo import catalogue
+    from iconet.zoo.model import Model
 
-    sha256 = getattr(network, "sha256", "")
-    metadata = getattr(network, "metadata", {})
+    model = Model.of(network)
     return {
         "producer": f"iconet {iconet.__version__}",
-        "sha256": sha256,
+        "sha256": model.sha256 or "",
         "scale": str(network.scale),
         "multiple": str(network.multiple),
         "halo": str(network.halo),
-        "name": metadata.get("name", "ICONet"),
-        "licence": next((entry.licence for entry in catalogue() if entry.sha256 == sha256), ""),
+        "name": model.name or "ICONet",
+        "licence": next(
+            (entry.licence for entry in catalogue() if entry.sha256 == model.sha256), ""
+        ),
         "use": "research use, not for diagnosis",
     }
 

@@ -24,9 +24,9 @@ def write_bundle(network: "ICONet", folder: Path, facts: dict[str, str]) -> None
         InputError: If the network enlarges one axis only.
     """
     from iconet.export.formats import write_torchscript
-    from iconet.upscaling.models import Models
+    from iconet.zoo.model import Model
 
-    if Models(network).one_axis:
+    if Model.of(network).one_axis:
         raise InputError("a model of one axis cannot be a bundle, which enlarges both of a slice")
     for name in ("configs", "models", "scripts", "docs"):
         (folder / name).mkdir(parents=True)

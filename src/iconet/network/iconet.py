@@ -1,6 +1,8 @@
 """ICONet: the cascade of stages."""
 
 import math
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import torch
@@ -63,8 +65,9 @@ class ICONet(nn.Module):
         ValueError: If ``scale`` is not 2, 4 or 8, or ``span`` is not odd.
     """
 
-    metadata: dict[str, str]  # what a file of trained weights says of itself; set by iconet.load
-    sha256: str  # of that file
+    # What a file of trained weights says of itself, and its hash; set by iconet.load.
+    metadata: Mapping[str, str] = MappingProxyType({})
+    sha256: str | None = None
 
     multiple = MULTIPLE  # tiles must begin at multiples of this many low-resolution pixels
 

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from iconet.errors import InputError
 from iconet.images import Scan, check_output, read, slice_axis_of, write
+from iconet.intensity import robust_scale
 from iconet.study.run_one import sizes
-from iconet.upscaling.slices import robust_scale
 from iconet.upscaling.upscale import regrid, resize_in_plane
 
 

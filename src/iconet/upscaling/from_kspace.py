@@ -30,10 +30,11 @@ from iconet.errors import InputError
 from iconet.images import Scan, check_output, require_memory, scaled_affine, write
 from iconet.images.kspace.raw_data import RawData, middle
 from iconet.images.kspace.read_kspace import read_kspace
+from iconet.intensity import robust_scale
 from iconet.runtime.device import Compute
 from iconet.study.progress import shown_progress
 from iconet.upscaling.models import Models
-from iconet.upscaling.slices import SMALLEST, Progress, robust_scale
+from iconet.upscaling.slices import SMALLEST, Progress
 from iconet.upscaling.upscale import load_model, upscale_scan
 
 if TYPE_CHECKING:
@@ -246,7 +247,7 @@ def _slice(
     import torch
 
     from iconet.physics.coils import centre_lines, combine, sense, sensitivities
-    from iconet.physics.kspace import fft2c, ifft2c
+    from iconet.physics.fourier import fft2c, ifft2c
 
     coils, full, width = kspace.shape
     there = kspace != 0
@@ -304,7 +305,7 @@ def _predict(
     import torch
 
     from iconet.network import Samples
-    from iconet.physics.kspace import fft2c
+    from iconet.physics.fourier import fft2c
 
     factor, count = network.scale, raw.slices
     columns = middle(raw.matrix[1], raw.shown[1])

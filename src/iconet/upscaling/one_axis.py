@@ -26,10 +26,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from iconet.intensity import dark_level
+from iconet.intensity import dark_level, robust_scale
 from iconet.runtime.device import Compute
 from iconet.upscaling.resampling import resample_axis
-from iconet.upscaling.slices import Progress, count_windows, predict_stack, robust_scale
+from iconet.upscaling.slices import Progress, count_windows, predict_stack
 
 if TYPE_CHECKING:
     from iconet.network import ICONet

@@ -15,7 +15,8 @@ from iconet.data.sampling import JITTER, PATCHES_PER_SLICE
 from iconet.errors import InputError
 from iconet.physics.acquisition import Acquisition
 from iconet.physics.degradation import DegradationMix
-from iconet.physics.kspace import crop_kspace, fft2c, resize_kspace
+from iconet.physics.fourier import fft2c
+from iconet.physics.kspace import crop_kspace, resize_kspace
 
 PLAIN = DegradationMix(
     kspace=1, windowed=0, blurred=0, averaged=0, noise_probability=0, noise_max=0

@@ -6,7 +6,8 @@ import torch
 
 from iconet.evaluation.degradations import WAYS, lower
 from iconet.evaluation.interpolations import zero_filling
-from iconet.physics.kspace import crop_kspace, fft2c
+from iconet.physics.fourier import fft2c
+from iconet.physics.kspace import crop_kspace
 
 IN_PLANE = ["kspace-crop", "windowed", "blurred", "noisy"]
 

@@ -8,9 +8,10 @@ from torch import nn
 from iconet.evaluation import predict as module
 from iconet.evaluation.degradations import lower
 from iconet.evaluation.predict import predict
+from iconet.intensity import robust_scale
 from iconet.network import SIZES, ICONet, ICONetOutput
 from iconet.runtime.device import choose_compute
-from iconet.upscaling.slices import predict_stack, robust_scale
+from iconet.upscaling.slices import predict_stack
 
 from .test_degradations import blobs
 

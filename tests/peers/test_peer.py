@@ -11,7 +11,8 @@ from iconet import peers
 from iconet.errors import InputError
 from iconet.network import Samples, collaboration_loss
 from iconet.peers.peer import Interpolation
-from iconet.physics.kspace import crop_kspace, fft2c
+from iconet.physics.fourier import fft2c
+from iconet.physics.kspace import crop_kspace
 
 OPTIONAL = {"swinir-light", "safmn", "nafnet"}
 TWO_OUTPUTS = {"t2net", "sequential"}

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from iconet.errors import InputError
 from iconet.physics.acquisition import Acquisition, Measured
-from iconet.physics.kspace import crop_kspace, fft2c
+from iconet.physics.fourier import fft2c
+from iconet.physics.kspace import crop_kspace
 
 FULL = Acquisition(acceleration=(1.0, 1.0), noise_max=0.0)
 NOISELESS = Acquisition(noise_max=0.0)

@@ -6,14 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iconet.errors import InputError
-from iconet.physics.kspace import (
-    crop_kspace,
-    fft2c,
-    ifft2c,
-    low_resolution_size,
-    resize_kspace,
-    zero_fill,
-)
+from iconet.physics.kspace import crop_kspace, low_resolution_size, resize_kspace, zero_fill
 
 sizes = st.integers(1, 33)
 small = st.integers(2, 12)
@@ -41,17 +34,6 @@ def band_limited(height, width, max_row, max_column, seed):
         return along_y @ weights @ along_x.T
 
     return sample(height, width), sample
-
-
-@given(sizes, sizes)
-def test_fft2c_is_the_centred_unitary_transform(height, width):
-    image = torch.randn(height, width, dtype=torch.complex128)
-    row = torch.arange(height, dtype=torch.float64) - height // 2
-    column = torch.arange(width, dtype=torch.float64) - width // 2
-    dft_rows = torch.exp(-2j * math.pi * row[:, None] * row / height) / math.sqrt(height)
-    dft_columns = torch.exp(-2j * math.pi * column[:, None] * column / width) / math.sqrt(width)
-    torch.testing.assert_close(fft2c(image), dft_rows @ image @ dft_columns.T)
-    torch.testing.assert_close(ifft2c(fft2c(image)), image)
 
 
 @given(small, small, sizes, sizes, seeds)

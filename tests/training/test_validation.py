@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from iconet.data import Volume
 from iconet.network import Samples
 from iconet.physics.acquisition import Acquisition
-from iconet.physics.kspace import crop_kspace, fft2c
+from iconet.physics.fourier import fft2c
+from iconet.physics.kspace import crop_kspace
 from iconet.training.validation import ACQUISITION, Validation
 
 CPU = torch.device("cpu")

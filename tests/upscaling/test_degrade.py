@@ -7,9 +7,9 @@ from nibabel.affines import apply_affine
 
 from iconet import cli
 from iconet.images import Scan
+from iconet.intensity import robust_scale
 from iconet.physics.blur import gaussian_weights
 from iconet.upscaling.degrade import thicken_scan
-from iconet.upscaling.slices import robust_scale
 
 AFFINE = np.array([[0, 0.9, 0, -40], [-0.8, 0, 0, 30], [0, 0, 1.25, -9], [0, 0, 0, 1.0]])
 

@@ -16,7 +16,8 @@ from iconet.images import read
 from iconet.images.kspace.read_kspace import read_kspace
 from iconet.network import Samples
 from iconet.physics.coils import centre_lines, combine, sense, sensitivities
-from iconet.physics.kspace import crop_kspace, fft2c, ifft2c, zero_fill
+from iconet.physics.fourier import fft2c, ifft2c
+from iconet.physics.kspace import crop_kspace, zero_fill
 from iconet.physics.smooth_phase import smooth_phase
 from iconet.physics.undersampling import cartesian_mask
 from iconet.runtime.device import choose_compute

@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from iconet.errors import InputError
-from iconet.intensity import dark_level
+from iconet.intensity import robust_scale
 from iconet.runtime.device import choose_compute
 from iconet.upscaling import slices
-from iconet.upscaling.slices import BATCH_PIXELS, plan_windows, predict_stack, robust_scale
+from iconet.upscaling.slices import BATCH_PIXELS, plan_windows, predict_stack
 
 CPU = choose_compute("cpu", "fp32")
 
@@ -189,34 +189,3 @@ def test_an_error_of_the_network_surfaces_and_ends_the_others(linear):
 def test_refuses_sizes_below_one(linear, option):
     with pytest.raises(InputError, match="at least 1"):
         predict_stack(linear, noise(1, 16, 16), compute=CPU, **option)
-
-
-def test_robust_scale_ignores_background_and_outliers():
-    volume = np.zeros((50, 50, 50), np.float32)
-    volume[:25] = 200
-    volume[0, 0, :5] = 1e6
-    assert robust_scale(volume) == 200
-    assert robust_scale(-volume) == 200
-
-
-@pytest.mark.parametrize(("value", "scale"), [(0, 1), (3, 3), (-3, 3)])
-def test_robust_scale_of_a_constant(value, scale):
-    assert robust_scale(np.full((4, 5, 6), value, np.float32)) == scale
-
-
-def test_robust_scale_agrees_with_the_network():
-    network = pytest.importorskip("iconet.network")
-    for shape in [(1, 64, 64), (1, 33, 47)]:
-        image = np.abs(noise(*shape)) * (noise(*shape, seed=1) > 110)
-        theirs = network.robust_scale(torch.from_numpy(image)[None]).item()
-        assert robust_scale(image) == pytest.approx(theirs, rel=1e-5)
-
-
-def test_the_dark_level_is_that_of_the_background():
-    head = np.zeros((4, 32, 32), np.float32)
-    head[:, 8:24, 8:24] = 1 + np.random.default_rng(0).random((4, 16, 16))
-    assert dark_level(head) == 0 == dark_level(head + 1)
-    assert dark_level(head - 1000) == -1000
-    ringing = head.copy()
-    ringing[:, 4, 4:20] = -0.2
-    assert dark_level(ringing) == 0

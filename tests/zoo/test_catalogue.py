@@ -14,7 +14,8 @@ from iconet.data.truth import truth_stack
 from iconet.images import read
 from iconet.network import Samples
 from iconet.physics.acquisition import Acquisition
-from iconet.physics.kspace import fft2c, zero_fill
+from iconet.physics.fourier import fft2c
+from iconet.physics.kspace import zero_fill
 
 SHIPPED = zoo.catalogue()
 DEMO_SCAN = Path(zoo.__file__).parents[1] / "demo_scan" / "sub-01_T1w_slab.nii.gz"

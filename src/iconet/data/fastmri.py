@@ -112,7 +112,7 @@ def reconstruct(kspace: NDArray[np.complex64], header: Header) -> NDArray[np.flo
     """
     import torch
 
-    from iconet.physics.kspace import ifft2c
+    from iconet.physics.fourier import ifft2c
 
     images = ifft2c(torch.from_numpy(kspace)).abs().square().sum(dim=-3).sqrt().numpy()
     rows, columns = (

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from iconet.data.splits import read_splits as read_splits
 from iconet.errors import InputError
-from iconet.network import robust_scale
+from iconet.intensity import robust_scale
 
 SQUARE = 1.4  # sides of a pixel: a slice distance of 1.33 mm beside 1 mm is near enough
 
@@ -49,7 +49,7 @@ def load_volume(
     from iconet.data.truth import read_truth
 
     slices = torch.from_numpy(read_truth(path, plane, contrast))
-    slices = slices / robust_scale(slices.reshape(1, 1, -1, slices.shape[2]))[0]
+    slices = slices / robust_scale(slices.numpy())
     bright = (slices > 0.1).float().mean(dim=(1, 2))
     slices = slices[bright > 0.05]
     return Volume(name or path.name, dataset, slices.half().contiguous())

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from iconet.intensity import robust_scale
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -76,7 +78,6 @@ def lower(
     from iconet.physics.noise import rician
     from iconet.physics.slice_profile import thick_slices
     from iconet.training.validation import ACQUISITION
-    from iconet.upscaling.slices import robust_scale
 
     if way == "through-plane":
         stack = _reformatted(stack)

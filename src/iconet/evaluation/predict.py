@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iconet.evaluation.degradations import Lowered
+from iconet.intensity import robust_scale
 from iconet.runtime.device import Compute
 
 if TYPE_CHECKING:
@@ -38,7 +39,6 @@ def predict(
     import torch
 
     from iconet.network import Samples
-    from iconet.upscaling.slices import robust_scale
 
     images, samples = (low.parts, low.samples) if known_samples else (low.magnitude, None)
     if images is None:

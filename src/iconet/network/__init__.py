@@ -1,6 +1,6 @@
 """The paper: read rscfl, fusion, consistency, stage, iconet, loss, in this order."""
 
-from iconet.network.iconet import SIZES, ICONet, ICONetOutput, robust_scale
+from iconet.network.iconet import SIZES, ICONet, ICONetOutput
 from iconet.network.kspace.consistency import DataConsistency, Samples
 from iconet.network.loss import collaboration_loss
 from iconet.network.stage import StageOutput
@@ -13,5 +13,4 @@ __all__ = [
     "Samples",
     "StageOutput",
     "collaboration_loss",
-    "robust_scale",
 ]

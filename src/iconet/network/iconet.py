@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from iconet.intensity import robust_scale
 from iconet.network.fusion import enlarge
 from iconet.network.kspace.consistency import Samples
 from iconet.network.kspace.phase import SlowPhase
@@ -136,8 +137,8 @@ class ICONet(nn.Module):
         Args:
             lr: (B, c, H, W) real, any intensity scale, H and W at least 16 (odd sizes too).
             intensity: (B, 1, 1, 1), what the network divides by. Give one value for a whole volume
-                so that its slices and tiles are treated alike; by default :func:`robust_scale` of
-                each.
+                so that its slices and tiles are treated alike; by default that of each image,
+                :func:`robust_scales`.
             samples: Measured k-space of complex images, on the intensity scale of ``lr``; the
                 images then agree with it. Whole slices only: a tile has no k-space of its own.
             depth: Run only so many of the stages, as training does while the cascade grows: the
@@ -158,7 +159,7 @@ class ICONet(nn.Module):
             raise ValueError("samples need a network with 2 channels and the k-space of its input")
         lr = lr.float()
         if intensity is None:
-            intensity = robust_scale(lr)
+            intensity = robust_scales(lr)
         image, agree = lr / intensity, None
         phase = SlowPhase(image) if c == 2 else None
         if phase is not None:
@@ -197,26 +198,15 @@ def _cells(length: int) -> int:
     return length + -length % MULTIPLE  # exporters follow this, not math.ceil
 
 
-def robust_scale(images: Tensor) -> Tensor:
-    """Typical bright intensity of each image, for normalisation by a scale alone.
-
-    The 99.5th percentile of |x| over the pixels in which |x| exceeds its mean: hardly moved by the
-    amount of background or by a few bright vessels.
+def robust_scales(images: Tensor) -> Tensor:
+    """Typical bright intensity of each image, which alone brings it to the network's scale.
 
     Args:
         images: (B, c, H, W) real; two channels are the parts of a complex image.
 
     Returns:
-        (B, 1, 1, 1), positive; 1 where an image is zero everywhere.
+        (B, 1, 1, 1), positive; see :func:`iconet.intensity.robust_scale`.
     """
-    scales = []
-    for image in torch.linalg.vector_norm(images.detach().float(), dim=1):
-        bright = image[image > image.mean()]
-        scales.append(_percentile(bright, 0.995) if bright.numel() else image.amax())
-    scale = torch.stack(scales).view(-1, 1, 1, 1)
-    return torch.where(scale > 0, scale, torch.ones_like(scale))
-
-
-def _percentile(values: Tensor, fraction: float) -> Tensor:
-    # torch.quantile refuses more than 16 million values; the k-th value has no such limit.
-    return values.kthvalue(max(1, round(fraction * values.numel()))).values
+    magnitudes = torch.linalg.vector_norm(images.detach().float(), dim=1).cpu().numpy()
+    scales = [robust_scale(magnitude[None]) for magnitude in magnitudes]
+    return torch.tensor(scales, dtype=torch.float32, device=images.device).view(-1, 1, 1, 1)

@@ -7,7 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from iconet.network import DataConsistency, ICONetOutput, Samples, StageOutput, robust_scale
+from iconet.network import DataConsistency, ICONetOutput, Samples, StageOutput
+from iconet.network.iconet import robust_scales
 from iconet.network.kspace.phase import SlowPhase
 from iconet.network.stage import SincInterpolation, stages_for
 
@@ -61,8 +62,7 @@ class Peer(nn.Module):
 
         Args:
             lr: (B, c, H, W) real, any intensity scale.
-            intensity: (B, 1, 1, 1), what the network divides by; by default ``robust_scale`` of
-                each image.
+            intensity: (B, 1, 1, 1), what the network divides by; by default ``robust_scales``.
             samples: Measured k-space of complex images, on the intensity scale of ``lr``; the
                 final image then agrees with it.
 
@@ -81,7 +81,7 @@ class Peer(nn.Module):
             raise ValueError("samples need a network with 2 channels and the k-space of its input")
         lr = lr.float()
         if intensity is None:
-            intensity = robust_scale(lr)
+            intensity = robust_scales(lr)
         height, width = lr.shape[2:]
         padding = (0, -width % self.multiple, 0, -height % self.multiple)
         phase = SlowPhase(lr) if self.channels == 2 else None

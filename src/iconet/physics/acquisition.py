@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from iconet.errors import InputError
-from iconet.physics.kspace import crop_kspace, fft2c, ifft2c
+from iconet.physics.fourier import fft2c, ifft2c
+from iconet.physics.kspace import crop_kspace
 from iconet.physics.noise import complex_noise
 from iconet.physics.smooth_phase import smooth_phase
 from iconet.physics.undersampling import cartesian_mask

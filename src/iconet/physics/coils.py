@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from iconet.physics.kspace import ifft2c
+from iconet.physics.fourier import ifft2c
 
 CENTRE = 24  # lines and samples of the centre that sensitivities are taken from, at most
 REGULARISATION = 0.01  # of the normal operator, whose largest eigenvalue is 1

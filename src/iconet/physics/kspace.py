@@ -8,20 +8,6 @@ from torch import Tensor
 
 from iconet.errors import InputError
 
-_PLANE = (-2, -1)
-
-
-def fft2c(image: Tensor) -> Tensor:
-    """Centred orthonormal 2-D Fourier transform of an image, DC at voxel (H//2, W//2)."""
-    shifted = torch.fft.ifftshift(image, dim=_PLANE)
-    return torch.fft.fftshift(torch.fft.fft2(shifted, norm="ortho"), dim=_PLANE)
-
-
-def ifft2c(kspace: Tensor) -> Tensor:
-    """Inverse of `fft2c`: k-space (..., H, W) to a complex image of the same shape."""
-    shifted = torch.fft.ifftshift(kspace, dim=_PLANE)
-    return torch.fft.fftshift(torch.fft.ifft2(shifted, norm="ortho"), dim=_PLANE)
-
 
 def resize_kspace(
     image: Tensor, size: tuple[int, int], window: float | Tensor | None = None

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from iconet.errors import InputError
 from iconet.physics.coils import centre_lines, combine, sense, sensitivities
-from iconet.physics.kspace import fft2c, ifft2c
+from iconet.physics.fourier import fft2c, ifft2c
 
 FASTEST = 6.0  # acceleration, the largest that joint networks were trained for
 GAP = 3  # lines between two measured ones that SENSE fills in as good as measured

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from iconet.errors import InputError
-from iconet.physics.kspace import fft2c, ifft2c
+from iconet.physics.fourier import fft2c, ifft2c
 
 
 def cartesian_mask(

@@ -64,7 +64,7 @@ def _digest(network: "ICONet") -> str:
 
 def _own_sources() -> tuple[Path, ...]:
     here = Path(__file__).parent
-    return here / "traceable.py", here / "runtimes.py"
+    return here / "traceable.py", here / "runtimes.py", here.parent / "physics" / "fourier.py"
 
 
 def _keep(model: Any, place: Path) -> None:

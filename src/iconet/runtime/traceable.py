@@ -28,7 +28,7 @@ class PlainNetwork(nn.Module):
     """``enlarged = network(image, intensity)``.
 
     The intensity is an input because it is one for a whole volume, which no slice knows; see
-    :func:`iconet.network.robust_scale`.
+    :func:`iconet.intensity.robust_scale`.
 
     Args:
         network: Of magnitude images; it is not changed.

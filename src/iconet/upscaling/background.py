@@ -34,7 +34,7 @@ def frame_of_object(
 
     Args:
         slices: (N, H, W), real.
-        intensity: the intensity scale, see `iconet.upscaling.slices.robust_scale`.
+        intensity: the intensity scale, see `iconet.intensity.robust_scale`.
         dark: the value that stands for nothing.
         grid: its corners lie at multiples of this many pixels, or at the end of the slice.
 

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from iconet.errors import InputError
 from iconet.images import Scan, check_output, read, slice_axis_of, write
+from iconet.intensity import robust_scale
 from iconet.upscaling.regrid import regrid, resize_in_plane
-from iconet.upscaling.slices import robust_scale
 
 
 def degrade_scan(scan: Scan, scale: int, *, noise: float = 0.0, seed: int = 0) -> Scan:

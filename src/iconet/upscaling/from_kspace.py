@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from iconet.errors import InputError
 from iconet.images import Scan, require_memory, scaled_affine
 from iconet.images.kspace.raw_data import RawData, middle
+from iconet.intensity import robust_scale
 from iconet.runtime.device import Compute
 from iconet.upscaling.models import Models
 from iconet.upscaling.options import Options
 from iconet.upscaling.plan import plan_grid
-from iconet.upscaling.slices import Progress, robust_scale
+from iconet.upscaling.slices import Progress
 from iconet.upscaling.upscale import upscale_scan
 from iconet.zoo.model import SMALLEST, Model, open_any_model
 
@@ -195,7 +196,7 @@ def _predict(
     import torch
 
     from iconet.network import Samples
-    from iconet.physics.kspace import fft2c
+    from iconet.physics.fourier import fft2c
 
     factor, count = network.scale, raw.slices
     columns = middle(raw.matrix[1], raw.shown[1])

@@ -26,10 +26,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from iconet.intensity import dark_level
+from iconet.intensity import dark_level, robust_scale
 from iconet.runtime.device import Compute
 from iconet.upscaling.resampling import resample_axis
-from iconet.upscaling.slices import Progress, predict_stack, robust_scale
+from iconet.upscaling.slices import Progress, predict_stack
 from iconet.upscaling.windows import count_windows
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from iconet.intensity import dark_level, ranked
+from iconet.intensity import dark_level, robust_scale
 from iconet.runtime.backends import prepare
 from iconet.runtime.device import Compute
 from iconet.runtime.runtimes import Predict
@@ -38,27 +38,6 @@ NEIGHBOURS = 8
 
 Job = Callable[[], int]
 """Does a part of a stack and returns how many windows that was."""
-
-
-def robust_scale(volume: NDArray, dark: float = 0.0) -> float:
-    """One intensity scale for a whole volume, by the rule of `iconet.network.robust_scale`.
-
-    The 99.5th percentile of the magnitudes above the mean magnitude; 1 where everything is zero.
-
-    Args:
-        volume: real; taken apart along its first axis.
-        dark: the value that counts as 0.
-    """
-
-    def magnitude(part: NDArray) -> NDArray:
-        return np.abs(part - dark if dark else part)
-
-    mean = np.float64(sum(magnitude(part).sum(dtype=np.float64) for part in volume) / volume.size)
-    bright = sum(int(np.count_nonzero(magnitude(part) > mean)) for part in volume)
-    if bright == 0:  # a constant
-        return float(magnitude(volume[:1]).flat[0]) or 1.0
-    rank = max(1, round(0.995 * bright)) - 1
-    return ranked(volume, volume.size - bright + rank, magnitude)
 
 
 def predict_stack(

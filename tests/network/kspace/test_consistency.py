@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from iconet.network import DataConsistency, Samples
-from iconet.physics.kspace import crop_kspace, fft2c, resize_kspace, zero_fill
+from iconet.physics.fourier import fft2c
+from iconet.physics.kspace import crop_kspace, resize_kspace, zero_fill
 from iconet.physics.undersampling import cartesian_mask
 
 

@@ -26,6 +26,7 @@ from iconet.images.kspace.raw_data import (
     shown_part,
 )
 from iconet.images.memory import require_memory
+from iconet.physics.fourier import ifftc
 
 if TYPE_CHECKING:
     import h5py
@@ -251,10 +252,9 @@ def _gridded(
 
 
 def _across_slices(kspace: NDArray[np.complex64]) -> NDArray[np.complex64]:
-    """From partitions to slices: the orthonormal transform along the last axis, in place."""
+    """From partitions to slices: the inverse transform along the last axis, in place."""
     for coil in range(len(kspace)):
-        shifted = np.fft.ifftshift(kspace[coil], axes=-1)
-        kspace[coil] = np.fft.fftshift(np.fft.ifft(shifted, norm="ortho"), axes=-1)
+        kspace[coil] = ifftc(kspace[coil], (-1,))
     return kspace
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-_PLANE = (-2, -1)
+from iconet.physics.fourier import fft2c, ifft2c
 
 
 class Samples(NamedTuple):
@@ -51,8 +51,8 @@ class DataConsistency(nn.Module):
             Like ``image``, float32.
         """
         low = to_complex(resize(image, samples.kspace.shape[-2:]))
-        miss = samples.kspace - fft(low)
-        correction = inverse_fft(miss * samples.mask * torch.sigmoid(self.weight))
+        miss = samples.kspace - fft2c(low)
+        correction = ifft2c(miss * samples.mask * torch.sigmoid(self.weight))
         return image + resize(to_channels(correction), image.shape[-2:])
 
 
@@ -64,18 +64,6 @@ def to_complex(image: Tensor) -> Tensor:
 def to_channels(image: Tensor) -> Tensor:
     """Complex (B, 1, H, W) to real and imaginary part (B, 2, H, W)."""
     return torch.cat([image.real, image.imag], dim=1)
-
-
-def fft(image: Tensor) -> Tensor:
-    """Centred orthonormal Fourier transform of complex images."""
-    shifted = torch.fft.ifftshift(image, dim=_PLANE)
-    return torch.fft.fftshift(torch.fft.fft2(shifted, norm="ortho"), dim=_PLANE)
-
-
-def inverse_fft(kspace: Tensor) -> Tensor:
-    """Inverse of :func:`fft`."""
-    shifted = torch.fft.ifftshift(kspace, dim=_PLANE)
-    return torch.fft.fftshift(torch.fft.ifft2(shifted, norm="ortho"), dim=_PLANE)
 
 
 def resize(image: Tensor, size: tuple[int, ...]) -> Tensor:

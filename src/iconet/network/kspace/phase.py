@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor
 
-from iconet.network.kspace.consistency import fft, inverse_fft, resize, to_channels, to_complex
+from iconet.network.kspace.consistency import resize, to_channels, to_complex
+from iconet.physics.fourier import fft2c, ifft2c
 
 _REACH = 0.06  # of the sampling band, about the half width of a fully sampled centre
 _LINES = 3.0  # at least
@@ -24,7 +25,7 @@ class SlowPhase:
     def __init__(self, image: Tensor) -> None:
         height, width = image.shape[-2:]
         window = _window(height, image)[:, None] * _window(width, image)
-        self._slow = to_channels(inverse_fft(fft(to_complex(image.float())) * window))
+        self._slow = to_channels(ifft2c(fft2c(to_complex(image.float())) * window))
         self._units: dict[torch.Size, Tensor] = {}  # by size, as every consistency asks for them
 
     def remove(self, image: Tensor) -> Tensor:

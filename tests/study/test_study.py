@@ -261,6 +261,7 @@ def test_jobs_share_the_work_and_a_bad_scan_is_named(capfd):
     )
 
 
+HANGS = 600  # seconds, far more than a slow machine needs
 # Without a network, whose import and loading by three processes would be most of the time.
 SLOW = """
 import os, shutil, signal, time
@@ -277,7 +278,7 @@ class Upscaler:
     def __call__(self, task):
         if task.source.name != "a.nii":
             open(f"busy-{os.getpid()}", "w").close()
-            time.sleep(300)
+            time.sleep(3600)
         shutil.copy(task.source, task.target)
         return "copied", [task.source]
 
@@ -306,7 +307,7 @@ def test_being_ended_leaves_complete_outputs_and_no_processes(folder, number):
         workers = [int(path.name.removeprefix("busy-")) for path in folder.glob("busy-*")]
         assert len(workers) == 2, Path("said").read_text()
         process.send_signal(number)
-        code = process.wait(60)
+        code = process.wait(HANGS)
     finally:
         process.kill()
     assert code == {signal.SIGINT: 130, signal.SIGTERM: 143}.get(number, -number)
@@ -315,7 +316,7 @@ def test_being_ended_leaves_complete_outputs_and_no_processes(folder, number):
 
 
 def wait_for(condition):
-    deadline = time.monotonic() + 100
+    deadline = time.monotonic() + HANGS
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.1)

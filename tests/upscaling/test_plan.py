@@ -4,7 +4,7 @@ import nibabel
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
@@ -168,9 +168,6 @@ def value(voxels, shape):
     return 100 * np.prod(waves, axis=0)
 
 
-@settings(
-    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
 @given(geometries())
 def test_every_voxel_is_where_simpleitk_finds_it(tmp_path, geometry):
     affine, ratios = geometry

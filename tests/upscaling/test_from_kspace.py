@@ -22,6 +22,7 @@ from iconet.physics.smooth_phase import smooth_phase
 from iconet.physics.undersampling import cartesian_mask
 from iconet.runtime.device import choose_compute
 from iconet.upscaling.from_kspace import KspaceModels, reconstruct, upscale_kspace
+from iconet.zoo.model import Model
 
 CPU = choose_compute("cpu", "fp32")
 DEMO_SCAN = Path(zoo.__file__).parents[1] / "demo_scan" / "sub-01_T1w_slab.nii.gz"
@@ -100,7 +101,7 @@ def joint() -> iconet.ICONet:
 
 @pytest.fixture(scope="module")
 def models(joint) -> KspaceModels:
-    return KspaceModels(joint, iconet.load("mri-x2"))
+    return KspaceModels(Model.of(joint), Model.of(iconet.load("mri-x2")))
 
 
 @pytest.mark.parametrize(("coils", "acceleration"), [(1, 4), (8, 3), (8, 1)])

@@ -132,7 +132,7 @@ def test_sense_first_is_better_than_the_lines_of_a_plain_combination(
     image = combine(ifft2c(kspace[0]), maps)
     samples = Samples(torch.where(mask, fft2c(image), 0)[None, None], mask.view(1, 1, 1, -1))
     with torch.inference_mode():
-        plain = models.undersampled(
+        plain = models.undersampled.network(
             torch.stack([image.real, image.imag])[None], samples=samples
         ).image
     raw = read_kspace(fastmri(tmp_path / "a.h5", kspace))

@@ -45,17 +45,14 @@ class Model:
     def of(cls, network: ICONet) -> Model:
         """Describe a network by what its file of weights says of itself."""
         metadata = network.metadata
-        recipe = _recipe(metadata)
-        task = recipe.get("task", {}).get("kind", "super-resolution")
-        degradation = recipe.get("slice_profile" if task == "through-plane" else "degradation")
-        return cls(
-            network,
-            metadata.get("name"),
-            metadata.get("purpose"),
-            task,
-            degradation if isinstance(degradation, dict) else None,
-            network.sha256,
-        )
+        try:
+            recipe = json.loads(metadata["recipe"])
+            task = recipe.get("task", {}).get("kind", "super-resolution")
+            degradation = recipe["slice_profile" if task == "through-plane" else "degradation"]
+        except (AttributeError, KeyError, TypeError, ValueError):
+            task, degradation = "super-resolution", None  # its file does not say
+        name, purpose = metadata.get("name"), metadata.get("purpose")
+        return cls(network, name, purpose, task, degradation, network.sha256)
 
     @property
     def scale(self) -> int:
@@ -71,15 +68,6 @@ class Model:
     def one_axis(self) -> bool:
         """Whether it was trained to enlarge one axis and is of no use for two."""
         return self.task == "through-plane"
-
-
-def _recipe(metadata: Mapping[str, str]) -> dict[str, Any]:
-    """The training recipe in the metadata; empty where there is none that can be read."""
-    try:
-        recipe = json.loads(metadata.get("recipe", "{}"))
-    except ValueError:
-        return {}
-    return recipe if isinstance(recipe, dict) else {}
 
 
 def open_model(

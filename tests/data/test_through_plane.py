@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from iconet.data import Batch, ThroughPlaneSampler, Volume
-from iconet.data.loading import volumes_for
+from iconet.data.split_volumes import volumes_for
 from iconet.data.volumes import square_planes
 from iconet.physics.kspace import resize_kspace
 from iconet.physics.slice_mix import SliceMix

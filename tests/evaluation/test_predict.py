@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from iconet.evaluation import predict as module
-from iconet.evaluation.degradations import lower
+from iconet.evaluation.lowering import lower
 from iconet.evaluation.predict import predict
 from iconet.network import SIZES, ICONet, ICONetOutput
 from iconet.runtime.device import choose_compute

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from iconet.evaluation.degradations import WAYS
+from iconet.evaluation.lowering import WAYS
 from iconet.evaluation.interpolations import METHODS
 from iconet.recipe_files import Section
 from iconet.training.recipe import Data
@@ -33,7 +33,7 @@ class Condition(Section):
         task: ``super-resolution``, or ``joint`` where the low-resolution scan is also undersampled.
         known_samples: Whether networks see the measured k-space (two channels, data consistency) or
             the magnitude image alone.
-        test: How the test scans are degraded, see `iconet.evaluation.degradations.WAYS`.
+        test: How the test scans are degraded, see `iconet.evaluation.lowering.WAYS`.
         models: Trained models, by name or file, that take part beside what is trained here.
         training: Replaces parts of the recipe's section ``training`` under this condition.
         budget: The time of every run under this condition, instead of the recipe's.

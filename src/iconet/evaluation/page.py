@@ -16,8 +16,8 @@ from iconet.errors import InputError
 from iconet.evaluation import charts
 from iconet.evaluation.benchmark import Queue, Test
 from iconet.evaluation.benchmark_recipe import Condition
-from iconet.evaluation.degradations import WAYS, lower
-from iconet.evaluation.figures import panel, upright
+from iconet.evaluation.lowering import WAYS, lower
+from iconet.evaluation.panel import panel, upright
 from iconet.evaluation.metrics import CONVENTION, psnr
 from iconet.evaluation.results import Row, write_rows
 from iconet.evaluation.table import Group, groups, markdown, overview, sections

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from iconet.evaluation.degradations import Lowered
+from iconet.evaluation.lowering import Lowered
 from iconet.runtime.device import Compute
 
 if TYPE_CHECKING:

@@ -103,7 +103,7 @@ class Volumes:
 
     def __call__(self, recipe: Recipe, split: str) -> list[Volume]:
         """The scans of a split."""
-        from iconet.data.loading import volumes_for
+        from iconet.data.split_volumes import volumes_for
 
         key = (recipe.data.model_dump_json(exclude={"weights"}), split)
         if key not in self.kept:

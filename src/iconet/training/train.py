@@ -70,7 +70,7 @@ def train(
         KeyboardInterrupt: After Ctrl-C, the state being saved.
     """
     # Here and not above: training from prepared slices works without nibabel.
-    from iconet.data.loading import volumes_for
+    from iconet.data.split_volumes import volumes_for
 
     recipe = read_recipe(recipe_path, overrides, Recipe)
     limit = seconds(max_time) if max_time else None

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from iconet.evaluation.degradations import WAYS, lower
+from iconet.evaluation.lowering import WAYS, lower
 from iconet.evaluation.interpolations import zero_filling
 from iconet.physics.kspace import crop_kspace, fft2c
 

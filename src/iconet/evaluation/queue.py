@@ -22,7 +22,7 @@ from iconet.errors import InputError
 from iconet.evaluation import interpolations as interpolation
 from iconet.evaluation.benchmark_recipe import BenchmarkRecipe, Condition, Network, model_name
 from iconet.evaluation.budget import Budget
-from iconet.evaluation.degradations import Lowered, lower
+from iconet.evaluation.lowering import Lowered, lower
 from iconet.evaluation.metrics import evaluate
 from iconet.evaluation.predict import predict
 from iconet.evaluation.results import Key, Row, append_row, convention_id, read_rows
@@ -313,7 +313,7 @@ class Queue:
 
 
 def _tests(recipe: BenchmarkRecipe) -> Iterator[Test]:
-    from iconet.data.loading import table_of_scans
+    from iconet.data.split_volumes import table_of_scans
     from iconet.data.splits import read_splits
     from iconet.data.truth import read_truth
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
+from iconet.data.selection import Data
 from iconet.data.split_volumes import table_of_scans, volumes_for
 from iconet.data.splits import read_table
 from iconet.errors import InputError
-from iconet.training.recipe import Data
 
 from .published import HEADER, fastmri, nifti, truncated
 

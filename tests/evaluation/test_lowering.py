@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from iconet.evaluation.lowering import WAYS, lower
 from iconet.evaluation.interpolations import zero_filling
+from iconet.evaluation.lowering import WAYS, lower
 from iconet.physics.kspace import crop_kspace, fft2c
 
 IN_PLANE = ["kspace-crop", "windowed", "blurred", "noisy"]

@@ -1,4 +1,4 @@
-"""`iconet benchmark`: a queue that trains networks under equal terms and measures every method.
+"""The queue of a benchmark: what is to be trained and measured, and what of it is done.
 
 Several workers may run the same command at the same time, and each may be stopped at any time:
 what is finished is on disk and recognised, and what was begun is gone on with.
@@ -19,16 +19,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iconet.errors import InputError
-from iconet.evaluation import interpolations as interpolation
-from iconet.evaluation.benchmark_recipe import BenchmarkRecipe, Condition, Network, model_name
+from iconet.evaluation.benchmark_recipe import BenchmarkRecipe, Condition, Entrant, model_name
 from iconet.evaluation.budget import Budget
+from iconet.evaluation.interpolations import METHODS
 from iconet.evaluation.lowering import Lowered, lower
 from iconet.evaluation.metrics import evaluate
 from iconet.evaluation.predict import predict
 from iconet.evaluation.results import Key, Row, append_row, convention_id, read_rows
 from iconet.evaluation.runs import Finished, Run, Volumes, alone, plan_run
-from iconet.recipe_files import read_recipe
 from iconet.runtime.device import Compute, choose_compute
+from iconet.training.architecture import load_trained
 
 if TYPE_CHECKING:
     from torch import nn
@@ -57,43 +57,6 @@ class Method:
     weights: str
     compute: str
     enlarge: Callable[[Lowered, Condition], NDArray[np.float32]]
-
-
-def run(
-    recipe_path: Path | str, overrides: list[str] | None = None, *, max_time: str | None = None
-) -> str:
-    """Run a benchmark recipe, going on where an earlier run stopped.
-
-    Writes into the recipe's output folder: ``runs/``, a folder a training run; ``step-times.csv``
-    and ``costs.csv``, what the networks cost; ``results.csv``, to which every measurement is added
-    as soon as it is made; and at the end ``benchmark.md`` with its ``figures/``, and
-    ``benchmark.csv``, the rows that they were made of. What has final weights is not trained again
-    and what has a row is not measured again, unless the recipe of the run, the truth, the weights,
-    the device or precision of a model, or the conventions have changed since.
-
-    Args:
-        recipe_path: YAML file, see `iconet.evaluation.benchmark_recipe.BenchmarkRecipe`.
-        overrides: ``key=value`` strings that replace values of the recipe.
-        max_time: Duration such as ``40m`` after which no new work is begun.
-
-    Returns:
-        The Markdown text, which is also printed.
-
-    Raises:
-        InputError: A wrong recipe, a missing scan, an unknown model, an unwritable output.
-        KeyboardInterrupt: After Ctrl-C; nothing is lost.
-    """
-    from iconet.evaluation.page import report
-    from iconet.training.schedule import seconds
-
-    overrides = list(overrides or [])
-    recipe = read_recipe(Path(recipe_path), overrides, BenchmarkRecipe)
-    deadline = time.monotonic() + seconds(max_time) if max_time else float("inf")
-    queue = Queue(recipe)
-    queue.work(deadline)
-    text = report(queue, Path(recipe_path), overrides, max_time)
-    print(text)
-    return text
 
 
 class Queue:
@@ -130,7 +93,7 @@ class Queue:
         models = (name for name, _ in self.models[condition.name])
         return self.recipe.focus or next(chain(networks, models), None)
 
-    def entries(self) -> Iterator[tuple[Condition, Network, int]]:
+    def entries(self) -> Iterator[tuple[Condition, Entrant, int]]:
         """Training runs, the most informative first: every network once before any twice."""
         rounds = max((len(network.seeds) for network in self.recipe.networks), default=0)
         for number in range(rounds):
@@ -156,7 +119,7 @@ class Queue:
                 time.sleep(WAIT)  # others hold all that is left
             waiting = left
 
-    def run_for(self, condition: Condition, network: Network, seed: int) -> Run | None:
+    def run_for(self, condition: Condition, network: Entrant, seed: int) -> Run | None:
         """The run of an entry; None while its learning rate is not chosen."""
         steps = self.budget.steps(condition, network)
         rates = self.recipe.rates(network)
@@ -193,7 +156,7 @@ class Queue:
         ]
         return [rows[key] for key in keys if key in rows]
 
-    def _advance(self, condition: Condition, network: Network, seed: int, deadline: float) -> bool:
+    def _advance(self, condition: Condition, network: Entrant, seed: int, deadline: float) -> bool:
         """Train and measure an entry; False where another worker is at it, or time is over."""
         if time.monotonic() >= deadline:
             return False
@@ -219,7 +182,7 @@ class Queue:
                     run.train(self.volumes, device=self.recipe.device)
         return run.finished
 
-    def _trials(self, condition: Condition, network: Network, steps: int) -> list[Run]:
+    def _trials(self, condition: Condition, network: Entrant, steps: int) -> list[Run]:
         """The short runs that the learning rate is chosen by."""
         return [
             plan_run(
@@ -236,10 +199,13 @@ class Queue:
 
     def _untrained(self, condition: Condition) -> Iterator[Method]:
         for name in self.recipe.interpolations:
-            yield Method(name, "", "", "", _interpolated(name))
+            yield Method(name, "", "", "", partial(_interpolated, name))
         for name, model in self.models[condition.name]:
-            enlarge = _predicted(partial(_itself, model), self.compute)
-            yield Method(name, "", str(model.sha256), str(self.compute), enlarge)
+            yield self._given(name, model)
+
+    def _given(self, name: str, model: nn.Module) -> Method:
+        enlarge = partial(_predicted, lambda: model, self.compute)
+        return Method(name, "", str(model.sha256), str(self.compute), enlarge)
 
     def _trained(self, run: Run, finished: Finished) -> Method:
         return Method(
@@ -247,7 +213,7 @@ class Queue:
             str(run.seed),
             finished.sha256,
             str(self.compute),
-            _predicted(cache(partial(_loaded, finished.weights)), self.compute),
+            partial(_predicted, cache(partial(load_trained, finished.weights)), self.compute),
         )
 
     def _key(self, method: Method, condition: Condition, way: str, test: Test) -> Key:
@@ -339,8 +305,6 @@ def _tests(recipe: BenchmarkRecipe) -> Iterator[Test]:
 
 
 def _model(name: str, condition: Condition) -> tuple[str, nn.Module]:
-    from iconet.training.architecture import load_trained
-
     model = load_trained(name)
     if (model.scale, model.channels) != (condition.scale, 2 if condition.known_samples else 1):
         raise InputError(
@@ -350,30 +314,14 @@ def _model(name: str, condition: Condition) -> tuple[str, nn.Module]:
     return model_name(name), model
 
 
-def _interpolated(name: str) -> Callable[[Lowered, Condition], NDArray[np.float32]]:
-    def enlarge(low: Lowered, condition: Condition) -> NDArray[np.float32]:
-        return interpolation.METHODS[name](low.magnitude[:, 0].numpy(), condition.scale)
-
-    return enlarge
+def _interpolated(name: str, low: Lowered, condition: Condition) -> NDArray[np.float32]:
+    return METHODS[name](low.magnitude[:, 0].numpy(), condition.scale)
 
 
 def _predicted(
-    network: Callable[[], nn.Module], compute: Compute
-) -> Callable[[Lowered, Condition], NDArray[np.float32]]:
-    def enlarge(low: Lowered, condition: Condition) -> NDArray[np.float32]:
-        return predict(network(), low, known_samples=condition.known_samples, compute=compute)
-
-    return enlarge
-
-
-def _itself(model: nn.Module) -> nn.Module:
-    return model
-
-
-def _loaded(weights: Path) -> nn.Module:
-    from iconet.training.architecture import load_trained
-
-    return load_trained(weights)
+    network: Callable[[], nn.Module], compute: Compute, low: Lowered, condition: Condition
+) -> NDArray[np.float32]:
+    return predict(network(), low, known_samples=condition.known_samples, compute=compute)
 
 
 def _file_name(name: str) -> str:

@@ -100,7 +100,7 @@ def _interpolate(low: Path, output: Path, method: str) -> None:
 def _draw(
     picture: Path, scans: dict[str, Scan], truth: Scan, results: dict[str, Comparison]
 ) -> None:
-    from iconet.evaluation.figures import panel, upright
+    from iconet.evaluation.panel import panel, upright
 
     axis = results[ICONET].slice_axis
     index = truth.array.shape[axis] // 3

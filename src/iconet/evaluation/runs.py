@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import time
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from pydantic import ValidationError
 
 from iconet.errors import InputError
 from iconet.evaluation.benchmark_recipe import BenchmarkRecipe, Condition, Network
+from iconet.files import complete_file, sha256_of
 from iconet.recipe_files import first_problem
 from iconet.training.recipe import Recipe
 
@@ -81,14 +81,14 @@ class Run:
         )
         finished = Finished(
             weights,
-            hashlib.sha256(weights.read_bytes()).hexdigest(),
+            sha256_of(weights),
             _validation(weights),
             self.recipe.optimisation.steps,
             round(time.monotonic() - start, 1),
         )
-        partial = self.folder / ".finished.json"
-        partial.write_text(json.dumps({**vars(finished), "weights": weights.name}))
-        os.replace(partial, self.folder / "finished.json")
+        content = json.dumps({**vars(finished), "weights": weights.name})
+        with complete_file(self.folder / "finished.json") as file:
+            file.write(content.encode("utf-8"))
         # Three times as large as the weights, and of no more use.
         (self.folder / "checkpoint.safetensors").unlink(missing_ok=True)
         return finished

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from iconet.errors import InputError
+from iconet.files import write_text
 from iconet.images.reading import NIFTI, suffix_of
-from iconet.images.writing import write_text
 
 VERSION = "1.10.0"
 DESCRIPTION = "dataset_description.json"

@@ -15,11 +15,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from iconet.files import sha256_of
 from iconet.images import Scan
 from iconet.runtime.device import Compute
 from iconet.upscaling.input_consistency import consistency
 from iconet.upscaling.models import weights_of
-from iconet.zoo.loading import sha256_of
 
 if TYPE_CHECKING:
     from iconet.network import ICONet

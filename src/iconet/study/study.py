@@ -23,13 +23,13 @@ from typing import Any, Protocol
 
 import iconet
 from iconet.errors import InputError
+from iconet.files import partial_files, write_text
 from iconet.images import bids, check_output
 from iconet.images.dicom.derived import check_apart
 from iconet.images.dicom.sources import begins_as_dicom
 from iconet.images.kspace.read_kspace import SUFFIXES as KSPACE
 from iconet.images.kspace.read_kspace import is_kspace_file
 from iconet.images.reading import METAIMAGE, NIFTI, NRRD, SUFFIXES, holds_dicom
-from iconet.images.writing import partial_files, write_text
 from iconet.study.jobs import Died, run_in_processes
 from iconet.study.ledger import Ledger, unchanged
 from iconet.study.provenance import names_series

@@ -10,12 +10,9 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import errno
 import math
 import os
 import re
-import secrets
-import shutil
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -26,8 +23,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from iconet.errors import InputError
+from iconet.files import complete_folder, write_errors
 from iconet.images.scan import Scan
-from iconet.images.writing import REMEDIES
 
 if TYPE_CHECKING:
     from pydicom import DataElement, Dataset
@@ -216,7 +213,7 @@ def write_series(
     modality, sources, grid = _checked(scan, headers, folder, replace)
     common = _common(scan, grid, sources, modality, provenance)
     whole = _encoding(*_range(scan.array))
-    with _complete_or_absent(folder, replace=replace) as partial, warnings.catch_warnings():
+    with _series_folder(folder, replace=replace) as partial, warnings.catch_warnings():
         # pydicom warns of values in the source that break the standard's rules: not ours to judge.
         warnings.simplefilter("ignore")
         names = [f"{k + 1:05d}.dcm" for k in range(scan.array.shape[2])]
@@ -267,7 +264,7 @@ def check_folder(
         InputError: It holds something, is where the source is, or cannot be made.
     """
     check_apart(folder, inputs)
-    with _complete_or_absent(Path(folder), keep=False, replace=replace):
+    with _series_folder(Path(folder), keep=False, replace=replace):
         pass
 
 
@@ -690,54 +687,20 @@ def _save(image: Dataset, path: Path) -> None:
     image.file_meta.MediaStorageSOPClassUID = UID(image.SOPClassUID)
     image.file_meta.MediaStorageSOPInstanceUID = image.SOPInstanceUID
     image.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    with path.open("xb") as file:
-        dcmwrite(file, image, enforce_file_format=True)
-        file.flush()
-        os.fsync(file.fileno())
+    dcmwrite(path, image, enforce_file_format=True)
 
 
 @contextlib.contextmanager
-def _complete_or_absent(
-    folder: Path, *, keep: bool = True, replace: bool = False
-) -> Iterator[Path]:
-    """A folder to fill that takes the name `folder` once it is complete."""
-    target = folder.resolve()
-    partial = target.with_name(f".{target.name[:40]}.{secrets.token_hex(4)}.partial")
-    aside = partial.with_suffix(".partial-old")
-    try:
-        if target.exists():
-            if not target.is_dir() or (any(target.iterdir()) and not replace):
-                raise InputError(f"{folder}: exists already; name a new or an empty folder")
-            if not _only_derived(target):
-                raise InputError(
-                    f"{folder}: holds other things than a series that iconet derived; name a new"
-                    " or an empty folder"
-                )
-        partial.mkdir()
-        try:
+def _series_folder(folder: Path, *, keep: bool = True, replace: bool = False) -> Iterator[Path]:
+    """A folder to fill, which takes the name `folder` once it is complete."""
+    with write_errors(folder):
+        if replace and folder.is_dir() and not _only_derived(folder):
+            raise InputError(
+                f"{folder}: holds other things than a series that iconet derived; name a new or an"
+                " empty folder"
+            )
+        with complete_folder(folder, keep=keep, replace=replace) as partial:
             yield partial
-            if keep and replace and target.exists():
-                # Two steps: a folder that holds files cannot be replaced in one.
-                os.rename(target, aside)
-                try:
-                    os.rename(partial, target)
-                except OSError:
-                    os.rename(aside, target)
-                    raise
-                shutil.rmtree(aside, ignore_errors=True)
-            elif keep:
-                if target.exists():
-                    target.rmdir()  # only if it is still empty
-                os.rename(partial, target)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
-    except OSError as error:
-        if error.errno in (errno.EEXIST, errno.ENOTEMPTY):
-            raise InputError(f"{folder}: exists already; name a new or an empty folder") from error
-        remedy = REMEDIES.get(
-            error.errno or 0, f"cannot be written ({error.strerror}); choose another place"
-        )
-        raise InputError(f"{folder}: {remedy}") from error
 
 
 def _only_derived(folder: Path) -> bool:

@@ -143,8 +143,6 @@ def _explain(
     from rich.console import Console
     from rich.table import Table
 
-    from iconet.study.run_one import sizes
-
     table = Table()
     table.add_column("method", no_wrap=True)
     for heading in ("PSNR fg", "SSIM fg", "PSNR", "SSIM", "HaarPSI", "seconds"):
@@ -163,7 +161,7 @@ def _explain(
             style="bold" if name == best else None,
         )
     console = Console()
-    console.print(f"Truth: {sizes(truth)}\nInput: {sizes(low)}", highlight=False)
+    console.print(f"Truth: {truth.size}\nInput: {low.size}", highlight=False)
     console.print(table)
     console.print(
         f"PSNR in dB; fg: foreground. {results[ICONET].convention}", style="dim", highlight=False

@@ -265,7 +265,7 @@ def upscale_file(
         write(bigger, output, like=scan)
     end = time.monotonic()
     constant = scan.array.min() == scan.array.max()
-    line = f"{output}: {sizes(scan)} -> {sizes(bigger)}, {plan}, {compute}, {end - start:.1f} s" + (
+    line = f"{output}: {scan.size} -> {bigger.size}, {plan}, {compute}, {end - start:.1f} s" + (
         " (the scan is constant: its value was repeated)" if constant else ""
     )
     seconds = {
@@ -274,11 +274,3 @@ def upscale_file(
         "write": end - was_upscaled,
     }
     return Made(line, scan, bigger, networks, seconds)
-
-
-def sizes(scan: Scan) -> str:
-    """Shape and spacing, such as "256 x 256 x 150 voxels of 1 x 1 x 1.2 mm"."""
-    shape = " x ".join(map(str, scan.array.shape))
-    if scan.affine is None:
-        return f"{shape} pixels"
-    return f"{shape} voxels of {' x '.join(f'{mm:.4g}' for mm in scan.spacing)} mm"

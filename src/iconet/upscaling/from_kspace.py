@@ -112,7 +112,7 @@ def upscale_kspace_file(
     path: str | os.PathLike, output: str | os.PathLike, models: KspaceModels, *, compute: Compute
 ) -> "Made":
     """Read, reconstruct, upscale, write."""
-    from iconet.study.run_one import Made, sizes
+    from iconet.study.run_one import Made
 
     start = time.monotonic()
     check_output(output, [path])
@@ -125,7 +125,7 @@ def upscale_kspace_file(
     end = time.monotonic()
     line = (
         f"{output}: {raw.coils} coil{'s' * (raw.coils > 1)}, {raw.slices} slices, "
-        f"{measured.acceleration:.1f}x accelerated -> {sizes(bigger)}, magnitude in the raw data's "
+        f"{measured.acceleration:.1f}x accelerated -> {bigger.size}, magnitude in the raw data's "
         f"units, {compute}, {end - start:.1f} s"
         + ("" if raw.placed else " (the file does not say where the slices are)")
     )

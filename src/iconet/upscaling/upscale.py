@@ -20,8 +20,8 @@ from iconet.images import (
     to_nibabel,
     updated_header,
 )
+from iconet.images.memory import require_memory_to_upscale
 from iconet.runtime.device import Compute, choose_compute
-from iconet.upscaling.memory import check_memory
 from iconet.upscaling.models import Models
 from iconet.upscaling.operations import as_stack, memory_between, operations
 from iconet.upscaling.plan import Wanted, plan_grid
@@ -135,7 +135,7 @@ def upscale_scan(
     """
     plan = plan_grid(scan, models, plane=plane, wanted=wanted or Wanted())
     chain = operations(plan, models, compute=compute, batch=batch, tile=tile)
-    check_memory(
+    require_memory_to_upscale(
         scan,
         math.prod((*plan.shape, *scan.array.shape[3:])),
         memory_between(chain, scan.array.shape[:3]),

@@ -24,6 +24,7 @@ import numpy as np
 
 from iconet.errors import InputError
 from iconet.files import complete_folder, write_errors
+from iconet.images.geometry import lps_to_ras
 from iconet.images.scan import Scan
 
 if TYPE_CHECKING:
@@ -383,7 +384,7 @@ class _Grid:
 
     @classmethod
     def of(cls, scan: Scan, sources: Sequence[tuple[Dataset, int]], folder: Path) -> _Grid:
-        affine = np.diag([-1.0, -1.0, 1.0, 1.0]) @ np.asarray(scan.affine, dtype=np.float64)
+        affine = lps_to_ras(np.asarray(scan.affine))
         rows, columns, slices = (affine[:3, axis] for axis in range(3))
         across = np.cross(rows, columns)
         lengths = [float(np.linalg.norm(v)) for v in (rows, columns, across, slices)]

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from iconet.errors import InputError
+from iconet.images.geometry import lps_to_ras
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 LARGEST_SIDE = 8192  # pixels; the largest CT, MR and PET matrices have 4096
 # Headers round direction cosines to 4 to 7 digits, positions to 2 or more.
 SAME_DIRECTION = 1e-3
@@ -198,7 +198,7 @@ def ordered(planes: Sequence[Plane], name: str) -> tuple[list[Plane], np.ndarray
     affine[:3, 1] = first.directions[1] * first.spacing[0]
     affine[:3, 2] = step
     affine[:3, 3] = planes[0].position
-    return planes, LPS_TO_RAS @ affine
+    return planes, lps_to_ras(affine)
 
 
 def _step(planes: Sequence[Plane], normal: np.ndarray, name: str) -> np.ndarray:

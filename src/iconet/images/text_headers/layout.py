@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from iconet.errors import InputError
-from iconet.images.geometry import check_affine
+from iconet.images.geometry import check_affine, lps_to_ras
 from iconet.images.scan import Scan
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 ATTACHED, DETACHED = (".nrrd", ".mha"), (".nhdr", ".mhd")
 SUFFIXES = ATTACHED + DETACHED
 LONGEST_HEADER = 1 << 20  # bytes; diffusion series with a thousand directions stay below 100 kB
-LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 # Millimetres by which a quaternion in float32 may misplace a corner before the header does without.
 QFORM_ERROR = 1e-3
 LARGEST_NIFTI1 = 32767
@@ -210,7 +209,7 @@ def affine_of(name: str, axes: Sequence[np.ndarray], origin: np.ndarray) -> np.n
         length = np.linalg.norm(across)
         affine[:3, 2] = across / length if length else 0.0
     affine[:dimensions, 3] = origin
-    affine[:2] *= -1  # not a product of matrices, in which one Inf becomes many NaN
+    affine = lps_to_ras(affine)
     try:
         check_affine(affine, name)
     except InputError:
@@ -299,7 +298,7 @@ def placement(scan: Scan) -> Placement:
     sizes = scan.array.shape
     if scan.affine is None:
         return Placement(sizes, None, np.zeros(0), 0.0)
-    affine = LPS_TO_RAS @ scan.affine
+    affine = lps_to_ras(scan.affine)
     count = min(len(sizes), 3)
     if count == 2 and (affine[2, :2].any() or affine[2, 3] or affine[:2, 2].any()):
         sizes, count = (*sizes, 1), 3

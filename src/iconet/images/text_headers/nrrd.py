@@ -44,12 +44,8 @@ TYPES = {
     "f8": "double",
 }
 NUMPY_TYPES = {alias: code for code, names in TYPES.items() for alias in names.split("|")}
-# What turns each anatomical space into LPS.
-SPACES = {
-    "right-anterior-superior": (-1, -1, 1),
-    "left-anterior-superior": (1, -1, 1),
-    "left-posterior-superior": (1, 1, 1),
-}
+SPACES = ("right-anterior-superior", "left-anterior-superior", "left-posterior-superior")
+LPS = ("left", "posterior", "superior")
 VOLUME_KINDS = ("list", "time", "vector", "domain", "space", "none", "???")
 DIFFUSION = re.compile(r"modality|DWMRI_[A-Za-z0-9_-]+")
 
@@ -281,12 +277,13 @@ def _volumes(name: str, others: list[int], shape: tuple[int, ...], kinds: list[s
 
 
 def _signs(name: str, space: str) -> tuple[int, ...]:
+    """What turns vectors in an anatomical space into LPS, and leaves time as it is."""
     time = space.endswith("-time") or (len(space) == 4 and space.endswith("t"))
     base = space.removesuffix("-time") if "-" in space else space[:3]
-    for full, signs in SPACES.items():
-        short = "".join(word[0] for word in full.split("-"))
-        if base in (full, short) and (base == space or time):
-            return (*signs, 1) if time else signs
+    for full in SPACES:
+        words = full.split("-")
+        if base in (full, "".join(word[0] for word in words)) and (base == space or time):
+            return (*(1 if word in LPS else -1 for word in words), *[1] * time)
     raise InputError(
         f"{name}: its space is not anatomical; add the line 'space: left-posterior-superior' if"
         " that is true"

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from iconet.images import Scan
-from iconet.images.dicom.derived import Provenance
+from iconet.images.dicom.derived_header import Provenance
 from iconet.images.reading import SUFFIXES
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ import numpy as np
 from iconet.errors import InputError
 from iconet.files import complete_file, write_errors
 from iconet.images.geometry import updated_header
-from iconet.images.reading import NIFTI, NRRD, suffix_of
+from iconet.images.reading import NIFTI, NRRD, stem_of, suffix_of
 from iconet.images.scan import Scan
 from iconet.images.text_headers.layout import DETACHED, as_nifti1, raw_name, stored_type
 from iconet.images.text_headers.layout import SUFFIXES as TEXT_HEADED
@@ -235,15 +235,11 @@ def _gradients(path: Path, like: Scan) -> list[tuple[Path, Path]]:
         return []
     pairs = []
     for suffix in (".bval", ".bvec"):
-        source = like.path.with_name(_stem(like.path) + suffix)
-        target = path.with_name(_stem(path) + suffix)
+        source = like.path.with_name(stem_of(like.path) + suffix)
+        target = path.with_name(stem_of(path) + suffix)
         if source.is_file() and not (target.exists() and target.samefile(source)):
             pairs.append((source, target))
     return pairs
-
-
-def _stem(path: Path) -> str:
-    return path.name[: -len(suffix_of(path))]
 
 
 def _check_beside(path: Path, like: Scan | None) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -159,14 +160,19 @@ def numbers(name: str, key: str, text: str, count: int | None = None) -> np.ndar
 
 
 def data_file(header: Path, named: str) -> Path:
-    """The file of voxels that a header names, which must be in the header's folder or below it.
+    """The one file of voxels that a header names, in the header's folder or below it.
 
     A header comes from elsewhere and must not decide which of the reader's files are read. Links
     inside the folder are followed: they are the reader's own (DataLad keeps all data behind links).
 
     Raises:
-        InputError: A path to elsewhere, no such file, no regular file, or a header again.
+        InputError: Several files, a path to elsewhere, no such file, no regular file, or a header
+            again.
     """
+    if re.match(r"LIST(\s|$)", named) or "%" in named:
+        suffix = header.suffix.lower()
+        one = dict(zip(DETACHED, ATTACHED, strict=True)).get(suffix, suffix)
+        raise InputError(f"{header}: its voxels are in several files; save it as one {one} file")
     named = named.strip()
     shown = named.encode("utf-8", "replace").decode()
     both = (PurePosixPath(named), PureWindowsPath(named))

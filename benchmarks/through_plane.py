@@ -9,6 +9,7 @@ model's. The table of all volumes goes on where it stopped; weights that changed
 
 import argparse
 import csv
+import io
 from collections import defaultdict
 from pathlib import Path
 
@@ -18,6 +19,7 @@ import iconet
 from iconet.data.splits import read_splits
 from iconet.data.volumes import square_planes
 from iconet.evaluation.through_plane import BASELINES, ThroughPlane, compare_methods, to_text
+from iconet.files import write_text
 from iconet.images import read
 from iconet.runtime.device import choose_compute
 from iconet.upscaling.one_axis import enlarge_axis
@@ -83,12 +85,11 @@ def as_cells(measures: ThroughPlane, axis: str, method: str, weights: str) -> Ro
 
 def write(rows: list[Row], table: Path) -> None:
     """By a temporary name, so that an interrupted run loses nothing."""
-    partial = table.with_suffix(".partial")
-    with partial.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, COLUMNS + FLICKER, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    partial.replace(table)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS + FLICKER, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(text.getvalue(), table)
 
 
 def summary(rows: list[Row]) -> str:

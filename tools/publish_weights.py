@@ -15,6 +15,7 @@ import torch
 
 from iconet import zoo
 from iconet.errors import InputError
+from iconet.files import write_text
 from iconet.training.checkpoint import write_safetensors
 
 LICENCE = "Apache-2.0"
@@ -49,9 +50,7 @@ def publish(trained: Path, folder: Path = ZOO) -> Path:
         "sha256": sha256,
     }
     text = json.dumps([entries[key] for key in sorted(entries)], indent=2, ensure_ascii=False)
-    partial = catalogue.with_suffix(".partial")
-    partial.write_text(text + "\n", "utf-8")
-    os.replace(partial, catalogue)
+    write_text(text + "\n", catalogue)
     return stored
 
 

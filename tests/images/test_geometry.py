@@ -17,7 +17,7 @@ from iconet.images import (
     scaled_affine,
     updated_header,
 )
-from iconet.images.geometry import check_affine
+from iconet.images.geometry import check_affine, lps_to_ras
 
 from .grids import affines, blocks_to_world
 
@@ -267,3 +267,18 @@ def test_other_axes_are_not_silently_accepted():
     header = a_header()
     with pytest.raises(ValueError, match="axes"):
         updated_header(header, np.diag([2, 3, 4, 1.0]), (10, 20, 30, 5))
+
+
+def test_left_becomes_right_and_back_becomes_front():
+    affine = np.array([[0, 2, 0, 10], [3, 0, 0, -20], [0, 0, 4, 30], [0, 0, 0, 1]])
+    turned = lps_to_ras(affine)
+    assert turned.tolist() == [[0, -2, 0, -10], [-3, 0, 0, 20], [0, 0, 4, 30], [0, 0, 0, 1]]
+    assert not np.signbit(turned[turned == 0]).any()  # "-0.0" in the text of a header
+    np.testing.assert_array_equal(lps_to_ras(turned), affine)
+
+
+def test_turning_spreads_no_infinity():
+    affine = np.eye(4)
+    affine[0, 3] = np.inf
+    turned = lps_to_ras(affine)
+    assert turned[0, 3] == -np.inf and np.isfinite(turned).sum() == 15

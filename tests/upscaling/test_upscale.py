@@ -6,7 +6,8 @@ import torch
 
 import iconet
 from iconet.errors import InputError
-from iconet.upscaling import memory, upscale
+from iconet.images import memory
+from iconet.upscaling import upscale
 from iconet.zoo.model import open_model
 
 ANGLE = np.deg2rad(25)

@@ -10,10 +10,10 @@ from typing import NamedTuple
 from iconet.data.fastmri import fastmri_attributes
 from iconet.data.splits import assign
 from iconet.errors import InputError
-from iconet.images.bids import STRUCTURAL
+from iconet.images.bids import STRUCTURAL, magnitude_name
+from iconet.images.reading import NIFTI
 
 TRAIN, VALIDATION = 0.7, 0.1  # shares of the subjects; the rest is for test
-NIFTI = (".nii", ".nii.gz")
 
 
 class Found(NamedTuple):
@@ -136,21 +136,13 @@ def _hecktor(root: Path) -> Iterator[Found]:
             yield Found(path, subject, contrast.upper(), centre)
 
 
-BIDS = re.compile(r"sub-([A-Za-z0-9]+)((?:_[A-Za-z]+-[A-Za-z0-9]+)*)_([A-Za-z0-9]+)\.nii(?:\.gz)?")
-
-
 def _bids(root: Path) -> Iterator[Found]:
     """Raw images of `sub-*/[ses-*/]anat` (and `pet`, `ct`); derivatives are not in `sub-*`."""
     for person in sorted(root.glob("sub-*")):
         for path in _files(person, NIFTI):
-            name = BIDS.fullmatch(path.name)
-            if name is None or path.parent.name not in ("anat", "pet", "ct"):
-                continue
-            subject, entities, contrast = name.groups()
-            parts = dict(entity.split("-") for entity in entities.split("_")[1:])
-            # The phase and the parts of complex images are no magnitudes.
-            if parts.get("part", "mag") == "mag":
-                yield Found(path, f"sub-{subject}", contrast)
+            name = magnitude_name(path)
+            if name is not None and path.parent.name in ("anat", "pet", "ct"):
+                yield Found(path, *name)
 
 
 FASTMRI = re.compile(r"(?:single|multi)coil_(train|val|test_full|test|challenge)")

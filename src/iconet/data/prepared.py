@@ -7,7 +7,6 @@ preparing them, over half a second a scan, is not to be repeated by a run that g
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ import torch
 from torch import Tensor
 
 from iconet.errors import InputError
+from iconet.files import complete_file
 
 VERSION = 1  # another one makes everything anew, after a change of how scans are prepared
 
@@ -35,15 +35,10 @@ def keep(slices: Tensor, file: Path) -> None:
     Raises:
         InputError: If the folder cannot be written to, or the disk is full.
     """
-    partial = file.with_name(f".{file.name}.{os.getpid()}.partial")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with partial.open("wb") as opened:
-                np.save(opened, slices.numpy())
-            os.replace(partial, file)
-        finally:
-            partial.unlink(missing_ok=True)
+        with complete_file(file) as opened:
+            np.save(opened, slices.numpy())
     except OSError as error:
         raise InputError(
             f"{file.parent}: cannot be written ({error.strerror}); make room for the prepared "

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from iconet.errors import InputError
+from iconet.files import complete_file
 
 COLUMNS = ("dataset", "subject", "split", "path", "contrast", "sharp_plane")
 SITE = "site"  # a column more, of tables that we write: the hospital, where a layout tells
@@ -104,15 +105,11 @@ def write_table(rows: list[dict[str, str]], table: Path) -> None:
     writer = csv.DictWriter(text, [*COLUMNS, SITE], lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    # A name of its own: the processes of one training on several GPUs all write the same table.
-    partial = table.with_name(f".{table.name}.{os.getpid()}.partial")
     try:
         table.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            partial.write_text(text.getvalue(), encoding="utf-8")
-            os.replace(partial, table)
-        finally:
-            partial.unlink(missing_ok=True)
+        # The processes of one training on several GPUs all write the same table.
+        with complete_file(table) as file:
+            file.write(text.getvalue().encode("utf-8"))
     except UnicodeEncodeError as error:
         name = ascii(error.object[max(0, error.start - 20) : error.end])
         raise InputError(f"{table}: a file's name ({name}) is not UTF-8; rename it") from None

@@ -21,6 +21,7 @@ from iconet.evaluation.panel import panel, upright
 from iconet.evaluation.queue import Queue, Test
 from iconet.evaluation.results import Row, write_rows
 from iconet.evaluation.table import Group, groups, markdown, overview, sections
+from iconet.files import complete_file
 from iconet.runtime.hardware import processor_name
 
 
@@ -65,7 +66,8 @@ def write_page(
             _titled("## Made with", f"- {_hardware(queue)}\n- {_versions()}"),
         ]
         text = "\n\n".join(part for part in parts if part) + "\n"
-        (recipe.output / "benchmark.md").write_text(text, encoding="utf-8")
+        with complete_file(recipe.output / "benchmark.md") as file:
+            file.write(text.encode("utf-8"))
     except OSError as error:
         raise InputError(f"cannot write to {recipe.output}: {error.strerror}") from error
     return text

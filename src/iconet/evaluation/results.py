@@ -14,6 +14,7 @@ from typing import TypeVar
 from iconet.errors import InputError
 from iconet.evaluation.lowering import WAYS
 from iconet.evaluation.metrics import CONVENTION
+from iconet.files import complete_file
 
 
 @dataclass(frozen=True)
@@ -162,7 +163,8 @@ def write_rows(path: Path, rows: Sequence[Line], kind: type[Line]) -> None:
         InputError: The file cannot be written.
     """
     try:
-        path.write_bytes(_lines(rows, kind, header=True))
+        with complete_file(path) as file:
+            file.write(_lines(rows, kind, header=True))
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror}") from error
 

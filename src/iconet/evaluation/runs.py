@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import time
 from collections.abc import Iterator
@@ -17,9 +16,9 @@ from pydantic import ValidationError
 
 from iconet.errors import InputError
 from iconet.evaluation.benchmark_recipe import BenchmarkRecipe, Condition, Entrant
+from iconet.files import complete_file, sha256_of
 from iconet.recipe_files import first_problem
 from iconet.training.recipe import Recipe
-from iconet.zoo.loading import sha256_of
 
 if TYPE_CHECKING:
     from iconet.data import Volume
@@ -87,9 +86,9 @@ class Run:
             self.recipe.optimisation.steps,
             round(time.monotonic() - start, 1),
         )
-        partial = self.folder / ".finished.json"
-        partial.write_text(json.dumps({**vars(finished), "weights": weights.name}))
-        os.replace(partial, self.folder / "finished.json")
+        content = json.dumps({**vars(finished), "weights": weights.name})
+        with complete_file(self.folder / "finished.json") as file:
+            file.write(content.encode("utf-8"))
         # Three times as large as the weights, and of no more use.
         (self.folder / "checkpoint.safetensors").unlink(missing_ok=True)
         return finished

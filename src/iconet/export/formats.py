@@ -2,16 +2,13 @@
 
 import json
 import os
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from iconet.errors import InputError
 from iconet.export.monai_bundle import write_bundle
 from iconet.export.torchscript import write_torchscript
+from iconet.files import complete_together
 
 if TYPE_CHECKING:
     from iconet.network import ICONet
@@ -57,18 +54,27 @@ def export_model(model: "str | os.PathLike | ICONet", output: Path, format: str)
 
     network = open_model(model).network
     facts = facts_of(network)
-    with _complete_or_absent(output) as partial:
-        if format == "onnx":
-            _write_onnx(network, partial, facts)
-        elif format == "openvino":
-            _write_openvino(network, partial, facts)
-        elif format == "torchscript":
-            write_torchscript(network, partial, facts)
-        elif format == "torch-export":
-            _write_program(network, partial, facts)
-        else:
-            write_bundle(network, partial, facts)
+    try:
+        with complete_together(output) as partial:  # OpenVINO's weights are a second file
+            _write(network, partial, facts, format)
+    except OSError as error:
+        raise InputError(
+            f"{output} cannot be written: {error.strerror}: choose another place"
+        ) from None
     return output
+
+
+def _write(network: "ICONet", path: Path, facts: dict[str, str], format: str) -> None:
+    if format == "onnx":
+        _write_onnx(network, path, facts)
+    elif format == "openvino":
+        _write_openvino(network, path, facts)
+    elif format == "torchscript":
+        write_torchscript(network, path, facts)
+    elif format == "torch-export":
+        _write_program(network, path, facts)
+    else:
+        write_bundle(network, path, facts)
 
 
 def facts_of(network: "ICONet") -> dict[str, str]:
@@ -123,24 +129,3 @@ def _write_program(network: "ICONet", path: Path, facts: dict[str, str]) -> None
 
     program = as_program(PlainNetwork(network))
     torch.export.save(program, path, extra_files={"iconet.json": json.dumps(facts)})
-
-
-@contextmanager
-def _complete_or_absent(path: Path) -> Iterator[Path]:
-    """A path of the same name in a new folder; what is written there takes its place at the end."""
-    try:
-        folder = Path(tempfile.mkdtemp(prefix=".iconet-", dir=path.parent))
-    except OSError as error:
-        raise InputError(
-            f"{path} cannot be written: {error.strerror}: choose another place"
-        ) from None
-    try:
-        yield folder / path.name
-        for made in sorted(folder.iterdir()):  # OpenVINO's weights are a second file
-            os.replace(made, path.parent / made.name)
-    except OSError as error:
-        raise InputError(
-            f"{path} cannot be written: {error.strerror}: choose another place"
-        ) from None
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

@@ -15,15 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from iconet.errors import InputError
-from iconet.images.reading import NIFTI, suffix_of
-from iconet.images.writing import write_text
+from iconet.files import write_text
+from iconet.images.reading import NIFTI, stem_of, suffix_of
 
 VERSION = "1.10.0"
 DESCRIPTION = "dataset_description.json"
 STRUCTURAL = ("T1w", "T2w", "PDw", "FLAIR", "T2starw", "inplaneT1", "inplaneT2")
 """Suffixes of anatomical images with a contrast; maps, masks and parts of a series are others."""
 
-NAME = re.compile(r"sub-[A-Za-z0-9]+(?:_[A-Za-z]+-[A-Za-z0-9]+)*_(?P<suffix>[A-Za-z0-9]+)")
+NAME = re.compile(r"(sub-[A-Za-z0-9]+)(?:_[A-Za-z]+-[A-Za-z0-9]+)*_([A-Za-z0-9]+)")
 
 
 def is_dataset(folder: Path) -> bool:
@@ -43,13 +43,20 @@ def scans(root: Path) -> list[Path]:
 def _anatomical(person: Path) -> Iterator[Path]:
     for folder in sorted([person / "anat", *person.glob("ses-*/anat")]):
         for path in sorted(folder.glob("sub-*")):
-            if not path.name.lower().endswith(NIFTI):
-                continue
-            name = NAME.fullmatch(_stem(path))
-            # The phase and the parts of complex images are no magnitudes.
-            phase = re.search(r"_part-(?!mag_)", path.name)
-            if name is not None and name["suffix"] in STRUCTURAL and not phase:
+            name = magnitude_name(path)
+            if name is not None and name[1] in STRUCTURAL:
                 yield path
+
+
+def magnitude_name(path: Path) -> tuple[str, str] | None:
+    """Subject and suffix, such as ("sub-01", "T1w"); None for what is no image of magnitudes.
+
+    The phase and the parts of complex images are none.
+    """
+    if not path.name.lower().endswith(NIFTI) or re.search(r"_part-(?!mag_)", path.name):
+        return None
+    name = NAME.fullmatch(stem_of(path))
+    return None if name is None else (name[1], name[2])
 
 
 def derivative_name(name: str, label: str) -> str:
@@ -73,7 +80,7 @@ def derivative_name(name: str, label: str) -> str:
 
 def sidecar(image: Path) -> Path:
     """The JSON file beside an image that says what it is."""
-    return image.with_name(_stem(image) + ".json")
+    return image.with_name(stem_of(image) + ".json")
 
 
 def sidecar_content(report: Mapping[str, Any], source: Path, root: Path) -> dict[str, Any]:
@@ -162,7 +169,3 @@ def _read_json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
-
-
-def _stem(path: Path) -> str:
-    return path.name[: -len(suffix_of(path))]

@@ -29,6 +29,18 @@ PLANES = {"sagittal": 0, "coronal": 1, "axial": 2}
 COMMENT = 6
 
 
+def lps_to_ras(affine: np.ndarray) -> np.ndarray:
+    """Turns positions in LPS+ (x to the left, y to the back), of DICOM and ITK, into RAS+, or back.
+
+    Args:
+        affine: (4, 4) to millimetres.
+
+    Returns:
+        (4, 4) float64. Not a product of matrices, in which one Inf becomes many NaN.
+    """
+    return np.array([[-1.0], [-1.0], [1.0], [1.0]]) * affine + 0.0  # + 0.0: no -0.0
+
+
 def scaled_affine(affine: np.ndarray, factors: Sequence[float]) -> np.ndarray:
     """The affine of the same field of view on a grid with `factors` times as many voxels.
 

@@ -1,4 +1,4 @@
-"""Says that a scan does not fit before anything is allocated."""
+"""Says that a scan, or what is to be made of it, does not fit before anything is allocated."""
 
 from __future__ import annotations
 
@@ -8,9 +8,15 @@ from collections.abc import Sequence
 import psutil
 
 from iconet.errors import InputError
+from iconet.images.scan import Scan
 
 LARGEST_UNCHECKED = 1 << 26  # bytes
 LARGEST_RATIO = 200
+
+
+def available_memory() -> int:
+    """Bytes that can still be allocated without swapping."""
+    return int(psutil.virtual_memory().available)
 
 
 def memory_needed(shape: Sequence[int], scale: int = 1) -> int:
@@ -51,11 +57,31 @@ def require_memory(name: str, shape: Sequence[int], scale: int = 1) -> None:
     Raises:
         InputError: `memory_needed` exceeds what the system has available.
     """
-    needed, available = memory_needed(shape, scale), psutil.virtual_memory().available
+    needed, available = memory_needed(shape, scale), available_memory()
     if needed > available:
         size = " x ".join(str(n) for n in shape)
         raise InputError(
             f"{name}: {size} voxels need {needed / 1e9:.1f} GB of memory and"
             f" {available / 1e9:.1f} GB are available; crop or split it, or use a"
             " larger machine"
+        )
+
+
+def require_memory_to_upscale(scan: Scan, voxels: int, working: int) -> None:
+    """Refuses a scan whose upscaling needs more memory than there is.
+
+    Args:
+        scan: As read, whose own memory is already taken.
+        voxels: Of the result.
+        working: Bytes needed on the way to it: networks, volumes between two steps.
+
+    Raises:
+        InputError: Names the scan, both amounts and the remedy.
+    """
+    needed = voxels * 4 + max(voxels * scan.dtype.itemsize, working)
+    available = available_memory()
+    if needed > available:
+        raise InputError(
+            f"{scan.name}: enlarging it needs {needed / 1e9:.1f} GB of memory and "
+            f"{available / 1e9:.1f} GB are free: crop it, split it, or use a bigger machine"
         )

@@ -56,6 +56,11 @@ def suffix_of(path: Path) -> str:
     raise InputError(f"{path}: unknown kind of file; use one of {', '.join(SUFFIXES)}")
 
 
+def stem_of(path: Path) -> str:
+    """A file name without its supported ending."""
+    return path.name[: -len(suffix_of(path))]
+
+
 def read(path: str | os.PathLike[str], *, scale: int = 1, series: str | int | None = None) -> Scan:
     """Reads a scan whose values are finite, whose geometry is sound and which fits into memory.
 
@@ -192,10 +197,7 @@ def _read_nifti(path: Path, scale: int, *, compressed: bool) -> Scan:
             claimed = math.prod(shape) * dtype.itemsize
             most = size * DEFLATE_RATIO if compressed else size - int(header["vox_offset"])
             if claimed > most:
-                raise InputError(
-                    f"{path}: truncated: its header claims {_bytes(claimed)} of voxels and the file"
-                    f" holds {_bytes(size)}; copy or export it again"
-                )
+                raise _truncated(name, claimed, size)
             if compressed:
                 require_substance(name, max(claimed, 4 * math.prod(shape)), size)
             require_memory(name, shape, scale)
@@ -226,10 +228,7 @@ def _read_behind_text(path: Path, layout: Layout, scale: int) -> Scan:
     start = size - claimed if layout.start == -1 else layout.start
     held = max(size - start, 0) * (DEFLATE_RATIO if layout.compressed else 1)
     if start < 0 or layout.skip + claimed > held:
-        raise InputError(
-            f"{name}: truncated: its header claims {_bytes(claimed)} of voxels and the file"
-            f" holds {_bytes(size)}; copy or export it again"
-        )
+        raise _truncated(name, claimed, size)
     if layout.skip > LARGEST_EXTENSIONS:
         raise InputError(f"{name}: skips {_bytes(layout.skip)}; save it as one file")
     if layout.compressed:
@@ -396,6 +395,13 @@ def _check_finite(name: str, count: int) -> None:
             f"{name}: {count} voxels are NaN, Inf or beyond float32; replace them first, for"
             " example by 0 (numpy.nan_to_num, fslmaths -nan)"
         )
+
+
+def _truncated(name: str, claimed: int, size: int) -> InputError:
+    return InputError(
+        f"{name}: truncated: its header claims {_bytes(claimed)} of voxels and the file holds"
+        f" {_bytes(size)}; copy or export it again"
+    )
 
 
 def _bytes(count: int) -> str:

@@ -8,10 +8,7 @@ NIfTI series. Directions are along the voxel axes, which stay, so they are copie
 from __future__ import annotations
 
 import contextlib
-import errno
-import glob
 import os
-import secrets
 import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -21,8 +18,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 import numpy as np
 
 from iconet.errors import InputError
+from iconet.files import complete_file, write_errors
 from iconet.images.geometry import updated_header
-from iconet.images.reading import NIFTI, NRRD, suffix_of
+from iconet.images.reading import NIFTI, NRRD, stem_of, suffix_of
 from iconet.images.scan import Scan
 from iconet.images.text_headers.layout import DETACHED, as_nifti1, raw_name, stored_type
 from iconet.images.text_headers.layout import SUFFIXES as TEXT_HEADED
@@ -32,17 +30,6 @@ if TYPE_CHECKING:
 
 COMPRESSION = 1
 """ISA-L's. On an upscaled brain of 79 MB in int16: 0.5 s and 36.7 MB; zlib's 1: 1.5 s, 35.0 MB."""
-REMEDIES = {
-    errno.ENOSPC: "the disk is full; free some space or write elsewhere",
-    errno.EDQUOT: "the disk quota is used up; free some space or write elsewhere",
-    errno.EACCES: "no permission to write there; choose a folder you may write to",
-    errno.EPERM: "no permission to write there; choose a folder you may write to",
-    errno.EROFS: "a read-only disk; choose a folder you may write to",
-    errno.ENOENT: "the folder does not exist; create it first",
-    errno.ENOTDIR: "its parent is not a folder; choose another place",
-    errno.EISDIR: "is a folder; name a file in it",
-    errno.ENAMETOOLONG: "the name is too long; choose a shorter one",
-}
 
 
 def check_output(
@@ -81,7 +68,7 @@ def check_output(
                         " output name"
                     )
     _check_beside(path, like)
-    with _complete_or_absent(path, keep=False):
+    with write_errors(path), complete_file(path, keep=False):
         pass
 
 
@@ -106,7 +93,7 @@ def write(scan: Scan, path: str | os.PathLike[str], *, like: Scan) -> None:
     check_output(path, like=like)
     suffix = suffix_of(path)
     plain = replace(scan, dtype=like.dtype, slope=like.slope, inter=like.inter)
-    with _complete_or_absent(path) as file:
+    with write_errors(path), complete_file(path) as file:
         if suffix == ".nii.gz":
             with _compressed(file) as stream:
                 _write_nifti(scan, stream, like)
@@ -123,26 +110,8 @@ def write(scan: Scan, path: str | os.PathLike[str], *, like: Scan) -> None:
             picture.save(file, format="PNG" if suffix == ".png" else "TIFF")
         # Inside: without its gradients the series is not complete.
         for source, target in _gradients(path, like):
-            with source.open("rb") as given, _complete_or_absent(target) as copy:
+            with source.open("rb") as given, write_errors(target), complete_file(target) as copy:
                 shutil.copyfileobj(given, copy)
-
-
-def write_text(text: str, path: str | os.PathLike[str]) -> None:
-    """Writes a text file (UTF-8) completely or not at all.
-
-    Names of files that are not UTF-8 are escaped.
-
-    Raises:
-        InputError: `path` cannot be written.
-    """
-    with _complete_or_absent(Path(path)) as file:
-        file.write(text.encode("utf-8", "backslashreplace"))
-
-
-def partial_files(path: Path) -> list[Path]:
-    """What is left of attempts to write `path` whose process was killed at once."""
-    target = Path(os.path.realpath(path))
-    return [*target.parent.glob(f".{glob.escape(target.name[:40])}.*.partial*")]
 
 
 def to_nibabel(scan: Scan) -> Nifti1Image:
@@ -234,7 +203,7 @@ def _write_behind_text(scan: Scan, path: Path, stream: BinaryIO, like: Scan) -> 
         else metaimage_header(placed, dtype, name)
     )
     if raw is not None:
-        with _complete_or_absent(raw) as voxels:
+        with write_errors(raw), complete_file(raw) as voxels:
             _write_voxels(scan, voxels, dtype, like)
     elif nrrd:
         with _compressed(stream) as deflated:
@@ -266,15 +235,11 @@ def _gradients(path: Path, like: Scan) -> list[tuple[Path, Path]]:
         return []
     pairs = []
     for suffix in (".bval", ".bvec"):
-        source = like.path.with_name(_stem(like.path) + suffix)
-        target = path.with_name(_stem(path) + suffix)
+        source = like.path.with_name(stem_of(like.path) + suffix)
+        target = path.with_name(stem_of(path) + suffix)
         if source.is_file() and not (target.exists() and target.samefile(source)):
             pairs.append((source, target))
     return pairs
-
-
-def _stem(path: Path) -> str:
-    return path.name[: -len(suffix_of(path))]
 
 
 def _check_beside(path: Path, like: Scan | None) -> None:
@@ -321,32 +286,3 @@ def _stored(values: np.ndarray, dtype: np.dtype[Any], like: Scan) -> np.ndarray:
     if int(largest) > limits.max:
         largest = np.nextafter(largest, 0.0)
     return np.clip(stored, limits.min, largest).astype(dtype)
-
-
-@contextlib.contextmanager
-def _complete_or_absent(path: Path, *, keep: bool = True) -> Iterator[BinaryIO]:
-    """A file to write that takes the name `path` once it is complete and safe on the disk.
-
-    Links are followed, so that the file they point to is replaced and not the link.
-    """
-    target = Path(os.path.realpath(path))
-    partial = target.with_name(f".{target.name[:40]}.{secrets.token_hex(4)}.partial{target.suffix}")
-    try:
-        if target.is_dir():
-            raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))
-        try:
-            with partial.open("xb") as file:
-                yield file
-                if keep:
-                    file.flush()
-                    os.fsync(file.fileno())
-            if keep:
-                os.replace(partial, target)
-        finally:
-            with contextlib.suppress(OSError):
-                partial.unlink(missing_ok=True)
-    except OSError as error:
-        remedy = REMEDIES.get(
-            error.errno or 0, f"cannot be written ({error.strerror}); choose another place"
-        )
-        raise InputError(f"{path}: {remedy}") from error

@@ -7,11 +7,11 @@ back what was converted takes a tenth of one.
 import hashlib
 import os
 import shutil
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from iconet.files import complete_folder
 from iconet.runtime.runtimes import import_openvino, openvino_core, openvino_model
 
 if TYPE_CHECKING:
@@ -70,11 +70,9 @@ def _own_sources() -> tuple[Path, ...]:
 def _keep(model: Any, place: Path) -> None:
     openvino = import_openvino()
     place.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=place.parent, prefix=".partial-") as partial:
-        written = Path(partial) / place.name
-        openvino.save_model(model, written / "network.xml", compress_to_fp16=False)
-        openvino_core().read_model(written / "network.xml")  # a full disk goes unnoticed otherwise
-        written.rename(place)
+    with complete_folder(place) as partial:
+        openvino.save_model(model, partial / "network.xml", compress_to_fp16=False)
+        openvino_core().read_model(partial / "network.xml")  # a full disk goes unnoticed otherwise
     by_use = sorted(place.parent.iterdir(), key=lambda p: p.stat().st_mtime)
     for old in by_use[:-KEPT]:
         shutil.rmtree(old, ignore_errors=True)

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from iconet.errors import InputError
+from iconet.files import partial_files
 from iconet.images import Scan, check_output
 from iconet.images.dicom.derived import check_apart
 from iconet.images.text_headers.layout import DETACHED, raw_name
-from iconet.images.writing import partial_files
 from iconet.study.find import Task, names_series
 from iconet.study.ledger import unchanged
 

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from iconet.errors import InputError
+from iconet.files import write_text
 from iconet.images import bids
 from iconet.images.dicom.sources import begins_as_dicom
 from iconet.images.kspace.read_kspace import SUFFIXES as KSPACE
 from iconet.images.kspace.read_kspace import is_kspace_file
 from iconet.images.reading import METAIMAGE, NIFTI, NRRD, SUFFIXES, holds_dicom
-from iconet.images.writing import write_text
 
 DERIVATIVE = Path("derivatives") / "iconet"
 

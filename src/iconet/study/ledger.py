@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from iconet.errors import InputError
-from iconet.zoo.loading import sha256_of
+from iconet.files import sha256_of
 
 NAME = ".iconet.jsonl"
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from iconet.images import Scan
-from iconet.images.dicom.derived import Provenance
+from iconet.images.dicom.derived_header import Provenance
 from iconet.zoo.model import Model
 
 MODALITIES = {"CT": "CT", "PT": "PET"}

@@ -13,10 +13,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from iconet.files import sha256_of
 from iconet.images import Scan
 from iconet.runtime.device import Compute
 from iconet.upscaling.input_consistency import input_consistency
-from iconet.zoo.loading import sha256_of
 from iconet.zoo.model import Model
 
 SCHEMA_VERSION = 1

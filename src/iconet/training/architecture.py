@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from iconet import zoo
 from iconet.errors import InputError
+from iconet.files import sha256_of
 from iconet.network import SIZES, ICONet
 from iconet.training.recipe import Network, Recipe
-from iconet.zoo.loading import read_weights, sha256_of
+from iconet.zoo.loading import read_weights
 
 if TYPE_CHECKING:
     from iconet.peers import Peer

@@ -1,7 +1,6 @@
 """The state of a run on disk, without pickle."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from iconet.errors import InputError
+from iconet.files import complete_file
 
 
 def write_safetensors(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str]) -> None:
@@ -21,20 +21,13 @@ def write_safetensors(tensors: dict[str, Tensor], path: Path, metadata: dict[str
     Raises:
         InputError: If the folder cannot be written to, or the disk is full.
     """
-    partial = path.with_name(f".{path.name}.partial")
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     content = _ordered(save(plain, metadata))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            # Not safetensors' save_file: what that writes only its owner may read.
-            with partial.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
+        # Not safetensors' save_file: what that writes only its owner may read.
+        with complete_file(path) as file:
+            file.write(content)
     except OSError as error:
         raise InputError(
             f"{path}: cannot be written ({error.strerror}); make room or choose another folder"

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from iconet.errors import InputError
 from iconet.images import Scan, from_array, from_nibabel, read, to_array, to_nibabel
+from iconet.images.memory import require_memory_to_upscale
 from iconet.runtime.device import Compute, choose_compute
-from iconet.upscaling.memory import check_memory
 from iconet.upscaling.models import Models
 from iconet.upscaling.operations import memory_between, operations
 from iconet.upscaling.options import Options
@@ -125,7 +125,7 @@ def upscale_scan(
         InputError: memory is too small.
     """
     chain = operations(plan, models, compute, options)
-    check_memory(
+    require_memory_to_upscale(
         scan,
         math.prod((*plan.shape, *scan.array.shape[3:])),
         memory_between(chain, scan.array.shape[:3]),

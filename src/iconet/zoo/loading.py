@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from iconet.errors import InputError
+from iconet.files import sha256_of
 from iconet.zoo.catalogue import catalogue
 
 if TYPE_CHECKING:
@@ -87,12 +87,6 @@ def read_weights(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
     if not all(bool(tensor.isfinite().all()) for tensor in tensors.values()):
         raise InputError(f"{path}: damaged (some weights are no numbers); get it again")
     return metadata, tensors
-
-
-def sha256_of(path: Path) -> str:
-    """Hash of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _build(path: Path, metadata: dict[str, str], tensors: dict[str, Tensor]) -> ICONet:

@@ -6,6 +6,7 @@ size that a compressed frame claims for itself and allocate it. So frames are lo
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -19,6 +20,8 @@ from iconet.images.native import native_messages
 
 if TYPE_CHECKING:
     from pydicom import Dataset
+    from pydicom.pixels.decoders.base import Decoder
+    from pydicom.uid import UID
 
 JPEG_START, JPEG_END = b"\xff\xd8", b"\xff\xd9"  # JPEG 2000 ends in the same marker
 # The first that can: Pillow reads JPEG 2000 at 8 bits only, and pydicom's own decoder is slow.
@@ -45,9 +48,6 @@ def stored_frames(image: Dataset, name: str) -> Iterator[np.ndarray]:
         InputError: No or truncated pixel data, an impossible bit depth, a compression without a
             decoder, or a compressed frame that contradicts the header.
     """
-    from pydicom.encaps import generate_frames
-    from pydicom.pixels.decoders.base import get_decoder
-
     rows, columns = int(image.Rows), int(image.Columns)
     frames = int(image.get("NumberOfFrames") or 1)
     if "PixelData" not in image or image.PixelData is None:
@@ -58,35 +58,8 @@ def stored_frames(image: Dataset, name: str) -> Iterator[np.ndarray]:
         raise InputError(
             f"{name}: {stored} bits up to bit {high} in {allocated} are no scan's; export it again"
         )
-    syntax = image.file_meta.TransferSyntaxUID
-    try:
-        decoder = get_decoder(syntax)
-        jpeg_lossless.add_to(decoder)
-    except NotImplementedError:
-        decoder = None
-    if decoder is None or not decoder.is_available:
-        kind = syntax.name if syntax.is_transfer_syntax else "an unknown encoding"
-        raise InputError(
-            f"{name}: stored as {kind}, for which no decoder is installed; decompress it first"
-            " (dcmdjpeg, dcmdjpls, gdcmconv --raw)"
-        )
-    data = image.PixelData
-    if syntax.is_encapsulated:
-        offsets = None
-        if "ExtendedOffsetTable" in image:
-            offsets = (image.ExtendedOffsetTable, image.ExtendedOffsetTableLengths)
-        found = 0
-        for frame in generate_frames(data, number_of_frames=frames, extended_offsets=offsets):
-            found += 1
-            _check_codestream(frame, (rows, columns), f"{name}: frame {found}")
-        held, claimed, unit = found, frames, "frames"
-        require_substance(name, frames * rows * columns * allocated // 8, len(data))
-    else:
-        held, claimed, unit = len(data), frames * rows * columns * allocated // 8, "bytes"
-    if held < claimed:
-        raise InputError(
-            f"{name}: truncated pixel data ({held} of {claimed} {unit}); copy or export it again"
-        )
+    decoder = _decoder(image.file_meta.TransferSyntaxUID, name)
+    _check_complete(image, frames, frames * rows * columns * allocated // 8, name)
     plugin = next((known for known in DECODERS if known in decoder.available_plugins), "")
     decoded = decoder.iter_array(image, raw=True, decoding_plugin=plugin)
     for _ in range(frames):
@@ -102,6 +75,42 @@ def stored_frames(image: Dataset, name: str) -> Iterator[np.ndarray]:
         if array.shape != (rows, columns):
             raise InputError(f"{name}: a frame of another size than its header's; export it again")
         yield array
+
+
+def _decoder(syntax: UID, name: str) -> Decoder:
+    from pydicom.pixels.decoders.base import get_decoder
+
+    with contextlib.suppress(NotImplementedError):
+        decoder = get_decoder(syntax)
+        jpeg_lossless.add_to(decoder)
+        if decoder.is_available:
+            return decoder
+    kind = syntax.name if syntax.is_transfer_syntax else "an unknown encoding"
+    raise InputError(
+        f"{name}: stored as {kind}, for which no decoder is installed; decompress it first"
+        " (dcmdjpeg, dcmdjpls, gdcmconv --raw)"
+    )
+
+
+def _check_complete(image: Dataset, frames: int, size: int, name: str) -> None:
+    """Refuses pixel data of fewer frames, or of fewer than `size` bytes, than the header claims."""
+    from pydicom.encaps import generate_frames
+
+    data, syntax = image.PixelData, image.file_meta.TransferSyntaxUID
+    held, claimed, unit = len(data), size, "bytes"
+    if syntax.is_encapsulated:
+        offsets = None
+        if "ExtendedOffsetTable" in image:
+            offsets = (image.ExtendedOffsetTable, image.ExtendedOffsetTableLengths)
+        held, claimed, unit = 0, frames, "frames"
+        for frame in generate_frames(data, number_of_frames=frames, extended_offsets=offsets):
+            held += 1
+            _check_codestream(frame, (int(image.Rows), int(image.Columns)), f"{name}: frame {held}")
+        require_substance(name, size, len(data))
+    if held < claimed:
+        raise InputError(
+            f"{name}: truncated pixel data ({held} of {claimed} {unit}); copy or export it again"
+        )
 
 
 def _check_codestream(frame: bytes, size: tuple[int, int], name: str) -> None:

@@ -6,6 +6,7 @@ images). Patient coordinates point left, posterior, head; the affine points righ
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,11 +15,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from iconet.errors import InputError
+from iconet.images.geometry import lps_to_ras
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 LARGEST_SIDE = 8192  # pixels; the largest CT, MR and PET matrices have 4096
 # Headers round direction cosines to 4 to 7 digits, positions to 2 or more.
 SAME_DIRECTION = 1e-3
@@ -110,59 +111,64 @@ def _plane(
     name: str,
 ) -> Plane:
     """One slice from its own functional groups, then the shared ones; or from a classic header."""
-
-    def numbers(sequence: str, keyword: str, count: int) -> list[float] | None:
-        for group in groups:
-            items = [group] if group is header else group.get(sequence)
-            if items:
-                value = items[0].get(keyword)
-                if value is None or value == "":
-                    continue
-                values = [float(v) for v in ([value] if count == 1 else value)]
-                if len(values) != count or not all(map(math.isfinite, values)):
-                    raise InputError(f"{name}: an impossible {keyword}; correct or export it again")
-                return values
-        return None
-
-    def needed(sequence: str, keyword: str, count: int) -> list[float]:
-        values = numbers(sequence, keyword, count)
-        if values is None:
-            raise InputError(f"{name}: has no {keyword}; export the original images")
-        return values
-
-    position = np.array(needed("PlanePositionSequence", "ImagePositionPatient", 3))
-    directions = np.array(needed("PlaneOrientationSequence", "ImageOrientationPatient", 6)).reshape(
-        2, 3
+    numbers = functools.partial(_numbers, header, groups, name)
+    position = numbers("PlanePositionSequence", "ImagePositionPatient", 3, needed=True)
+    directions = np.reshape(
+        numbers("PlaneOrientationSequence", "ImageOrientationPatient", 6, needed=True), (2, 3)
     )
     lengths = np.linalg.norm(directions, axis=1)
-    if np.abs(lengths - 1).max() > SAME_DIRECTION or abs(directions[0] @ directions[1]) > (
-        SAME_DIRECTION
-    ):
+    cosine = abs(directions[0] @ directions[1])
+    if np.abs(lengths - 1).max() > SAME_DIRECTION or cosine > SAME_DIRECTION:
         raise InputError(
             f"{name}: ImageOrientationPatient is not two perpendicular unit vectors; correct it"
         )
-    spacing = needed("PixelMeasuresSequence", "PixelSpacing", 2)
+    spacing = numbers("PixelMeasuresSequence", "PixelSpacing", 2, needed=True)
     if min(spacing) <= 0:
         raise InputError(f"{name}: PixelSpacing must be positive; correct it")
     thickness = numbers("PixelMeasuresSequence", "SpacingBetweenSlices", 1) or numbers(
         "PixelMeasuresSequence", "SliceThickness", 1
     )
-    slope = numbers("PixelValueTransformationSequence", "RescaleSlope", 1) or [1.0]
-    intercept = numbers("PixelValueTransformationSequence", "RescaleIntercept", 1) or [0.0]
-    if slope[0] == 0:
+    (slope,) = numbers("PixelValueTransformationSequence", "RescaleSlope", 1) or [1.0]
+    (intercept,) = numbers("PixelValueTransformationSequence", "RescaleIntercept", 1) or [0.0]
+    if slope == 0:
         raise InputError(f"{name}: a RescaleSlope of 0 leaves no values; correct it")
     return Plane(
         file=file,
         frame=frame,
         rows=size[0],
         columns=size[1],
-        position=position,
+        position=np.array(position),
         directions=directions / lengths[:, None],
         spacing=(spacing[0], spacing[1]),
         thickness=abs(thickness[0]) if thickness and thickness[0] else None,
-        slope=slope[0],
-        intercept=intercept[0],
+        slope=slope,
+        intercept=intercept,
     )
+
+
+def _numbers(
+    header: Dataset,
+    groups: Sequence[Dataset],
+    name: str,
+    sequence: str,
+    keyword: str,
+    count: int,
+    *,
+    needed: bool = False,
+) -> list[float]:
+    """The numbers of an attribute, from the first group that has it; none where no group has it."""
+    for group in groups:
+        items = [group] if group is header else group.get(sequence)
+        value = items[0].get(keyword) if items else None
+        if value is None or value == "":
+            continue
+        values = [float(v) for v in ([value] if count == 1 else value)]
+        if len(values) != count or not all(map(math.isfinite, values)):
+            raise InputError(f"{name}: an impossible {keyword}; correct or export it again")
+        return values
+    if needed:
+        raise InputError(f"{name}: has no {keyword}; export the original images")
+    return []
 
 
 def ordered(planes: Sequence[Plane], name: str) -> tuple[list[Plane], np.ndarray]:
@@ -198,7 +204,7 @@ def ordered(planes: Sequence[Plane], name: str) -> tuple[list[Plane], np.ndarray
     affine[:3, 1] = first.directions[1] * first.spacing[0]
     affine[:3, 2] = step
     affine[:3, 3] = planes[0].position
-    return planes, LPS_TO_RAS @ affine
+    return planes, lps_to_ras(affine)
 
 
 def _step(planes: Sequence[Plane], normal: np.ndarray, name: str) -> np.ndarray:

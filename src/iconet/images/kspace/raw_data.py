@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iconet.errors import InputError
+from iconet.images.geometry import lps_to_ras
 from iconet.images.kspace.mrd_header import Header
 
 ALIKE = 1e-2  # millimetres by which the steps between slices may differ
@@ -122,4 +123,4 @@ def placed_affine(
     affine = np.eye(4)
     affine[:3, :3] = columns
     affine[:3, 3] = positions[0] - columns @ np.asarray(centre, dtype=np.float64)
-    return np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine
+    return lps_to_ras(affine)

@@ -7,6 +7,7 @@ format's description lays it out, https://ismrmrd.readthedocs.io/en/latest/mrd_r
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from xml.etree import ElementTree
@@ -80,15 +81,36 @@ def read_raw_mrd(path: Path, file: h5py.File, group: str) -> RawData:
     Raises:
         InputError: If the file is damaged, not Cartesian, or holds more than one image.
     """
-    data = dataset(path, file[group], "data", KIND)
+    heads, rows, header = _of_the_image(path, file[group])
+    readouts, matrix = _placed(path, heads, rows, header)
+    coils = int(heads["active_channels"][0])
+    height, width, depth = matrix
+    shown = _shown_slices(header, readouts, depth)
+    affine, placed = _affine(path, heads, readouts, header, matrix, shown)
+    return RawData(
+        path=path,
+        slices=shown.stop - shown.start,
+        coils=coils,
+        matrix=(height, width),
+        shown=shown_part(header, (height, width)),
+        affine=affine,
+        placed=placed,
+        load=_loader(path, group, readouts, (coils, height, width, depth), shown),
+    )
+
+
+def _of_the_image(
+    path: Path, group: h5py.Group
+) -> tuple[NDArray[np.void], NDArray[np.intp], Header]:
+    """The heads of the readouts of the image, their rows in ``data``, and the file's header."""
+    data = dataset(path, group, "data", KIND)
     if data.ndim != 1 or not {"head", "data"} <= set(data.dtype.names or ()):
         raise InputError(f"{path}: its data are not the acquisitions of {KIND}; convert it again")
     require_memory(str(path), (data.size, data.dtype.itemsize // 4))
     heads = data.fields("head")[:]
     if not {"flags", "idx", "center_sample", "read_dir"} <= set(heads.dtype.names or ()):
         raise InputError(f"{path}: its acquisitions have no header of {KIND}; convert it again")
-    flags = heads["flags"]
-    image = ~np.logical_or.reduce([_flagged(flags, flag) for flag in OTHER])
+    image = ~np.logical_or.reduce([_flagged(heads["flags"], flag) for flag in OTHER])
     if not image.any():
         raise InputError(f"{path}: holds no readout of an image; convert the scan again")
     references = np.unique(heads["encoding_space_ref"][image])
@@ -96,51 +118,40 @@ def read_raw_mrd(path: Path, file: h5py.File, group: str) -> RawData:
         raise InputError(
             f"{path}: holds {len(references)} encodings; convert them into one file each"
         )
-    header = _header(path, file[group], int(references[0]))
+    header = _header(path, group, int(references[0]))
     if header.trajectory != "cartesian":
         raise InputError(
             f"{path}: its trajectory is {header.trajectory or 'not given'}; only Cartesian k-space"
             " can be read, grid it first"
         )
     if header.calibration != "embedded":
-        image &= ~_flagged(flags, CALIBRATION)
+        image &= ~_flagged(heads["flags"], CALIBRATION)
     rows = np.flatnonzero(image)
     if not len(rows):
         raise InputError(f"{path}: holds no readout of an image; convert the scan again")
-    heads = heads[rows]
-    readouts, matrix = _placed(path, heads, rows, header)
-    coils = int(heads["active_channels"][0])
-    affine, placed = _affine(path, heads, readouts, header, matrix)
-    height, width, depth = matrix
+    return heads[rows], rows, header
 
-    if depth == 1:
 
-        def load(index: int) -> NDArray[np.complex64]:
-            return _gridded(path, group, readouts, index, (coils, height, width, 1))[..., 0]
+def _loader(
+    path: Path,
+    group: str,
+    readouts: Readouts,
+    shape: tuple[int, int, int, int],
+    shown: slice,
+) -> Callable[[int], NDArray[np.complex64]]:
+    """Reads slices of k-space (C, H, W, D): one by one in 2-D, all of them at the first in 3-D."""
+    if shape[-1] == 1:
+        return lambda index: _gridded(path, group, readouts, index, shape)[..., 0]
+    whole: list[NDArray[np.complex64]] = []
 
-        slices = int(readouts.number.max()) + 1
-    else:
-        shown = _depth(header, depth)
-        slices = shown.stop - shown.start
-        whole: list[NDArray[np.complex64]] = []
+    def load(index: int) -> NDArray[np.complex64]:
+        if not whole:
+            require_memory(str(path), (2, *shape), 2)
+            kspace = _gridded(path, group, readouts, 0, shape)
+            whole.append(_across_slices(kspace)[..., shown])
+        return whole[0][..., index]
 
-        def load(index: int) -> NDArray[np.complex64]:
-            if not whole:
-                require_memory(str(path), (2, coils, height, width, depth), 2)
-                kspace = _gridded(path, group, readouts, 0, (coils, height, width, depth))
-                whole.append(_across_slices(kspace)[..., shown])
-            return whole[0][..., index]
-
-    return RawData(
-        path=path,
-        slices=slices,
-        coils=coils,
-        matrix=(height, width),
-        shown=shown_part(header, (height, width)),
-        affine=affine,
-        placed=placed,
-        load=load,
-    )
+    return load
 
 
 def _header(path: Path, group: h5py.Group, encoding: int) -> Header:
@@ -258,8 +269,10 @@ def _across_slices(kspace: NDArray[np.complex64]) -> NDArray[np.complex64]:
     return kspace
 
 
-def _depth(header: Header, depth: int) -> slice:
-    """The slices of a 3-D scan that the image is to show."""
+def _shown_slices(header: Header, readouts: Readouts, depth: int) -> slice:
+    """The slices that the image is to show: all of a 2-D scan, the middle ones of a 3-D one."""
+    if depth == 1:
+        return slice(0, int(readouts.number.max()) + 1)
     wanted = depth * header.recon.field_of_view[2] / header.encoded.field_of_view[2]
     return middle(depth, min(depth, max(1, round(wanted))))
 
@@ -270,14 +283,11 @@ def _affine(
     readouts: Readouts,
     header: Header,
     matrix: tuple[int, int, int],
+    shown: slice,
 ) -> tuple[NDArray[np.float64], bool]:
+    """From voxels to RAS+ millimetres, and whether the file says so."""
     height, width, depth = matrix
     through = header.encoded.field_of_view[2] / depth
-    if depth > 1:
-        shown = _depth(header, depth)
-        count, middle_slice = shown.stop - shown.start, depth // 2 - shown.start
-    else:
-        count, middle_slice = int(readouts.number.max()) + 1, 0
     spacing = (*pixel_sizes(header, (height, width)), through)
     first = [
         int(np.argmax(readouts.number == number)) for number in range(readouts.number.max() + 1)
@@ -290,6 +300,6 @@ def _affine(
         raise InputError(f"{path}: its positions are no numbers; repair its acquisitions")
     together = len(positions) > 1 and not np.ptp(positions, axis=0).any()
     if together or not directions.any():
-        return default_affine(spacing, (height, width, count)), False
-    centre = (height // 2, width // 2, middle_slice)
+        return default_affine(spacing, (height, width, shown.stop - shown.start)), False
+    centre = (height // 2, width // 2, depth // 2 - shown.start)
     return placed_affine(path, directions, positions, spacing, centre), True

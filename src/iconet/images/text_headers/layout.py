@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from iconet.errors import InputError
-from iconet.images.geometry import check_affine
+from iconet.images.geometry import check_affine, lps_to_ras
 from iconet.images.scan import Scan
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 ATTACHED, DETACHED = (".nrrd", ".mha"), (".nhdr", ".mhd")
 SUFFIXES = ATTACHED + DETACHED
 LONGEST_HEADER = 1 << 20  # bytes; diffusion series with a thousand directions stay below 100 kB
-LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 # Millimetres by which a quaternion in float32 may misplace a corner before the header does without.
 QFORM_ERROR = 1e-3
 LARGEST_NIFTI1 = 32767
@@ -160,14 +160,19 @@ def numbers(name: str, key: str, text: str, count: int | None = None) -> np.ndar
 
 
 def data_file(header: Path, named: str) -> Path:
-    """The file of voxels that a header names, which must be in the header's folder or below it.
+    """The one file of voxels that a header names, in the header's folder or below it.
 
     A header comes from elsewhere and must not decide which of the reader's files are read. Links
     inside the folder are followed: they are the reader's own (DataLad keeps all data behind links).
 
     Raises:
-        InputError: A path to elsewhere, no such file, no regular file, or a header again.
+        InputError: Several files, a path to elsewhere, no such file, no regular file, or a header
+            again.
     """
+    if re.match(r"LIST(\s|$)", named) or "%" in named:
+        suffix = header.suffix.lower()
+        one = dict(zip(DETACHED, ATTACHED, strict=True)).get(suffix, suffix)
+        raise InputError(f"{header}: its voxels are in several files; save it as one {one} file")
     named = named.strip()
     shown = named.encode("utf-8", "replace").decode()
     both = (PurePosixPath(named), PureWindowsPath(named))
@@ -210,7 +215,7 @@ def affine_of(name: str, axes: Sequence[np.ndarray], origin: np.ndarray) -> np.n
         length = np.linalg.norm(across)
         affine[:3, 2] = across / length if length else 0.0
     affine[:dimensions, 3] = origin
-    affine[:2] *= -1  # not a product of matrices, in which one Inf becomes many NaN
+    affine = lps_to_ras(affine)
     try:
         check_affine(affine, name)
     except InputError:
@@ -299,7 +304,7 @@ def placement(scan: Scan) -> Placement:
     sizes = scan.array.shape
     if scan.affine is None:
         return Placement(sizes, None, np.zeros(0), 0.0)
-    affine = LPS_TO_RAS @ scan.affine
+    affine = lps_to_ras(scan.affine)
     count = min(len(sizes), 3)
     if count == 2 and (affine[2, :2].any() or affine[2, 3] or affine[:2, 2].any()):
         sizes, count = (*sizes, 1), 3

@@ -12,7 +12,6 @@ what the matrix says.
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 
 import numpy as np
@@ -78,8 +77,6 @@ def read_metaimage_header(path: Path) -> Layout:
     named = fields["ElementDataFile"]
     data = path
     if named not in ("LOCAL", "Local", "local"):
-        if re.match(r"LIST(\s|$)", named) or "%" in named:
-            raise InputError(f"{name}: its voxels are in several files; save it as one .mha file")
         data, start = data_file(path, named), 0
     skip = whole_numbers(name, "HeaderSize", fields.get("HeaderSize", "0"))[0]
     if skip < -1 or (skip and (compressed or data is path)):

@@ -44,12 +44,8 @@ TYPES = {
     "f8": "double",
 }
 NUMPY_TYPES = {alias: code for code, names in TYPES.items() for alias in names.split("|")}
-# What turns each anatomical space into LPS.
-SPACES = {
-    "right-anterior-superior": (-1, -1, 1),
-    "left-anterior-superior": (1, -1, 1),
-    "left-posterior-superior": (1, 1, 1),
-}
+SPACES = ("right-anterior-superior", "left-anterior-superior", "left-posterior-superior")
+LPS = ("left", "posterior", "superior")
 VOLUME_KINDS = ("list", "time", "vector", "domain", "space", "none", "???")
 DIFFUSION = re.compile(r"modality|DWMRI_[A-Za-z0-9_-]+")
 
@@ -70,38 +66,9 @@ def read_nrrd_header(path: Path) -> Layout:
     if not lines or not MAGIC.fullmatch(lines[0].rstrip()):
         raise InputError(f"{name}: not a NRRD file, or cut off; export it as NRRD again")
     fields, pairs = _fields(name, lines[1:])
-    shape = whole_numbers(name, "sizes", _required(name, fields, "sizes"))
-    if whole_numbers(name, "dimension", _required(name, fields, "dimension")) != (len(shape),):
-        raise InputError(f"{name}: its dimension and its sizes disagree; correct the header")
-    kinds = fields.get("kinds", "").lower().split() or ["???"] * len(shape)
-    if len(kinds) != len(shape):
-        raise InputError(f"{name}: its kinds and its sizes disagree; correct the header")
-    for kind in kinds:
-        if kind.startswith(("rgb", "hsv", "xyz")):
-            raise InputError(f"{name}: a colour image; convert it to greyscale first")
+    shape, kinds = _axes(name, fields)
     affine, volumes, step = _geometry(name, fields, shape, kinds)
-
-    encoding = _required(name, fields, "encoding").lower()
-    if encoding not in ("raw", "gz", "gzip"):
-        raise InputError(
-            f"{name}: its voxels are encoded in an unsupported way; save it with the encoding raw"
-            " or gzip"
-        )
-    skip = whole_numbers(name, "byte skip", fields.get("byte skip", "0"))[0]
-    lines_skipped = whole_numbers(name, "line skip", fields.get("line skip", "0"))[0]
-    if lines_skipped or skip < -1 or (skip == -1 and encoding != "raw"):
-        raise InputError(f"{name}: it skips lines or bytes; save it as one .nrrd file")
-    data = path
-    if "data file" in fields:
-        named = fields["data file"]
-        if re.match(r"LIST(\s|$)", named) or "%" in named:
-            raise InputError(f"{name}: its voxels are in several files; save it as one .nrrd file")
-        data, start = data_file(path, named), 0
-    compressed = encoding != "raw"
-    if skip == -1:
-        start, skip = -1, 0
-    elif not compressed:
-        start, skip = start + skip, 0
+    data, start, skip, compressed = _voxels(path, fields, start)
     return Layout(
         shape,
         _dtype(name, fields),
@@ -114,6 +81,41 @@ def read_nrrd_header(path: Path) -> Layout:
         step=step,
         keywords=_diffusion(name, fields, pairs),
     )
+
+
+def _axes(name: str, fields: dict[str, str]) -> tuple[tuple[int, ...], list[str]]:
+    """Size and kind of every axis."""
+    shape = whole_numbers(name, "sizes", _required(name, fields, "sizes"))
+    if whole_numbers(name, "dimension", _required(name, fields, "dimension")) != (len(shape),):
+        raise InputError(f"{name}: its dimension and its sizes disagree; correct the header")
+    kinds = fields.get("kinds", "").lower().split() or ["???"] * len(shape)
+    if len(kinds) != len(shape):
+        raise InputError(f"{name}: its kinds and its sizes disagree; correct the header")
+    if any(kind.startswith(("rgb", "hsv", "xyz")) for kind in kinds):
+        raise InputError(f"{name}: a colour image; convert it to greyscale first")
+    return shape, kinds
+
+
+def _voxels(path: Path, fields: dict[str, str], start: int) -> tuple[Path, int, int, bool]:
+    """File, start, skip and compression of the voxels, as `Layout` has them."""
+    name = str(path)
+    encoding = _required(name, fields, "encoding").lower()
+    if encoding not in ("raw", "gz", "gzip"):
+        raise InputError(
+            f"{name}: its voxels are encoded in an unsupported way; save it with the encoding raw"
+            " or gzip"
+        )
+    compressed = encoding != "raw"
+    skip = whole_numbers(name, "byte skip", fields.get("byte skip", "0"))[0]
+    lines = whole_numbers(name, "line skip", fields.get("line skip", "0"))[0]
+    if lines or skip < -1 or (skip == -1 and compressed):
+        raise InputError(f"{name}: it skips lines or bytes; save it as one .nrrd file")
+    data = path
+    if "data file" in fields:
+        data, start = data_file(path, fields["data file"]), 0
+    if compressed:
+        return data, start, skip, True
+    return data, -1 if skip == -1 else start + skip, 0, False
 
 
 def nrrd_header(
@@ -281,12 +283,13 @@ def _volumes(name: str, others: list[int], shape: tuple[int, ...], kinds: list[s
 
 
 def _signs(name: str, space: str) -> tuple[int, ...]:
+    """What turns vectors in an anatomical space into LPS, and leaves time as it is."""
     time = space.endswith("-time") or (len(space) == 4 and space.endswith("t"))
     base = space.removesuffix("-time") if "-" in space else space[:3]
-    for full, signs in SPACES.items():
-        short = "".join(word[0] for word in full.split("-"))
-        if base in (full, short) and (base == space or time):
-            return (*signs, 1) if time else signs
+    for full in SPACES:
+        words = full.split("-")
+        if base in (full, "".join(word[0] for word in words)) and (base == space or time):
+            return (*(1 if word in LPS else -1 for word in words), *[1] * time)
     raise InputError(
         f"{name}: its space is not anatomical; add the line 'space: left-posterior-superior' if"
         " that is true"

@@ -45,9 +45,8 @@ def run_in_processes(
     """Work on tasks in several processes, each with its share of the threads.
 
     Args:
-        tasks: what can be pickled.
+        tasks: what can be pickled, as must the next and results, which say what went wrong.
         start: called once in every process, such as to load a model; returns what works on a task.
-            Both must be picklable, as must results; results say themselves what went wrong.
         jobs: how many processes.
 
     Yields:

@@ -92,13 +92,8 @@ def thicken_scan(
     if scan.array.ndim < 3:
         raise InputError(f"{scan.name}: is one slice; give a volume, or no axis")
     magnitude = _check_noise(scan, scale, noise)
-    spacing, sizes = scan.spacing[across], scan.array.shape[:3]
-    width = scale if thickness is None else thickness / spacing
-    if not 0 < width <= scale * (1 + 1e-6):
-        raise InputError(
-            f"thickness {thickness}: slices every {scale * spacing:g} mm are more than 0 and at "
-            "most as thick"
-        )
+    width = _width(thickness, scale, scan.spacing[across])
+    sizes = scan.array.shape[:3]
     count = sizes[across] // scale
     if count < 2:
         raise InputError(f"{scan.name}: {sizes[across]} slices along {axis} are too few to merge")
@@ -119,6 +114,17 @@ def thicken_scan(
 
     shape = [count if index == across else size for index, size in enumerate(sizes)]
     return regrid(cut, shape, [scale if i == across else 1 for i in range(3)], fill)
+
+
+def _width(thickness: float | None, scale: int, spacing: float) -> float:
+    """Of the thick slices, in thin ones."""
+    width = scale if thickness is None else thickness / spacing
+    if not 0 < width <= scale * (1 + 1e-6):
+        raise InputError(
+            f"thickness {thickness}: slices every {scale * spacing:g} mm are more than 0 and at "
+            "most as thick"
+        )
+    return width
 
 
 def _check_noise(scan: Scan, scale: int, noise: float) -> bool:

@@ -21,7 +21,8 @@ flicker for both; the network for two axes, not trained for this, 37.4 dB; zero-
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,16 +84,18 @@ def enlarge_axis(
         out = np.empty(shape, np.float32)
     old, new = (array[..., None] if array.ndim == 2 else array for array in (volume, out))
     dark = dark_level(volume)
-    intensity = robust_scale(volume, dark)
-    cuts = [
-        (old.transpose(plane), new.transpose(plane)) for plane in planes_containing(axis, shape)
-    ]
-    cut: dict[str, Any] = {"batch": batch, "tile": tile}
-
-    def windows(stack: NDArray) -> int:
-        return count_windows(network, stack.shape, device=compute.device.type, **cut)
-
-    total = sum(windows(before) for before, _ in cuts)
+    predict = partial(
+        predict_stack,
+        network,
+        compute=compute,
+        intensity=robust_scale(volume, dark),
+        dark=dark,
+        batch=batch,
+        tile=tile,
+    )
+    windows = partial(*(count_windows, network), device=compute.device.type, batch=batch, tile=tile)
+    planes = planes_containing(axis, shape)
+    total = sum(windows(old.transpose(plane).shape) for plane in planes)
     finished = 0
 
     def report(done: int, _: int) -> None:
@@ -100,20 +103,12 @@ def enlarge_axis(
             progress(finished + done, total)
 
     new[...] = 0
-    for before, after in cuts:
+    for before, after in [(old.transpose(plane), new.transpose(plane)) for plane in planes]:
         several = max(1, CHUNK // (before[0].size * network.scale**2))
         for start in range(0, len(before), several):
             chunk = before[start : start + several]
-            predicted = predict_stack(
-                network,
-                chunk,
-                compute=compute,
-                intensity=intensity,
-                dark=dark,
-                progress=report,
-                **cut,
-            )
-            finished += windows(chunk)
+            predicted = predict(chunk, progress=report)
+            finished += windows(chunk.shape)
             columns = resample_axis(predicted, 2, before.shape[2], network.scale)
-            after[start : start + several] += columns / len(cuts)
+            after[start : start + several] += columns / len(planes)
     return out

@@ -59,20 +59,16 @@ def predict_stack(
         stack: (N, H, W), real; H and W at least 2.
         compute: device, precision and runtime.
         out: (N, scale * H, scale * W) float32 to write into, any strides; made when not given.
-        intensity: the scale the network divides by, one for the stack so that slices stay
-            consistent with each other; by default `robust_scale` of the stack above `dark`.
+        intensity: what the network divides by, one value for the stack so that slices stay
+            consistent with each other; by default its `robust_scale` above `dark`.
         dark: the value that stands for nothing; by default `dark_level(stack)`.
-        batch: see `plan_windows`, like the next one.
-        tile: see there.
+        batch: see `plan_windows`.
+        tile: likewise.
         progress: called after each batch.
 
     Returns:
         `out`, on the intensity scale of `stack`. The network sees the objects in the slices; the
-        background beyond (`iconet.upscaling.background`) is interpolated. Constant slices are
-        repeated.
-
-    Raises:
-        InputError: `batch` or `tile` is not positive.
+        background beyond (`iconet.upscaling.background`) is interpolated, constants are repeated.
     """
     import torch
 

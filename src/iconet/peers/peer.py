@@ -103,14 +103,12 @@ class Interpolation(nn.Module):
     """The fixed interpolation of ICONet's stages, as often as the scale needs.
 
     Args:
-        scale: 1 (nothing), 2, 4 or 8.
+        scale: 2, 4 or 8.
     """
 
     def __init__(self, scale: int) -> None:
         super().__init__()
-        self.twice = nn.Sequential(
-            *(SincInterpolation() for _ in range(stages_for(scale) if scale > 1 else 0))
-        )
+        self.twice = nn.Sequential(*(SincInterpolation() for _ in range(stages_for(scale))))
 
     def forward(self, image: Tensor) -> Tensor:
         """Map (B, c, H, W) float32 to (B, c, scale H, scale W)."""

@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -307,7 +308,9 @@ def test_every_stage_starts_as_the_trained_one_of_its_number(scale: int, tmp_pat
         tensor.uniform_(-1, 1)
     file = tmp_path / "x4.safetensors"
     write_safetensors(
-        trained.state_dict(), file, {"format": "iconet", "config": json.dumps(trained.config)}
+        trained.state_dict(),
+        file,
+        {"format": "iconet", "config": json.dumps(asdict(trained.config))},
     )
     network = iconet.ICONet(scale, **NARROW)
     loop._start_from(network, str(file))

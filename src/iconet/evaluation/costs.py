@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from iconet.network.stage import stages_for
+from iconet.network.config import stages_for
 from iconet.runtime.device import Compute, choose_compute
 from iconet.training.recipe import Recipe
 from iconet.training.schedule import shares_of_depths

@@ -6,7 +6,7 @@ from torch import nn
 
 from iconet.errors import InputError
 from iconet.network import ICONet
-from iconet.network.stage import stages_for
+from iconet.network.config import stages_for
 from iconet.peers.ablations import ABLATIONS, build_ablation
 from iconet.peers.edsr import EDSR
 from iconet.peers.from_spandrel import safmn, swinir_light

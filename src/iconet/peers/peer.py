@@ -5,9 +5,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from iconet.network import DataConsistency, ICONetOutput, Samples, StageOutput
+from iconet.network.config import stages_for
 from iconet.network.iconet import robust_scales
+from iconet.network.interpolation import SincInterpolation
 from iconet.network.kspace.phase import SlowPhase
-from iconet.network.stage import SincInterpolation, stages_for
 
 
 class Peer(nn.Module):
@@ -46,7 +47,7 @@ class Peer(nn.Module):
         self.scale = scale
         self.channels = channels
         self.multiple = multiple
-        self.config = {"scale": scale, "channels": channels, "width": width}
+        self.width = width
         self.architecture = architecture
         self.interpolate = Interpolation(scale)
         self.consistency = DataConsistency() if channels == 2 else None

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from contextlib import closing, nullcontext, redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -307,7 +308,7 @@ def _start_from(network: nn.Module, weights: str) -> None:
     trained = load(weights)
     if not isinstance(network, ICONet):
         raise InputError(f"start_from {weights}: is for ICONet alone; remove it")
-    if {**trained.config, "scale": network.scale} != network.config:
+    if replace(trained.config, scale=network.scale) != network.config:
         raise InputError(f"start_from {weights}: a network of another size; set size to match")
     _begin_stages(network, trained.state_dict(), len(trained.stages))
 

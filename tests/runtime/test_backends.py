@@ -10,7 +10,6 @@ import torch
 import iconet
 from iconet.errors import InputError
 from iconet.runtime import backends, device, runtimes
-from iconet.runtime.backends import prepare
 from iconet.runtime.device import choose_compute
 from iconet.upscaling.slices import predict_stack
 
@@ -108,5 +107,5 @@ def test_other_modules_run_in_torch():
         def forward(self, lr, intensity):
             return SimpleNamespace(image=torch.nn.functional.interpolate(lr, scale_factor=2))
 
-    run = prepare(Twice(), choose_compute("cpu", "fp32", "auto"))
+    run = backends.prepare(Twice(), choose_compute("cpu", "fp32", "auto"))
     assert run(torch.rand(1, 1, 20, 24), torch.ones(1, 1, 1, 1)).shape == (1, 1, 40, 48)

@@ -22,7 +22,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.ndimage import affine_transform
 
-from iconet.evaluation.figures import panel, upright
+from iconet.evaluation.panel import panel, upright
 from iconet.evaluation.through_plane import compare_through_plane, to_text
 from iconet.images import Scan, read, respaced_affine, write
 from iconet.physics.slice_profile import thick_slices

@@ -12,8 +12,9 @@ from PIL import Image
 
 import iconet
 from iconet import cli
-from iconet.study import run_one as files
+from iconet.study import run_one
 from iconet.upscaling import upscale
+from iconet.zoo.model import Model
 
 OBLIQUE = np.array(
     [[0.6, -0.32, 0.48, -90], [0.8, 0.24, -0.36, 20.5], [0, 0.3, 2.4, 33], [0, 0, 0, 1]]
@@ -39,6 +40,7 @@ def linear(monkeypatch):
 
     class Linear(nn.Module):
         halo, multiple = 8, 8
+        metadata, sha256 = {}, None
 
         def __init__(self, scale):
             super().__init__()
@@ -47,7 +49,7 @@ def linear(monkeypatch):
         def forward(self, lr, intensity=None):
             return Output(F.interpolate(lr, scale_factor=self.scale, mode="bilinear"))
 
-    real = files.open_model
+    real = run_one.open_model
 
     def open_model(model=None, *, scale=None, device="cpu"):
         if model == "mri-x2" or (model is None and scale in (None, 2)):
@@ -56,7 +58,7 @@ def linear(monkeypatch):
             return real(Linear(4), scale=scale, device=device)
         return real(model, scale=scale, device=device)
 
-    monkeypatch.setattr(files, "open_model", open_model)
+    monkeypatch.setattr(run_one, "open_model", open_model)
     return Linear(2)
 
 
@@ -428,7 +430,7 @@ def test_interrupting_leaves_nothing(linear, monkeypatch, capfd):
 
     monkeypatch.setattr(type(linear), "forward", interrupt)
     nifti()
-    monkeypatch.setattr(files, "open_model", lambda *_, **__: linear)
+    monkeypatch.setattr(run_one, "open_model", lambda *_, **__: Model.of(linear))
     assert cli.run(["upscale", "scan.nii.gz", "-o", "out.nii.gz"]) == 130
     assert capfd.readouterr().err == "iconet: interrupted\n"
     assert listing() == ["scan.nii.gz"]
@@ -439,9 +441,9 @@ def test_being_terminated_leaves_nothing(folder):
     program = """
 import os, signal
 from iconet import cli
-from iconet.study import run_one as files
-files.upscale_file = lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM)
-files.open_model = lambda *_, **__: None
+from iconet.study import run_one
+from iconet.zoo.model import Model
+run_one.open_model = lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM)
 cli.main()
 """
     nifti()
@@ -482,7 +484,7 @@ def test_a_reader_that_has_gone_is_no_fault(monkeypatch):
 
 
 def test_a_fault_of_ours_is_code_1_with_its_traceback(linear, monkeypatch):
-    monkeypatch.setattr(files, "open_model", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr(run_one, "open_model", lambda *_, **__: 1 / 0)
     nifti()
     with pytest.raises(ZeroDivisionError):
         cli.run(["upscale", "scan.nii.gz", "-o", "out.nii.gz"])

@@ -21,18 +21,18 @@ app = typer.Typer(
     help="Super-resolution of medical images. Research use, not for diagnosis.",
 )
 
-Model = Annotated[
+ModelOption = Annotated[
     str | None,
     typer.Option(help="Trained model or path of a .safetensors file; mri-x2 by default."),
 ]
 Overrides = Annotated[
     list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Replace values of the recipe.")
 ]
-Series = Annotated[
+SeriesOption = Annotated[
     str | None,
     typer.Option(help="Which of several DICOM series: UID, number or a part of its description."),
 ]
-Recipe = Annotated[Path, typer.Argument(metavar="RECIPE.yaml")]
+RecipeFile = Annotated[Path, typer.Argument(metavar="RECIPE.yaml")]
 
 
 def main() -> None:
@@ -121,7 +121,7 @@ def upscale(
             "derivatives/iconet of a BIDS dataset.",
         ),
     ] = None,
-    model: Model = None,
+    model: ModelOption = None,
     scale: Annotated[
         int | None, typer.Option(help="2 or 4; chooses the model when --model is not given.")
     ] = None,
@@ -145,7 +145,7 @@ def upscale(
     tile: Annotated[
         int | None, typer.Option(help="Side of the tiles of large slices, in input pixels.")
     ] = None,
-    series: Series = None,
+    series: SeriesOption = None,
     jobs: Annotated[
         int,
         typer.Option("--jobs", "-j", help="Scans at the same time, which share cores and memory."),
@@ -153,7 +153,7 @@ def upscale(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace outputs that are there already.")
     ] = False,
-    reports: Annotated[
+    report: Annotated[
         bool,
         typer.Option("--report", help="Write OUT.report.json: what was done, and how well it fits"),
     ] = False,
@@ -162,26 +162,17 @@ def upscale(
 
     Of a study (several scans, folders, BIDS datasets) what is finished is not done again.
     """
-    from iconet.study.run_one import upscale_files
-    from iconet.upscaling.plan import Wanted
+    from iconet.study.study import Talk, upscale_study
+    from iconet.upscaling.options import Options
 
-    failed = upscale_files(
-        inputs,
-        output,
-        model=model,
-        scale=scale,
-        plane=plane,
-        wanted=Wanted(axes, spacing, isotropic),
-        device=device,
-        precision=precision,
-        backend=backend,
+    options = Options(
+        *(model, scale, plane, axes, spacing, isotropic, device, precision, backend),
         tile=tile,
         series=series,
-        jobs=jobs,
-        overwrite=overwrite,
-        reports=reports,
-        report=lambda line: print(line, file=sys.stderr),
-        complain=complain,
+    )
+    talk = Talk(say=lambda line: print(line, file=sys.stderr), complain=complain)
+    failed = upscale_study(
+        inputs, output, options, talk, jobs=jobs, overwrite=overwrite, reports=report
     )
     if failed:
         raise typer.Exit(2)
@@ -232,7 +223,7 @@ def degrade(
         typer.Option(metavar="PERCENT", help="Rician noise, in percent of the bright tissue."),
     ] = 0.0,
     seed: Annotated[int, typer.Option(help="Of the noise.", min=0, max=2**63 - 1)] = 0,
-    series: Series = None,
+    series: SeriesOption = None,
 ) -> None:
     """Make a low-resolution scan to try things on: k-space cropped in plane, or thick slices."""
     from iconet.upscaling.degrade import degrade_file
@@ -264,7 +255,7 @@ def evaluate(
 
 @app.command()
 def train(
-    recipe: Recipe,
+    recipe: RecipeFile,
     overrides: Overrides = None,
     output: Annotated[
         Path | None,
@@ -288,7 +279,7 @@ def train(
 
 @app.command()
 def benchmark(
-    recipe: Recipe,
+    recipe: RecipeFile,
     overrides: Overrides = None,
     max_time: Annotated[
         str | None, typer.Option(help="Begin no new work after this long, such as 40m.")

@@ -42,8 +42,9 @@ def run(output: Path, *, model: str = "mri-x2") -> dict[str, Comparison]:
     """
     from iconet.evaluation.compare import compare_files
     from iconet.images import read, write
-    from iconet.study.run_one import upscale_files
+    from iconet.study.study import Talk, upscale_study
     from iconet.upscaling.degrade import degrade_scan
+    from iconet.upscaling.options import Options
 
     output = Path(output)
     try:
@@ -68,15 +69,8 @@ def run(output: Path, *, model: str = "mri-x2") -> dict[str, Comparison]:
         seconds[name] = time.perf_counter() - start
     paths[ICONET] = output / "iconet.nii.gz"
     start = time.perf_counter()
-    upscale_files(
-        [low],
-        paths[ICONET],
-        model=model,
-        scale=FACTOR,
-        overwrite=True,
-        report=lambda line: print(line, file=sys.stderr),
-        complain=_fail,
-    )
+    talk = Talk(say=lambda line: print(line, file=sys.stderr), complain=_fail)
+    upscale_study([low], paths[ICONET], Options(model, FACTOR), talk, overwrite=True)
     seconds[ICONET] = time.perf_counter() - start
 
     results = {name: compare_files(path, truth) for name, path in paths.items()}
@@ -93,7 +87,7 @@ def _fail(error: InputError) -> None:
 def _interpolate(low: Path, output: Path, method: str) -> None:
     from iconet.evaluation.interpolations import METHODS
     from iconet.images import read, slice_axis_of, write
-    from iconet.upscaling.upscale import resize_in_plane
+    from iconet.upscaling.regrid import resize_in_plane
 
     def fill(stack: NDArray, out: NDArray) -> None:
         out[:] = METHODS[method](stack, FACTOR)
@@ -106,7 +100,7 @@ def _interpolate(low: Path, output: Path, method: str) -> None:
 def _draw(
     picture: Path, scans: dict[str, Scan], truth: Scan, results: dict[str, Comparison]
 ) -> None:
-    from iconet.evaluation.figures import panel, upright
+    from iconet.evaluation.panel import panel, upright
 
     axis = results[ICONET].slice_axis
     index = truth.array.shape[axis] // 3
@@ -143,8 +137,6 @@ def _explain(
     from rich.console import Console
     from rich.table import Table
 
-    from iconet.study.run_one import sizes
-
     table = Table()
     table.add_column("method", no_wrap=True)
     for heading in ("PSNR fg", "SSIM fg", "PSNR", "SSIM", "HaarPSI", "seconds"):
@@ -163,7 +155,7 @@ def _explain(
             style="bold" if name == best else None,
         )
     console = Console()
-    console.print(f"Truth: {sizes(truth)}\nInput: {sizes(low)}", highlight=False)
+    console.print(f"Truth: {truth.size}\nInput: {low.size}", highlight=False)
     console.print(table)
     console.print(
         f"PSNR in dB; fg: foreground. {results[ICONET].convention}", style="dim", highlight=False

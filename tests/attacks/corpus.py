@@ -1,5 +1,6 @@
 """Files that were made to do harm, each written by a function: name -> (folder -> what to read)."""
 
+import copy
 import gzip
 import io
 import os
@@ -375,8 +376,11 @@ def zip_in_itself(folder: Path) -> Path:
 
 def zip_of_many(folder: Path) -> Path:
     with zipfile.ZipFile(folder / "many.zip", "w") as archive:
-        for number in range(101_000):
-            archive.writestr(zipfile.ZipInfo(f"{number}"), b"")
+        archive.writestr(zipfile.ZipInfo("0"), b"")
+        for number in range(1, 101_000):  # entries of the directory only: it is read first
+            member = copy.copy(archive.filelist[0])
+            member.filename = f"{number}"
+            archive.filelist.append(member)
     return folder / "many.zip"
 
 

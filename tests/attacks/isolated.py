@@ -39,13 +39,13 @@ class Outcome:
     peak: int
 
 
-def read_isolated(path: Path, *, seconds: int = 30, wall: float = 240) -> Outcome:
+def read_isolated(path: Path, *, seconds: int = 30, wall: float = 600) -> Outcome:
     """Reads `path` in a fork of this process, which has the readers' modules loaded already.
 
     Args:
         path: What to read.
         seconds: Processor time after which the reader hangs.
-        wall: Time after which it does.
+        wall: Time after which it does, though it waits and computes nothing.
     """
     load()
     given, taken = os.pipe()

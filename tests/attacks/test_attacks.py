@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,23 @@ def read_isolated():
 
 
 @pytest.fixture(scope="session")
+def slowness():
+    """How many times longer this processor takes than one that counts so far in 0.15 s; at least 1.
+
+    The promise is about the processors of 2026; the test holds on slower ones too.
+    """
+
+    def count():
+        begin = time.process_time()
+        counted = {}
+        for number in range(500_000):
+            counted[number % 1000] = counted.get(number % 1000, 0) + 1
+        return time.process_time() - begin
+
+    return max(1.0, min(count() for _ in range(3)) / 0.15)
+
+
+@pytest.fixture(scope="session")
 def originals(tmp_path_factory):
     folder = tmp_path_factory.mktemp("originals") / GOOD
     return folder, valid.write_all(folder)
@@ -43,7 +61,7 @@ def test_what_the_attacks_are_made_from_is_read(originals, read_isolated):
 
 
 @pytest.mark.parametrize("name", ATTACKS)
-def test_it_is_refused_in_5_seconds_and_500_mb(originals, read_isolated, tmp_path, name):
+def test_it_is_refused_in_5_seconds_and_500_mb(originals, read_isolated, slowness, tmp_path, name):
     (tmp_path / GOOD).symlink_to(originals[0])
     (tmp_path / "c.raw").symlink_to(originals[0] / "c.raw")
     path = ATTACKS[name](tmp_path)
@@ -55,7 +73,7 @@ def test_it_is_refused_in_5_seconds_and_500_mb(originals, read_isolated, tmp_pat
     assert ";" in line, "no remedy"
     assert outcome.noise == ""
     assert not any(part in line for part in valid.PATIENT.split("^"))
-    assert outcome.seconds < 5, outcome
+    assert outcome.seconds < 5 * slowness, outcome  # of the processor
     assert outcome.peak < 500e6, outcome
     assert not (tmp_path / "pwned").exists()
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from iconet.data.layouts import scans
+from iconet.data.layouts import find_scans
 from iconet.errors import InputError
 
 from .published import fastmri
@@ -36,14 +36,14 @@ def test_ixi(tmp_path: Path) -> None:
         "IXI.xls",
         "bvecs.txt",
     )
-    rows = scans(tmp_path, "ixi", ["T1", "T2", "PD"])
+    rows = find_scans(tmp_path, "ixi", ["T1", "T2", "PD"])
     assert listed(rows, "dataset", "subject", "site", "contrast", "sharp_plane", "path") == [
         ("ixi", "IXI035", "IOP", "PD", "auto", "IXI-PD/IXI035-IOP-0873-PD.nii.gz"),
         ("ixi", "IXI002", "Guys", "T1", "auto", "IXI-T1/IXI002-Guys-0828-T1.nii.gz"),
         ("ixi", "IXI012", "HH", "T1", "auto", "IXI-T1/IXI012-HH-1211-T1.nii.gz"),
         ("ixi", "IXI012", "HH", "T2", "auto", "IXI-T2/IXI012-HH-1211-T2.nii.gz"),
     ]
-    everything = {row["contrast"] for row in scans(tmp_path, "ixi")}
+    everything = {row["contrast"] for row in find_scans(tmp_path, "ixi")}
     assert everything == {"T1", "T2", "PD", "MRA", "DTI"}
 
 
@@ -65,18 +65,18 @@ HECKTOR = {
 
 @pytest.mark.parametrize("paths", HECKTOR.values(), ids=HECKTOR)
 def test_hecktor(tmp_path: Path, paths: list[str]) -> None:
-    rows = scans(touch(tmp_path, *paths), "hecktor")
+    rows = find_scans(touch(tmp_path, *paths), "hecktor")
     assert listed(rows, "dataset", "subject", "site", "contrast", "sharp_plane") == [
         ("hecktor", "CHUM-001", "CHUM", "CT", "auto"),
         ("hecktor", "CHUM-001", "CHUM", "PT", "auto"),
         ("hecktor", "MDA-201", "MDA", "CT", "auto"),
         ("hecktor", "MDA-201", "MDA", "PT", "auto"),
     ]
-    assert {row["contrast"] for row in scans(tmp_path, "hecktor", ["PT"])} == {"PT"}
+    assert {row["contrast"] for row in find_scans(tmp_path, "hecktor", ["PT"])} == {"PT"}
 
 
 def test_the_older_names_of_hecktor(tmp_path: Path) -> None:
-    rows = scans(touch(tmp_path, "CHGJ007_ct.nii.gz", "CHGJ007_pt.nii.gz"), "hecktor")
+    rows = find_scans(touch(tmp_path, "CHGJ007_ct.nii.gz", "CHGJ007_pt.nii.gz"), "hecktor")
     assert listed(rows, "subject", "site", "contrast") == [
         ("CHGJ007", "CHGJ", "CT"),
         ("CHGJ007", "CHGJ", "PT"),
@@ -100,7 +100,7 @@ def test_bids(tmp_path: Path) -> None:
         "sourcedata/sub-01/anat/sub-01_T1w.nii.gz",
         ".git/annex/objects/sub-01_T1w.nii.gz",
     )
-    rows = scans(root, "bids")
+    rows = find_scans(root, "bids")
     assert set(listed(rows, "dataset", "subject", "contrast", "path")) == {
         ("ds000999", "sub-01", "T1w", "sub-01/anat/sub-01_T1w.nii.gz"),
         ("ds000999", "sub-01", "T2w", "sub-01/anat/sub-01_acq-highres_run-02_T2w.nii.gz"),
@@ -108,7 +108,7 @@ def test_bids(tmp_path: Path) -> None:
         ("ds000999", "sub-02", "FLAIR", "sub-02/ses-a/anat/sub-02_ses-a_FLAIR.nii"),
         ("ds000999", "sub-02", "FLAIR", "sub-02/ses-b/anat/sub-02_ses-b_FLAIR.nii"),
     }
-    assert {row["contrast"] for row in scans(root, "bids", ["FLAIR"])} == {"FLAIR"}
+    assert {row["contrast"] for row in find_scans(root, "bids", ["FLAIR"])} == {"FLAIR"}
 
 
 def test_bids_files_that_were_not_downloaded_are_listed(tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_bids_files_that_were_not_downloaded_are_listed(tmp_path: Path) -> None:
     link = root / "sub-02/anat/sub-02_T1w.nii.gz"
     link.parent.mkdir(parents=True)
     link.symlink_to(root / ".git/annex/objects/nothing")
-    assert [row["subject"] for row in scans(root, "bids")] == ["sub-01", "sub-02"]
+    assert [row["subject"] for row in find_scans(root, "bids")] == ["sub-01", "sub-02"]
 
 
 def test_fastmri(tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_fastmri(tmp_path: Path) -> None:
     fastmri(tmp_path / "multicoil_challenge/file3.h5", mask=True, reconstruction=False)
     fastmri(tmp_path / "multicoil_test_full/file4.h5")
     (tmp_path / "multicoil_train/broken.h5").write_bytes(b"no HDF5")
-    rows = scans(tmp_path, "fastmri")
+    rows = find_scans(tmp_path, "fastmri")
     assert len(rows) == 36
     assert {row["sharp_plane"] for row in rows} == {"i"}
     split_of = {row["path"]: row["split"] for row in rows}
@@ -142,7 +142,7 @@ def test_fastmri(tmp_path: Path) -> None:
     assert all(len(splits) == 1 for splits in of_patient.values())
     assert {"validation"} in of_patient.values()
     # What cannot be read is kept, to be named when it is to be loaded.
-    wanted = scans(tmp_path, "fastmri", ["CORPD_FBK"])
+    wanted = find_scans(tmp_path, "fastmri", ["CORPD_FBK"])
     assert {row["contrast"] for row in wanted} == {"CORPD_FBK", ""}
     assert [row["subject"] for row in wanted if not row["contrast"]] == ["broken"]
 
@@ -150,26 +150,26 @@ def test_fastmri(tmp_path: Path) -> None:
 def test_a_patient_of_fastmri_in_both_folders_is_held_out(tmp_path: Path) -> None:
     for path in ("multicoil_train/a.h5", "multicoil_val/b.h5"):
         fastmri(tmp_path / path, patient="same")
-    assert {row["split"] for row in scans(tmp_path, "fastmri")} == {"test"}
+    assert {row["split"] for row in find_scans(tmp_path, "fastmri")} == {"test"}
 
 
 def test_a_single_folder_of_fastmri_is_divided_as_others_are(tmp_path: Path) -> None:
     for number in range(3):
         fastmri(tmp_path / f"singlecoil_val/file{number}.h5", coils=None)
-    splits = {row["split"] for row in scans(tmp_path / "singlecoil_val", "fastmri")}
+    splits = {row["split"] for row in find_scans(tmp_path / "singlecoil_val", "fastmri")}
     assert splits == {"train", "validation", "test"}
 
 
 def test_every_file_of_a_plain_folder_is_a_subject(tmp_path: Path) -> None:
     root = touch(tmp_path / "heads", "b ü.nii.gz", "a.NII", "more/a.nii", "notes.txt", ".c.nii")
-    rows = scans(root, "folder")
+    rows = find_scans(root, "folder")
     assert listed(rows, "dataset", "subject", "contrast") == [
         ("heads", "a", ""),
         ("heads", "b ü", ""),
         ("heads", "more/a", ""),
     ]
     # A single contrast in the recipe is what the files are.
-    assert {row["contrast"] for row in scans(root, "folder", ["CT"])} == {"CT"}
+    assert {row["contrast"] for row in find_scans(root, "folder", ["CT"])} == {"CT"}
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ def test_a_pattern_tells_subject_and_contrast(
 ) -> None:
     touch(tmp_path, "p1/t1.nii.gz", "p1/t2.nii.gz", "p2/t1.nii.gz", "deep/7_flair_x.nii")
     touch(tmp_path, "p3/p3.nii", "p3/p4.nii", "p1xt1.nii.gz", "deep/7_flairyx.nii")
-    rows = scans(tmp_path, "folder", pattern=pattern)
+    rows = find_scans(tmp_path, "folder", pattern=pattern)
     assert set(listed(rows, "subject", "contrast")) == found
 
 
@@ -193,7 +193,7 @@ def test_all_scans_of_a_subject_are_in_one_split(tmp_path: Path) -> None:
     people = [f"IXI{number:03}" for number in range(60)]
     for contrast in ("T1", "T2"):
         touch(tmp_path, *(f"{contrast}/{who}-HH-1-{contrast}.nii.gz" for who in people))
-    rows = scans(tmp_path, "ixi")
+    rows = find_scans(tmp_path, "ixi")
     t1, t2 = (
         {row["subject"]: row["split"] for row in rows if row["contrast"] == contrast}
         for contrast in ("T1", "T2")
@@ -201,25 +201,25 @@ def test_all_scans_of_a_subject_are_in_one_split(tmp_path: Path) -> None:
     assert t1 == t2
     assert set(t1.values()) == {"train", "validation", "test"}
     # Nor does it matter which contrasts are asked for.
-    assert {row["subject"]: row["split"] for row in scans(tmp_path, "ixi", ["T2"])} == t2
+    assert {row["subject"]: row["split"] for row in find_scans(tmp_path, "ixi", ["T2"])} == t2
 
 
 @pytest.mark.parametrize("layout", ["ixi", "fastmri", "hecktor", "bids", "folder"])
 def test_an_empty_folder_is_said_with_what_was_expected(tmp_path: Path, layout: str) -> None:
     with pytest.raises(InputError, match=r"no file such as .*check data\.root") as error:
-        scans(tmp_path, layout)
+        find_scans(tmp_path, layout)
     assert "\n" not in str(error.value)
 
 
 def test_what_was_asked_for_and_is_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such folder"):
-        scans(tmp_path / "nowhere", "ixi")
+        find_scans(tmp_path / "nowhere", "ixi")
     touch(tmp_path, "IXI012-HH-1211-T2.nii.gz", "p1/t1.nii.gz")
     with pytest.raises(InputError, match=r"no scan of contrast T1, PD \(there are T2\)"):
-        scans(tmp_path, "ixi", ["T1", "PD"])
+        find_scans(tmp_path, "ixi", ["T1", "PD"])
     with pytest.raises(InputError, match=r"no file such as \{subject\}-x\.nii"):
-        scans(tmp_path, "folder", pattern="{subject}-x.nii")
+        find_scans(tmp_path, "folder", pattern="{subject}-x.nii")
     with pytest.raises(InputError, match=r"must say where the \{subject\} is"):
-        scans(tmp_path, "folder", pattern="*.nii.gz")
+        find_scans(tmp_path, "folder", pattern="*.nii.gz")
     with pytest.raises(InputError, match=r"data\.pattern is for data\.layout folder"):
-        scans(tmp_path, "ixi", pattern="{subject}.nii")
+        find_scans(tmp_path, "ixi", pattern="{subject}.nii")

@@ -10,7 +10,7 @@ import yaml
 from safetensors import safe_open
 
 from iconet.cli import run
-from iconet.data.layouts import scans
+from iconet.data.layouts import find_scans
 
 from .published import anatomy, fastmri, nifti
 
@@ -82,7 +82,7 @@ def test_the_command_of_a_recipe_trains(
     root = tmp_path / "data of ü"
     DATA[name](root)
     data = yaml.safe_load((RECIPES / f"{name}.yaml").read_text(encoding="utf-8"))["data"]
-    rows = scans(root, data["layout"], data.get("contrasts", ()))
+    rows = find_scans(root, data["layout"], data.get("contrasts", ()))
     damaged = root / next(row["path"] for row in rows if row["split"] == "train")
     damaged.write_bytes(damaged.read_bytes()[: damaged.stat().st_size // 2])
 

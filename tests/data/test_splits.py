@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from iconet.data.splits import COLUMNS, assign, read_splits, write_table
@@ -21,7 +21,6 @@ def test_shares_are_those_asked_for() -> None:
     )
 
 
-@settings(max_examples=20, deadline=None)
 @given(st.sets(st.sampled_from(PEOPLE), max_size=100), st.randoms())
 def test_more_subjects_or_another_order_move_nobody(added: set[str], random: object) -> None:
     before = assign(PEOPLE[:100], train=0.7, validation=0.1)
@@ -31,7 +30,6 @@ def test_more_subjects_or_another_order_move_nobody(added: set[str], random: obj
     assert {name: after[name] for name in before} == before
 
 
-@settings(max_examples=20, deadline=None)
 @given(st.sets(st.text(), min_size=1, max_size=12))
 def test_every_split_gets_a_subject_as_far_as_there_are_enough(subjects: set[str]) -> None:
     found = set(assign(subjects, train=0.7, validation=0.1).values())

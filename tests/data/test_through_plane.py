@@ -9,11 +9,11 @@ import torch
 import torch.nn.functional as F
 
 from iconet.data import Batch, ThroughPlaneSampler, Volume
-from iconet.data.loading import volumes_for
+from iconet.data.selection import Data
+from iconet.data.split_volumes import volumes_for
 from iconet.data.volumes import square_planes
 from iconet.physics.kspace import resize_kspace
 from iconet.physics.slice_mix import SliceMix
-from iconet.training.recipe import Data
 
 KSPACE = SliceMix(gaussian=0, rect=0, kspace=1, gap_max=0, noise_probability=0)
 

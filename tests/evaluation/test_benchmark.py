@@ -185,7 +185,8 @@ def test_after_its_time_nothing_new_begins_and_the_report_says_what_is_missing(
 ):
     recipe = write(content)
     clock = SimpleNamespace(monotonic=lambda: 100.0 * len(trained))
-    monkeypatch.setattr("iconet.evaluation.benchmark.time", clock)
+    for module in ("benchmark", "queue"):
+        monkeypatch.setattr(f"iconet.evaluation.{module}.time", clock)
     text = benchmark.run(recipe, max_time="90s")
     assert described(trained) == [("iconet", 1)]
     assert "2 of 3 training runs are still to come** (sr-x2: peer seed 1; sr-x2: iconet" in text
@@ -197,7 +198,7 @@ def test_another_worker_s_run_is_left_to_it_until_it_ends(content, write, traine
     folder = recipe.parent / "out" / "locks"
     folder.mkdir(parents=True)
     names = []
-    monkeypatch.setattr("iconet.evaluation.benchmark._say", names.append)
+    monkeypatch.setattr("iconet.evaluation.queue._say", names.append)
     benchmark.run(recipe)
     first = names[6].split()[1].rstrip(",")  # after the six rows of the interpolations
     assert first.startswith("sr-x2_iconet_seed1_")
@@ -226,7 +227,7 @@ def test_another_worker_s_run_is_left_to_it_until_it_ends(content, write, traine
             holder.wait()
 
         clock = SimpleNamespace(monotonic=lambda: 0.0, sleep=waiting)
-        monkeypatch.setattr("iconet.evaluation.benchmark.time", clock)
+        monkeypatch.setattr("iconet.evaluation.queue.time", clock)
         benchmark.run(recipe)
     finally:
         holder.kill()

@@ -8,7 +8,6 @@ from iconet.evaluation.benchmark_recipe import BenchmarkRecipe
 from iconet.evaluation.budget import Budget
 from iconet.evaluation.costs import Times
 from iconet.runtime.device import choose_compute
-from iconet.training import architecture
 
 from .conftest import NARROW
 
@@ -107,7 +106,7 @@ def test_a_redesigned_network_of_the_same_name_is_measured_anew(
     found, recipe = budget_of(content, tmp_path, budget="1m")
     found._measure_steps()
     with monkeypatch.context() as patch:
-        patch.setattr(architecture, "build", lambda *description: torch.nn.Linear(3, 3))
+        patch.setattr(budget, "build", lambda *description: torch.nn.Linear(3, 3))
         budget._shapes.cache_clear()
         found._measure_steps()
         assert len(clock["measured"]) == 2

@@ -5,15 +5,15 @@ import pytest
 import torch
 from torch import nn
 
-from iconet.evaluation import predict as module
-from iconet.evaluation.degradations import lower
+from iconet.evaluation.lowering import lower
 from iconet.evaluation.predict import predict
 from iconet.intensity import robust_scale
 from iconet.network import SIZES, ICONet, ICONetOutput
 from iconet.runtime.device import choose_compute
 from iconet.upscaling.slices import predict_stack
+from iconet.upscaling.windows import BATCH_PIXELS
 
-from .test_degradations import blobs
+from .test_lowering import blobs
 
 FP32 = choose_compute("cpu", "fp32")
 
@@ -41,7 +41,7 @@ def test_a_network_gives_what_upscaling_gives():
 
 
 def test_known_samples_come_with_the_complex_image_and_the_magnitude_goes_out(monkeypatch):
-    monkeypatch.setitem(module.PIXELS, "cpu", 2 * 32 * 32)
+    monkeypatch.setitem(BATCH_PIXELS, "cpu", 2 * 32 * 32)
     low = lower(blobs((3, 64, 64)), "joint", 2, name="a")
     network = Repeat()
     found = predict(network, low, known_samples=True, compute=FP32)

@@ -23,8 +23,14 @@ def test_the_same_values_give_the_same_interval():
     assert bootstrap_mean(values, seed=1) != bootstrap_mean(values, seed=2)
 
 
+def test_of_two_subjects_the_interval_reaches_from_one_to_the_other():
+    # A quarter of the resamples hold the first twice, a quarter the second: both above 2.5 %.
+    assert bootstrap_mean([1.0, 4.0]) == (2.5, 1.0, 4.0)
+
+
 def test_equal_subjects_leave_no_uncertainty_and_one_subject_has_no_interval():
     assert bootstrap_mean([2.0, 2.0, 2.0]) == (2.0, 2.0, 2.0)
+    assert bootstrap_mean([0.1] * 7) == pytest.approx((0.1, 0.1, 0.1))
     single = bootstrap_mean([2.0])
     assert single.mean == 2.0
     assert math.isnan(single.low) and math.isnan(single.high)

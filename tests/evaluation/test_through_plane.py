@@ -7,11 +7,11 @@ from iconet.evaluation.through_plane import (
     CONVENTION,
     compare_methods,
     compare_through_plane,
-    cubic_b_spline,
     flicker,
     sharpness,
+    spline_along_axis,
     to_text,
-    zero_filling,
+    zero_fill_axis,
 )
 
 SHAPE = (16, 12, 20)
@@ -62,7 +62,7 @@ def head(shape=(24, 20, 32)):
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
 @pytest.mark.parametrize("factor", [2, 4])
-@pytest.mark.parametrize("method", [cubic_b_spline, zero_filling])
+@pytest.mark.parametrize("method", [spline_along_axis, zero_fill_axis])
 def test_interpolation_enlarges_one_axis_in_place(method, axis, factor):
     slow = [1 if a == axis else 3 for a in range(3)]
     shape, fine = (16, 16, 16), [16 * factor if a == axis else 16 for a in range(3)]
@@ -95,7 +95,7 @@ def test_thick_slices_are_what_methods_get_and_odd_ones_are_left_out():
 
     def method(thick, axis, factor):
         seen.append((thick.shape, axis, factor))
-        return zero_filling(thick, axis, factor)
+        return zero_fill_axis(thick, axis, factor)
 
     results = compare_methods(head((24, 20, 31)), 2, 4, {"mine": method})
     assert seen == [((24, 20, 7), 2, 4)]

@@ -1,14 +1,8 @@
 """Affines as scanners and registration tools make them."""
 
 import numpy as np
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
-
-# Files of one example may be overwritten by the next; busy machines are not a failure.
-each_example = settings(
-    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
 
 
 @st.composite

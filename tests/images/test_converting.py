@@ -7,7 +7,7 @@ import nibabel
 import numpy as np
 import pytest
 import SimpleITK
-from hypothesis import example, given, settings
+from hypothesis import example, given
 
 from iconet.errors import InputError
 from iconet.images import (
@@ -20,7 +20,7 @@ from iconet.images import (
     write,
 )
 
-from .grids import affines, blocks_to_world, each_example
+from .grids import affines, blocks_to_world
 
 SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
 TEXT_HEADED = SUFFIXES[2:]
@@ -93,7 +93,6 @@ HALF_TURN[:3, :3] = 2 * np.outer(AXIS, AXIS) - np.eye(3)
 
 
 @pytest.mark.parametrize("suffix", TEXT_HEADED)
-@settings(each_example, max_examples=25)
 @given(affine=affines())
 @example(affine=HALF_TURN)
 def test_what_simpleitk_wrote_is_where_it_put_it(tmp_path, suffix, affine):
@@ -107,7 +106,6 @@ def test_what_simpleitk_wrote_is_where_it_put_it(tmp_path, suffix, affine):
 
 @pytest.mark.parametrize("before", [".nii.gz", ".nrrd", ".mha"])
 @pytest.mark.parametrize("after", [".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd"])
-@settings(each_example, max_examples=10)
 @given(affine=affines())
 def test_enlarged_scans_of_one_format_are_where_they_were_in_another(
     tmp_path, before, after, affine
@@ -130,7 +128,6 @@ def test_enlarged_scans_of_one_format_are_where_they_were_in_another(
 
 
 @pytest.mark.parametrize("suffix", TEXT_HEADED)
-@settings(each_example, max_examples=15)
 @given(affine=affines(sheared=True))
 def test_sheared_grids_are_kept(tmp_path, suffix, affine):
     nibabel.Nifti2Image(stored(), affine).to_filename(tmp_path / "in.nii")

@@ -19,13 +19,12 @@ from iconet.images import (
 )
 from iconet.images.geometry import check_affine
 
-from .grids import affines, blocks_to_world, each_example
+from .grids import affines, blocks_to_world
 
 VOXELS = np.array([[0, 0, 0], [10, 20, 30], [255, 255, 100], [0, 511, 7]])
 FACTORS = st.tuples(*[st.sampled_from([1, 2, 3, 4, 8])] * 3)
 
 
-@each_example
 @given(affines(sheared=True), FACTORS)
 def test_a_voxel_lies_in_the_middle_of_the_voxels_it_becomes(affine, factors):
     fine = scaled_affine(affine, factors)
@@ -34,14 +33,12 @@ def test_a_voxel_lies_in_the_middle_of_the_voxels_it_becomes(affine, factors):
     )
 
 
-@each_example
 @given(affines(sheared=True), FACTORS)
 def test_coarsening_undoes_refining(affine, factors):
     coarse = scaled_affine(scaled_affine(affine, factors), [1 / f for f in factors])
     np.testing.assert_allclose(coarse, affine, atol=1e-9)
 
 
-@each_example
 @given(affines(sheared=True), st.floats(0.2, 5))
 def test_the_field_of_view_stays(affine, factor):
     # Its corners are half a voxel outside the first and the last of 60 voxels.
@@ -52,7 +49,6 @@ def test_the_field_of_view_stays(affine, factor):
         )
 
 
-@each_example
 @given(
     affines(sheared=True),
     st.tuples(*[st.integers(1, 600)] * 3),
@@ -71,7 +67,6 @@ def test_any_spacing_keeps_the_centre_and_moves_both_edges_alike(affine, shape, 
     assert (np.abs(first[:3] + 0.5)[np.array(new_shape) > 1] <= 0.2501 * np.max(steps)).all()
 
 
-@each_example
 @given(affines(sheared=True), FACTORS)
 def test_whole_factors_are_a_special_case_of_any_spacing(affine, factors):
     shape = np.array([30, 20, 7])
@@ -147,7 +142,6 @@ def test_slices_must_not_be_lines():
         check_upscalable(Scan(np.zeros((1, 64), np.float32)), 2)
 
 
-@each_example
 @given(affines(sheared=True))
 def test_sound_affines_pass(affine):
     check_affine(affine, "a")
@@ -194,7 +188,6 @@ def test_what_the_header_says_about_the_scan_survives():
     assert new.get_zooms() == (1.0, 1.5, 4.0, 2.5)
 
 
-@each_example
 @given(affines(sheared=True), affines(), FACTORS)
 def test_qform_and_sform_move_each_by_itself(sform, qform, factors):
     header = a_header()

@@ -14,8 +14,6 @@ from PIL import Image
 from iconet.errors import InputError
 from iconet.images import Scan, from_array, from_nibabel, memory_needed, read
 
-from .grids import each_example
-
 AFFINE = np.array([[-2, 0, 0, 90], [0, 1.5, 0.2, -70], [0, -0.2, 3, -40], [0, 0, 0, 1.0]])
 
 
@@ -472,7 +470,7 @@ def test_arrays_given_in_python_are_checked_like_files():
     assert (scan.dtype, scan.array.dtype) == (np.uint8, np.float32)
 
 
-@settings(each_example, max_examples=200)
+@settings(max_examples=200)  # each takes a millisecond, and most change nothing
 @given(data=st.data())
 def test_damaged_bytes_end_in_a_scan_or_in_one_line(tmp_path, data):
     # Whatever happens to a header, nothing but InputError comes out.

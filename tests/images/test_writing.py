@@ -26,7 +26,7 @@ from iconet.images import (
     write,
 )
 
-from .grids import affines, blocks_to_world, each_example
+from .grids import affines, blocks_to_world
 
 
 @pytest.fixture(autouse=True)
@@ -69,7 +69,6 @@ def refusal(scan, path, like=None):
 VOXELS = np.array([[0, 0, 0], [5, 4, 3], [1, 3, 2]])
 
 
-@each_example
 @given(affine=affines())
 def test_voxels_stay_where_they_were_for_simpleitk(tmp_path, affine):
     scan = a_scan(tmp_path, affine=affine)
@@ -89,7 +88,6 @@ def test_voxels_stay_where_they_were_for_simpleitk(tmp_path, affine):
     np.testing.assert_array_equal(array[::2, ::2], SimpleITK.GetArrayFromImage(before).T)
 
 
-@each_example
 @given(affine=affines(sheared=True))
 def test_voxels_stay_where_they_were_in_sheared_scans(tmp_path, affine):
     scan = a_scan(tmp_path, affine=affine)
@@ -131,7 +129,6 @@ def test_slope_and_intercept_return_and_values_keep_their_meaning(tmp_path, dtyp
     np.testing.assert_array_equal(itk[::2, 1::2], scan.array)
 
 
-@each_example
 @given(
     slope=st.floats(2**-10, 1000, width=32) | st.floats(-1000, -(2**-10), width=32),
     inter=st.floats(-2000, 2000, width=32),

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
@@ -18,7 +18,6 @@ from iconet.physics.kspace import resize_kspace
 from .small import tiny
 
 
-@settings(max_examples=15, deadline=None)
 @given(st.integers(16, 37), st.integers(16, 37), st.sampled_from([2, 4, 8]))
 def test_every_stage_returns_both_images_for_any_size(h: int, w: int, scale: int) -> None:
     with torch.inference_mode():

@@ -2,11 +2,6 @@
 
 import pytest
 import torch
-from hypothesis import settings
-
-# The same examples every time, and no timing: this runs beside other work on few cores.
-settings.register_profile("physics", deadline=None, derandomize=True, max_examples=50)
-settings.load_profile("physics")
 
 
 @pytest.fixture(

@@ -7,6 +7,8 @@ import pytest
 
 from iconet.runtime.runtimes import installed
 
+HANGS = 600  # seconds, far more than a slow machine needs
+
 SEVERAL_MODELS = """
 import os, signal
 import iconet
@@ -67,7 +69,7 @@ print("done")
 def test_a_signal_after_several_models_of_openvino() -> None:
     """Ctrl-C, or the end of a child: with a Core for each model the process would be gone."""
     command = [sys.executable, "-c", SEVERAL_MODELS]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=HANGS)
     assert (result.returncode, result.stdout) == (0, "heard 1\n"), result.stderr
 
 
@@ -76,5 +78,5 @@ def test_two_threads_that_are_the_first_to_give_openvino_an_array() -> None:
     """They would wait for each other for ever, in about one process of two."""
     for _ in range(3):
         command = [sys.executable, "-c", TWO_AT_ONCE]
-        result = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        result = subprocess.run(command, capture_output=True, text=True, timeout=HANGS)
         assert (result.returncode, result.stdout) == (0, "done\n"), result.stderr

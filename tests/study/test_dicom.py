@@ -20,7 +20,8 @@ from iconet import cli
 from iconet.evaluation.compare import compare_files
 from iconet.images import read
 from iconet.images.dicom.series import read_series
-from iconet.study import provenance as derived
+from iconet.study.provenance import untrained_for
+from iconet.zoo.model import Model
 
 from ..images.slices import PATIENT, save_all, slices_of
 
@@ -167,11 +168,11 @@ def test_mri_is_what_it_was_trained_for(weights, capfd):
 def test_weights_that_do_not_say_mri_are_believed(weights):
     network = iconet.load(weights)
     scan = read(series("in", "PT"))
-    assert "PET" in derived.untrained_for(scan, network)
+    assert "PET" in untrained_for(scan, Model.of(network))
     network.metadata = {**network.metadata, "purpose": "FDG PET"}
-    assert derived.untrained_for(scan, network) is None
+    assert untrained_for(scan, Model.of(network)) is None
     del network.metadata
-    assert derived.untrained_for(scan, network) is None
+    assert untrained_for(scan, Model.of(network)) is None
 
 
 @pytest.mark.parametrize("suffix", [".nii.gz", ".nrrd", ".mha"])

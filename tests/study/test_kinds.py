@@ -15,7 +15,7 @@ from PIL import Image
 
 from iconet import cli, zoo
 from iconet.errors import InputError
-from iconet.study import study
+from iconet.study.find import Task, find_tasks
 
 from ..upscaling.test_from_kspace import HEADER
 from .test_dicom import series
@@ -119,10 +119,10 @@ def test_a_folder_of_dicom_is_one_scan_and_not_mixed_with_others(capsys):
     scan("in/.hidden/a.nii")
     Image.new("L", (8, 8)).save("in/preview.png")
     Path("in/report.docx").write_bytes(b"PK\3\4")
-    assert study.plan([Path("in")], Path("out")) == [study.Task(Path("in"), Path("out"))]
+    assert find_tasks([Path("in")], Path("out")) == [Task(Path("in"), Path("out"))]
     scan("in/b.nii")
     with pytest.raises(InputError, match=r"in: holds DICOM and other scans \(b.nii\)"):
-        study.plan([Path("in")], Path("out"))
+        find_tasks([Path("in")], Path("out"))
 
 
 def test_raw_kspace_and_images_make_one_study(capsys):
@@ -166,7 +166,7 @@ def test_two_inputs_of_one_output_are_refused():
     raw("in/a.h5")
     scan("in/a.nii.gz")
     with pytest.raises(InputError, match=r"two inputs would be written to out/a.nii.gz"):
-        study.plan([Path("in")], Path("out"))
+        find_tasks([Path("in")], Path("out"))
 
 
 def test_a_report_names_every_network_that_took_part():

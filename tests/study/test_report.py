@@ -13,9 +13,11 @@ import iconet
 from iconet import zoo
 from iconet.images import from_array, from_nibabel
 from iconet.physics.kspace import zero_fill
-from iconet.study import run_one as files
-from iconet.study.report import _assumed
-from iconet.upscaling.input_consistency import consistency
+from iconet.study import run_one
+from iconet.study.study import Talk, upscale_study
+from iconet.upscaling.input_consistency import input_consistency
+from iconet.upscaling.options import Options
+from iconet.zoo.model import Model
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "report.md"
 
@@ -38,11 +40,11 @@ def pair():
 
 def test_zero_filling_is_consistent_and_a_scaled_one_is_off_by_its_scale():
     scan, bigger = pair()
-    exact = consistency(scan, bigger)
+    exact = input_consistency(scan, bigger)
     assert exact.nmse < 1e-6 and exact.psnr > 60
     assert exact.mean_ratio == pytest.approx(1, abs=1e-5)
     scaled = placed(bigger.array * 1.1, (0.5, 0.5, 3), (-0.25, -0.25, 0))
-    wrong = consistency(scan, scaled)
+    wrong = input_consistency(scan, scaled)
     assert wrong.mean_ratio == pytest.approx(1.1, abs=1e-5)
     assert wrong.nmse == pytest.approx(0.01, rel=1e-3)
     mean_square = float(np.square(scan.array.astype(float)).mean())
@@ -52,25 +54,28 @@ def test_zero_filling_is_consistent_and_a_scaled_one_is_off_by_its_scale():
 
 def test_another_field_of_view_is_not_compared():
     scan, bigger = pair()
-    assert consistency(scan, placed(bigger.array, (0.5, 0.5, 3))) is None
-    assert consistency(bigger, scan) is None
+    assert input_consistency(scan, placed(bigger.array, (0.5, 0.5, 3))) is None
+    assert input_consistency(bigger, scan) is None
 
 
 def test_every_axis_may_have_grown_and_arrays_need_no_place():
     constant = np.full((6, 7, 8), 3.0, np.float32)
-    same = consistency(from_array(constant), from_array(np.full((12, 14, 16), 3.0, np.float32)))
+    same = input_consistency(
+        from_array(constant), from_array(np.full((12, 14, 16), 3.0, np.float32))
+    )
     assert same.mean_ratio == pytest.approx(1) and same.nmse < 1e-12
     nothing = np.zeros((6, 6), np.float32)
-    zeros = consistency(from_array(nothing), from_array(np.zeros((12, 12), np.float32)))
+    zeros = input_consistency(from_array(nothing), from_array(np.zeros((12, 12), np.float32)))
     assert (zeros.psnr, zeros.nmse, zeros.mean_ratio) == (None, None, None)
 
 
-def test_a_report_says_of_each_model_how_its_training_images_were_made():
+def test_a_report_says_of_each_model_how_its_training_images_were_made(linear):
     plain, slices = (zoo.load(name) for name in ("mri-x2", "mri-slice-x2"))
-    assert _assumed(plain.metadata)["kspace"] > 0.5
-    assert set(_assumed(slices.metadata)) >= {"gaussian", "rect", "kspace", "gap_max"}
-    assert _assumed({}) is None
-    assert _assumed({"recipe": "[]"}) is None
+    assert Model.of(plain).degradation["kspace"] > 0.5
+    assert set(Model.of(slices).degradation) >= {"gaussian", "rect", "kspace", "gap_max"}
+    for metadata in ({}, {"recipe": "[]"}, {"recipe": "{"}, {"recipe": '{"task": 1}'}):
+        linear.metadata = metadata
+        assert Model.of(linear).degradation is None
 
 
 def keys(value):
@@ -84,7 +89,7 @@ def test_a_report_is_what_the_document_says_and_names_no_person(tmp_path, linear
     entry = next(entry for entry in zoo.catalogue() if entry.name == "mri-x2")
     trained = zoo.load("mri-x2")
     linear.metadata, linear.sha256 = trained.metadata, trained.sha256
-    monkeypatch.setattr(files, "open_model", lambda *_, **__: linear)
+    monkeypatch.setattr(run_one, "open_model", lambda *_, **__: Model.of(linear))
     secret = tmp_path / "Doe^Jane"
     secret.mkdir()
     image = nibabel.Nifti1Image(
@@ -93,9 +98,8 @@ def test_a_report_is_what_the_document_says_and_names_no_person(tmp_path, linear
     )
     image.header["descrip"] = b"Doe^Jane 1970"
     image.to_filename(secret / "scan.nii")
-    failed = files.upscale_files(
-        [secret / "scan.nii"], secret / "big.nii.gz", reports=True, report=print, complain=print
-    )
+    source, target = secret / "scan.nii", secret / "big.nii.gz"
+    failed = upscale_study([source], target, Options(), Talk(print, print), reports=True)
     assert failed == 0
     assert sorted(os.listdir(secret)) == ["big.nii.gz", "big.nii.gz.report.json", "scan.nii"]
     text = (secret / "big.nii.gz.report.json").read_text()

@@ -19,7 +19,7 @@ import iconet
 from iconet import cli
 from iconet.errors import InputError
 from iconet.network import SIZES
-from iconet.study import study
+from iconet.study.find import find_tasks
 
 
 @pytest.fixture(autouse=True)
@@ -130,7 +130,7 @@ def test_folders_keep_their_structure_and_results_inside_are_no_inputs(capsys):
     for _ in range(2):
         assert upscale("in", "-o", "in/out") == 0
         assert files_below("in/out") == wanted
-    several = study.plan([Path("in/a"), Path("in/b")], Path("o"))
+    several = find_tasks([Path("in/a"), Path("in/b")], Path("o"))
     assert [task.target.as_posix() for task in several] == ["o/a/x.nii.gz", "o/b/x.nii.gz"]
     assert upscale("in", "-o", "in") == 2
     assert "choose another" in capsys.readouterr().err
@@ -217,18 +217,18 @@ def test_a_full_disk_ends_the_study(monkeypatch, capsys):
 
 
 def test_a_fault_of_ours_does_not_stop_the_others_and_is_shown(monkeypatch, capsys):
-    from iconet.study import run_one as files
+    from iconet.study import run_one
 
     for name in "ab":
         scan(f"in/{name}.nii")
-    real = files.upscale_scan
+    real = run_one.upscale_scan
 
     def faulty(scan, *arguments, **options):
         if scan.path.name == "a.nii":
             raise ZeroDivisionError
         return real(scan, *arguments, **options)
 
-    monkeypatch.setattr(files, "upscale_scan", faulty)
+    monkeypatch.setattr(run_one, "upscale_scan", faulty)
     with pytest.raises(RuntimeError, match="ZeroDivisionError"):
         upscale("in", "-o", "out")
     assert "b.nii" in files_below("out")
@@ -244,7 +244,7 @@ def test_the_calls_that_cannot_be_meant():
         (["empty"], "out", "no scan"),
     ]:
         with pytest.raises(InputError, match=said):
-            study.plan([Path(p) for p in inputs], None if output is None else Path(output))
+            find_tasks([Path(p) for p in inputs], None if output is None else Path(output))
 
 
 def test_jobs_share_the_work_and_a_bad_scan_is_named(capfd):
@@ -262,11 +262,12 @@ def test_jobs_share_the_work_and_a_bad_scan_is_named(capfd):
     )
 
 
+HANGS = 600  # seconds, far more than a slow machine needs
 # Without a network, whose import and loading by three processes would be most of the time.
 SLOW = """
 import os, shutil, signal, time
 from iconet import cli
-from iconet.study import run_one as files
+from iconet.study import study
 
 class Upscaler:
     def __init__(self, *arguments, **options):
@@ -278,11 +279,11 @@ class Upscaler:
     def __call__(self, task):
         if task.source.name != "a.nii":
             open(f"busy-{os.getpid()}", "w").close()
-            time.sleep(300)
+            time.sleep(3600)
         shutil.copy(task.source, task.target)
         return "copied", [task.source]
 
-files.Upscaler = Upscaler
+study.Upscaler = Upscaler
 if __name__ == "__main__":
     # Shells let what they run in the background ignore it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -307,7 +308,7 @@ def test_being_ended_leaves_complete_outputs_and_no_processes(folder, number):
         workers = [int(path.name.removeprefix("busy-")) for path in folder.glob("busy-*")]
         assert len(workers) == 2, Path("said").read_text()
         process.send_signal(number)
-        code = process.wait(60)
+        code = process.wait(HANGS)
     finally:
         process.kill()
     assert code == {signal.SIGINT: 130, signal.SIGTERM: 143}.get(number, -number)
@@ -316,7 +317,7 @@ def test_being_ended_leaves_complete_outputs_and_no_processes(folder, number):
 
 
 def wait_for(condition):
-    deadline = time.monotonic() + 100
+    deadline = time.monotonic() + HANGS
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.1)

@@ -15,7 +15,7 @@ from iconet.data import Volume
 from iconet.errors import InputError
 from iconet.network import SIZES, ICONetConfig, Samples
 from iconet.training import fit
-from iconet.training.architecture import build, describe, load_trained
+from iconet.training.architecture import architecture_metadata, build, load_trained
 from iconet.training.checkpoint import write_safetensors
 from iconet.training.recipe import Network, Recipe
 
@@ -87,7 +87,9 @@ def peer_file(tmp_path: Path) -> Path:
     recipe = changed(network={"architecture": "edsr-baseline"})
     model = build(recipe.network, recipe.scale)
     path = tmp_path / "peer ü.safetensors"
-    write_safetensors(model.state_dict(), path, {"format": "iconet", **describe(recipe)})
+    write_safetensors(
+        model.state_dict(), path, {"format": "iconet", **architecture_metadata(recipe)}
+    )
     return path
 
 
@@ -123,7 +125,7 @@ def test_files_that_do_not_hold_what_they_say_are_refused(
     peer_file: Path, change: dict[str, str], reason: str
 ) -> None:
     recipe = changed(network={"architecture": "edsr-baseline"})
-    metadata = {"format": "iconet", **describe(recipe), **change}
+    metadata = {"format": "iconet", **architecture_metadata(recipe), **change}
     save_file(load_file(peer_file), peer_file, metadata)
     assert reason in refusal(peer_file)
 

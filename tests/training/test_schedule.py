@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from iconet.errors import InputError
 from iconet.training.schedule import (
+    finished_share,
     learning_rate,
-    progress,
     seconds,
     shares_of_depths,
     stages_in_training,
@@ -63,7 +63,7 @@ def test_shares_are_those_of_a_run_in_which_a_cascade_grows(stages: int, grow: f
 def test_progress_is_by_steps_or_by_time_whichever_ends_sooner(
     step: int, elapsed: float, limit: float | None, expected: float
 ) -> None:
-    assert progress(step, 100, elapsed, limit) == expected
+    assert finished_share(step, 100, elapsed, limit) == expected
 
 
 @pytest.mark.parametrize(

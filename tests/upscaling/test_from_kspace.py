@@ -22,6 +22,7 @@ from iconet.physics.smooth_phase import smooth_phase
 from iconet.physics.undersampling import cartesian_mask
 from iconet.runtime.device import choose_compute
 from iconet.upscaling.from_kspace import KspaceModels, reconstruct, upscale_kspace
+from iconet.zoo.model import Model
 
 CPU = choose_compute("cpu", "fp32")
 DEMO_SCAN = Path(zoo.__file__).parents[1] / "demo_scan" / "sub-01_T1w_slab.nii.gz"
@@ -100,7 +101,7 @@ def joint() -> iconet.ICONet:
 
 @pytest.fixture(scope="module")
 def models(joint) -> KspaceModels:
-    return KspaceModels(joint, iconet.load("mri-x2"))
+    return KspaceModels(Model.of(joint), Model.of(iconet.load("mri-x2")))
 
 
 @pytest.mark.parametrize(("coils", "acceleration"), [(1, 4), (8, 3), (8, 1)])
@@ -131,7 +132,7 @@ def test_sense_first_is_better_than_the_lines_of_a_plain_combination(
     image = combine(ifft2c(kspace[0]), maps)
     samples = Samples(torch.where(mask, fft2c(image), 0)[None, None], mask.view(1, 1, 1, -1))
     with torch.inference_mode():
-        plain = models.undersampled(
+        plain = models.undersampled.network(
             torch.stack([image.real, image.imag])[None], samples=samples
         ).image
     raw = read_kspace(fastmri(tmp_path / "a.h5", kspace))

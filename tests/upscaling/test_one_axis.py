@@ -6,8 +6,7 @@ import torch
 
 import iconet
 from iconet.runtime.device import choose_compute
-from iconet.upscaling import one_axis as through_plane
-from iconet.upscaling import upscale
+from iconet.upscaling import one_axis, upscale
 from iconet.upscaling.one_axis import enlarge_axis, planes_containing
 
 CPU = choose_compute("cpu", "fp32")
@@ -67,7 +66,7 @@ def test_chunks_make_no_difference(linear, monkeypatch):
     volume[:10] += 700
     seen = []
     whole = enlarge_axis(volume, 2, linear, compute=CPU)
-    monkeypatch.setattr(through_plane, "CHUNK", 4 * 20 * 17 * 3)
+    monkeypatch.setattr(one_axis, "CHUNK", 4 * 20 * 17 * 3)
     calls = len(linear.calls)
     pieces = enlarge_axis(volume, 2, linear, compute=CPU, progress=lambda *step: seen.append(step))
     assert len(linear.calls) - calls > calls

@@ -4,17 +4,19 @@ import nibabel
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from iconet import cli
 from iconet.errors import InputError
 from iconet.images import Scan
-from iconet.study import run_one as files
+from iconet.study import run_one
 from iconet.upscaling import upscale
-from iconet.upscaling.models import Models
-from iconet.upscaling.plan import Step, Wanted, plan_grid
+from iconet.upscaling.models import Models, Step
+from iconet.upscaling.options import Options
+from iconet.upscaling.plan import plan_grid
+from iconet.zoo.model import Model
 
 from .conftest import Cosines, Linear
 
@@ -26,29 +28,29 @@ def scan(shape=(40, 36, 12), affine=THICK):
 
 
 def package(factor=2):
-    return Models(Linear(factor), only=False)
+    return Models(Model.of(Linear(factor)), only=False)
 
 
-def plan(wanted, *, plane="auto", models=None, **changes):
-    return plan_grid(scan(**changes), models or package(), plane=plane, wanted=wanted)
+def plan(options, *, models=None, **changes):
+    return plan_grid(scan(**changes), models or package(), options)
 
 
 @pytest.mark.parametrize(
     ("wanted", "steps", "shape"),
     [
-        (Wanted(), [Step((0, 1), 2)], (80, 72, 12)),
-        (Wanted(axes="k"), [Step((2,), 2)], (40, 36, 24)),
-        (Wanted(axes="ijk"), [Step((2,), 2), Step((0, 1), 2)], (80, 72, 24)),
-        (Wanted(axes="jk"), [Step((1, 2), 2)], (40, 72, 24)),
+        (Options(), [Step((0, 1), 2)], (80, 72, 12)),
+        (Options(axes="k"), [Step((2,), 2)], (40, 36, 24)),
+        (Options(axes="ijk"), [Step((2,), 2), Step((0, 1), 2)], (80, 72, 24)),
+        (Options(axes="jk"), [Step((1, 2), 2)], (40, 72, 24)),
         # 5 mm to 0.9 mm takes 8 times as many slices.
-        (Wanted(isotropic=True), [Step((2,), 4), Step((2,), 2)], (40, 36, 67)),
-        (Wanted(spacing=2.5), [Step((2,), 2)], (14, 13, 24)),
-        (Wanted(spacing="0.9x0.9x1.25"), [Step((2,), 4)], (40, 36, 48)),
-        (Wanted(axes="ij", spacing=0.45), [Step((0, 1), 2)], (80, 72, 12)),
-        (Wanted(spacing="0.45"), [Step((2,), 4), Step((2,), 4), Step((0, 1), 2)], (80, 72, 133)),
+        (Options(isotropic=True), [Step((2,), 4), Step((2,), 2)], (40, 36, 67)),
+        (Options(spacing=2.5), [Step((2,), 2)], (14, 13, 24)),
+        (Options(spacing="0.9x0.9x1.25"), [Step((2,), 4)], (40, 36, 48)),
+        (Options(axes="ij", spacing=0.45), [Step((0, 1), 2)], (80, 72, 12)),
+        (Options(spacing="0.45"), [Step((2,), 4), Step((2,), 4), Step((0, 1), 2)], (80, 72, 133)),
         # The plane's two axes go together as far as both need it.
-        (Wanted(spacing=(0.45, 0.225, 5)), [Step((1,), 2), Step((0, 1), 2)], (80, 144, 12)),
-        (Wanted(spacing=(0.9, 0.45, 5)), [Step((1,), 2)], (40, 72, 12)),
+        (Options(spacing=(0.45, 0.225, 5)), [Step((1,), 2), Step((0, 1), 2)], (80, 144, 12)),
+        (Options(spacing=(0.9, 0.45, 5)), [Step((1,), 2)], (40, 72, 12)),
     ],
 )
 def test_steps_lead_to_the_grid(wanted, steps, shape):
@@ -58,9 +60,9 @@ def test_steps_lead_to_the_grid(wanted, steps, shape):
 
 
 def test_a_model_of_ones_own_takes_every_step_as_often_as_needed():
-    planned = plan(Wanted(isotropic=True), models=Models(Linear(2)))
+    planned = plan(Options(isotropic=True), models=Models(Model.of(Linear(2))))
     assert list(planned.steps) == [Step((2,), 2)] * 3
-    planned = plan(Wanted(axes="k", spacing=2.5), models=Models(Linear(4)))
+    planned = plan(Options(axes="k", spacing=2.5), models=Models(Model.of(Linear(4))))
     assert list(planned.steps) == [Step((2,), 4)]
     assert planned.resampled == [2]  # 4 times is more than was asked for
 
@@ -70,45 +72,50 @@ def test_the_package_has_a_model_for_each_kind_of_step(monkeypatch):
 
     from iconet import zoo
 
-    monkeypatch.setattr(zoo, "load", lambda name, device: name)
+    def load(name, device):
+        network = Linear()
+        network.metadata = {"name": name}
+        return network
+
+    monkeypatch.setattr(zoo, "load", load)
     models = package()
     names = ["mri-x2", "mri-x4", "mri-slice-x2", "mri-slice-x4"]
     monkeypatch.setattr(zoo, "catalogue", lambda: [SimpleNamespace(name=name) for name in names])
-    assert models(Step((0, 1), 2)) is models.network
-    assert models(Step((0, 1), 4)) == "mri-x4"
-    assert models(Step((2,), 2)) == "mri-slice-x2"
-    assert models(Step((2,), 4)) == "mri-slice-x4"
-    mine = Models(Linear(2))
-    assert mine(Step((2,), 2)) is mine.network
+    assert models(Step((0, 1), 2)) is models.chosen
+    assert models(Step((0, 1), 4)).name == "mri-x4"
+    assert models(Step((2,), 2)).name == "mri-slice-x2"
+    assert models(Step((2,), 4)).name == "mri-slice-x4"
+    mine = Models(Model.of(Linear(2)))
+    assert mine(Step((2,), 2)) is mine.chosen
 
 
 def one_axis():
     network = Linear(2)
     network.metadata = {"recipe": '{"task": {"kind": "through-plane"}}'}
-    return Models(network)
+    return Models(Model.of(network))
 
 
 def test_a_model_for_one_axis_is_for_the_one_across_thick_slices():
-    assert list(plan(Wanted(), models=one_axis()).steps) == [Step((2,), 2)]
-    assert list(plan(Wanted(axes="i"), models=one_axis()).steps) == [Step((0,), 2)]
+    assert list(plan(Options(), models=one_axis()).steps) == [Step((2,), 2)]
+    assert list(plan(Options(axes="i"), models=one_axis()).steps) == [Step((0,), 2)]
     with pytest.raises(InputError, match="one axis only"):
-        plan(Wanted(axes="ij"), models=one_axis())
+        plan(Options(axes="ij"), models=one_axis())
     with pytest.raises(InputError, match="is one slice"):
-        plan(Wanted(), models=one_axis(), shape=(30, 30))
+        plan(Options(), models=one_axis(), shape=(30, 30))
 
 
 def test_rounding_in_a_header_is_no_reason_to_resample():
     affine = np.diag([0.8999999, 0.9000001, 4.5, 1])
-    planned = plan(Wanted(spacing=0.9), affine=affine)
+    planned = plan(Options(spacing=0.9), affine=affine)
     assert planned.ratios[:2] == (1, 1)
     assert planned.resampled == [2]  # 8 times is more than 5 times
 
 
 def test_a_single_slice_stays_one_unless_it_is_named():
-    planned = plan(Wanted(spacing=0.45), shape=(40, 36, 1))
+    planned = plan(Options(spacing=0.45), shape=(40, 36, 1))
     assert planned.shape == (80, 72, 1) and planned.ratios[2] == 1
     with pytest.raises(InputError, match="too narrow to become finer along k"):
-        plan(Wanted(axes="k"), shape=(40, 36, 1))
+        plan(Options(axes="k"), shape=(40, 36, 1))
 
 
 @pytest.mark.parametrize(
@@ -124,23 +131,23 @@ def test_a_single_slice_stays_one_unless_it_is_named():
         ({"spacing": -1.0}, "spacing -1.0"),
         ({"spacing": float("nan")}, "spacing nan"),
         ({"spacing": [1, None, 1]}, "give millimetres"),
-        ({"spacing": 1.0, "isotropic": True}, "two wishes"),
+        ({"spacing": 1.0, "isotropic": True}, "can't be combined"),
         ({"spacing": 6.0}, "nothing to gain"),
         ({"spacing": "0.9x0.9x5"}, "voxels of 0.9 x 0.9 x 5 mm have nothing to gain"),
     ],
 )
 def test_what_cannot_be_is_refused(wanted, reason):
     with pytest.raises(InputError, match=reason) as error:
-        plan(Wanted(**wanted))
+        plan(Options(**wanted))
     assert "\n" not in str(error.value)
 
 
 def test_pixels_have_no_millimetres():
     with pytest.raises(InputError, match="no spacing in mm"):
-        plan(Wanted(spacing=1), affine=None)
+        plan(Options(spacing=1), affine=None)
     with pytest.raises(InputError, match="without an axis k"):
-        plan(Wanted(axes="k"), shape=(30, 30), affine=None)
-    assert plan(Wanted(axes="i"), shape=(30, 30), affine=None).shape == (60, 30)
+        plan(Options(axes="k"), shape=(30, 30), affine=None)
+    assert plan(Options(axes="i"), shape=(30, 30), affine=None).shape == (60, 30)
 
 
 @st.composite
@@ -168,9 +175,6 @@ def value(voxels, shape):
     return 100 * np.prod(waves, axis=0)
 
 
-@settings(
-    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
 @given(geometries())
 def test_every_voxel_is_where_simpleitk_finds_it(tmp_path, geometry):
     affine, ratios = geometry
@@ -234,7 +238,7 @@ def test_series_come_to_the_grid_volume_by_volume(cosines):
 
 @pytest.fixture
 def command(linear, monkeypatch, tmp_path):
-    monkeypatch.setattr(files, "open_model", lambda *_, **__: linear)
+    monkeypatch.setattr(run_one, "open_model", lambda *_, **__: Model.of(linear))
     monkeypatch.chdir(tmp_path)
     array = np.random.default_rng(0).gamma(2, 50, (20, 18, 16)).astype(np.float32)
     nibabel.Nifti1Image(array, THICK).to_filename("thick.nii.gz")

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from iconet.upscaling.resampling import resample_axis
@@ -13,7 +13,6 @@ def wave(positions, length, k):
     return 3 + np.cos(np.pi * k * (positions + 0.5) / length)
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.integers(2, 90), st.integers(1, 120), st.floats(0.1, 6), st.data())
 def test_band_limited_signals_are_exact_at_any_spacing(length, size, step, data):
     # Below the Nyquist frequencies of both grids.

@@ -7,8 +7,9 @@ import torch
 from iconet.errors import InputError
 from iconet.intensity import robust_scale
 from iconet.runtime.device import choose_compute
-from iconet.upscaling import slices
-from iconet.upscaling.slices import BATCH_PIXELS, plan_windows, predict_stack
+from iconet.upscaling import windows as cutting
+from iconet.upscaling.slices import predict_stack
+from iconet.upscaling.windows import BATCH_PIXELS, plan_windows
 
 CPU = choose_compute("cpu", "fp32")
 
@@ -38,7 +39,7 @@ def test_tiles_need_their_halo(wide):
 
 
 def test_slices_are_tiled_unasked_where_the_network_would_need_too_much(linear, monkeypatch):
-    monkeypatch.setattr(slices, "WORKING_SET", 100 * 100 * 72 * 64)
+    monkeypatch.setattr(cutting, "WORKING_SET", 100 * 100 * 72 * 64)
     predict_stack(linear, noise(1, 90, 110), compute=CPU)
     assert len(linear.calls) == 1
     predict_stack(linear, noise(1, 20, 700), compute=CPU)
@@ -124,7 +125,7 @@ def test_slices_at_work_at_the_same_time_come_out_in_their_places(linear):
             threads_each.append(torch.get_num_threads())
             first = len(threads_each) == 1
         if first:
-            assert later.wait(30)
+            assert later.wait(600)  # else it hangs
         result = forward(lr, intensity)
         if not first:
             later.set()
@@ -148,7 +149,7 @@ def test_memory_bounds_what_is_at_work_at_the_same_time(linear):
         return plan_windows(linear, side, side, device="cpu")
 
     assert plan(256).workers == 3 and plan(256).memory == 3 * plan_memory(256)
-    assert plan(900).workers == 1 and plan(900).memory <= slices.WORKING_SET
+    assert plan(900).workers == 1 and plan(900).memory <= cutting.WORKING_SET
 
 
 def plan_memory(side):

@@ -7,6 +7,7 @@ import torch
 import iconet
 from iconet.errors import InputError
 from iconet.upscaling import memory, upscale
+from iconet.zoo.model import open_model
 
 ANGLE = np.deg2rad(25)
 ROTATION = np.array(
@@ -220,9 +221,7 @@ def test_says_when_the_device_runs_out_of_memory(linear, monkeypatch, error):
 
 
 def test_the_model_must_have_the_scale_asked_for(linear):
-    from iconet.upscaling.upscale import open_model
-
-    assert open_model(linear, scale=2) is linear
+    assert open_model(linear, scale=2).network is linear
     with pytest.raises(InputError, match="2x, not 4x"):
         open_model(linear, scale=4)
     with pytest.raises(InputError, match="scale 3 is not available: use 2 or 4"):

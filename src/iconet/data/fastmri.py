@@ -1,4 +1,4 @@
-"""The HDF5 files of fastMRI: raw k-space, and the reconstruction that counts as the truth.
+"""The HDF5 files of fastMRI: the reconstruction that counts as the truth.
 
 Names, axes and the header's place are those of the data set's description (Zbontar et al., arXiv
 1811.08839): ``kspace`` is (slices, coils, readout, phase) or, for a single coil, (slices, readout,
@@ -8,7 +8,7 @@ phase); the readout is oversampled two times and the reconstruction is the middl
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,56 +16,13 @@ from numpy.typing import NDArray
 from iconet.errors import InputError
 from iconet.images.kspace.hdf5 import dataset, opened
 from iconet.images.kspace.mrd_header import Header
-from iconet.images.kspace.raw_fastmri import (
-    fastmri_header,
-    fastmri_kspace,
-    fastmri_mask,
-    with_coils,
-)
+from iconet.images.kspace.raw_fastmri import fastmri_header, fastmri_kspace, with_coils
 from iconet.images.scan import Scan
 
 if TYPE_CHECKING:
     import h5py
 
 RECONSTRUCTIONS = ("reconstruction_rss", "reconstruction_esc")
-
-
-class FastMRI(NamedTuple):
-    """One file.
-
-    Attributes:
-        kspace: (S, C, H, W) complex64, H the readout, centred; C is 1 for a single coil; 0 where
-            not measured.
-        header: Matrix sizes and fields of view.
-        target: (S, h, w) float32, the ground truth in the matrix of ``header.recon``, either stored
-            or made from k-space; None where k-space is undersampled.
-        mask: (W,) bool, True where a line was measured; None where all were.
-        attributes: Of the file: ``acquisition``, ``patient_id``, ``max``, ``norm``, ...
-    """
-
-    kspace: NDArray[np.complex64]
-    header: Header
-    target: NDArray[np.float32] | None
-    mask: NDArray[np.bool_] | None
-    attributes: dict[str, Any]
-
-
-def read_fastmri(path: Path) -> FastMRI:
-    """Read a whole file, raw data included (a multi-coil volume is about a gigabyte).
-
-    Raises:
-        InputError: If the file is damaged or is not of fastMRI.
-    """
-    with opened(path) as file:
-        header, kspace = fastmri_header(path, file), fastmri_kspace(path, file)
-        mask = fastmri_mask(path, file, kspace.shape[-1])
-        return FastMRI(
-            kspace=with_coils(kspace[()]),
-            header=header,
-            target=_target(path, file, kspace, header),
-            mask=mask,
-            attributes=_attributes(file),
-        )
 
 
 def fastmri_attributes(path: Path) -> dict[str, Any]:
@@ -75,7 +32,10 @@ def fastmri_attributes(path: Path) -> dict[str, Any]:
         InputError: If it cannot be opened.
     """
     with opened(path) as file:
-        return _attributes(file)
+        return {
+            name: value.item() if isinstance(value, np.generic) else value
+            for name, value in file.attrs.items()
+        }
 
 
 def fastmri_scan(path: Path) -> Scan:
@@ -100,7 +60,7 @@ def fastmri_scan(path: Path) -> Scan:
     return Scan(target, affine=np.diag([z, x, y, 1.0]), path=path)
 
 
-def reconstruct(kspace: NDArray[np.complex64], header: Header) -> NDArray[np.float32]:
+def root_sum_of_squares(kspace: NDArray[np.complex64], header: Header) -> NDArray[np.float32]:
     """Root of the sum of squares over coils, cut to the middle that the reconstruction shows.
 
     Args:
@@ -127,13 +87,6 @@ def _middle(length: int, wanted: int) -> slice:
     return slice(start, start + wanted)
 
 
-def _attributes(file: h5py.File) -> dict[str, Any]:
-    return {
-        name: value.item() if isinstance(value, np.generic) else value
-        for name, value in file.attrs.items()
-    }
-
-
 def _target(
     path: Path, file: h5py.File, kspace: h5py.Dataset, header: Header
 ) -> NDArray[np.float32] | None:
@@ -149,5 +102,5 @@ def _target(
         return None
     # Slice by slice: the coil images of a whole volume are gigabytes.
     return np.concatenate(
-        [reconstruct(with_coils(kspace[i : i + 1]), header) for i in range(len(kspace))]
+        [root_sum_of_squares(with_coils(kspace[i : i + 1]), header) for i in range(len(kspace))]
     )

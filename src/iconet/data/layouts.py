@@ -36,7 +36,7 @@ class Found(NamedTuple):
     plane: str = "auto"
 
 
-def scans(
+def find_scans(
     root: Path, layout: str, contrasts: Sequence[str] = (), pattern: str | None = None
 ) -> list[dict[str, str]]:
     """Rows of the table of scans (see `iconet.data.splits`) for a data set as it was published.

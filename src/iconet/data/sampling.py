@@ -1,7 +1,7 @@
 """Random batches for training, each a function of the seed and the step alone."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -129,14 +129,7 @@ class ThroughPlaneSampler(Sampler):
     the rows: the network must know which axis to enlarge. It enlarges both; so that the columns
     gain nothing but interpolation, clean images have them zero-filled. See
     `iconet.upscaling.one_axis` for how such a network is used.
-
-    Args:
-        mix: How slices become thick.
-        options: As of `Sampler`.
     """
-
-    def __init__(self, volumes: Sequence[Volume], *, mix: SliceMix, **options: Any) -> None:
-        super().__init__(volumes, mix=mix, **options)
 
     def _pyramid(self, image: Tensor, generator: torch.Generator) -> list[Tensor]:
         """The thick slices, then the clean image with as many more columns as rows each time."""

@@ -6,7 +6,6 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from iconet.data.splits import read_splits as read_splits
 from iconet.errors import InputError
 from iconet.intensity import robust_scale
 

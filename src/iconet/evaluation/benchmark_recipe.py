@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from iconet.evaluation.degradations import WAYS
+from iconet.data.selection import Data
 from iconet.evaluation.interpolations import METHODS
+from iconet.evaluation.lowering import WAYS
 from iconet.recipe_files import Section
-from iconet.training.recipe import Data
 from iconet.training.schedule import seconds
 
 Name = Annotated[str, Field(pattern=r"^[\w.+ -]+$")]
@@ -33,7 +33,7 @@ class Condition(Section):
         task: ``super-resolution``, or ``joint`` where the low-resolution scan is also undersampled.
         known_samples: Whether networks see the measured k-space (two channels, data consistency) or
             the magnitude image alone.
-        test: How the test scans are degraded, see `iconet.evaluation.degradations.WAYS`.
+        test: How the test scans are degraded, see `iconet.evaluation.lowering.WAYS`.
         models: Trained models, by name or file, that take part beside what is trained here.
         training: Replaces parts of the recipe's section ``training`` under this condition.
         budget: The time of every run under this condition, instead of the recipe's.
@@ -63,8 +63,8 @@ class Condition(Section):
         return self
 
 
-class Network(Section):
-    """A network to train, once a condition and seed.
+class Entrant(Section):
+    """A network that takes part: it is trained once a condition and seed.
 
     Attributes:
         name: In tables.
@@ -118,7 +118,7 @@ class BenchmarkRecipe(Section):
     every: int = Field(1, ge=1)
     conditions: list[Condition] = Field(min_length=1)
     interpolations: list[str] = Field(default=["zero-filling"])
-    networks: list[Network] = Field(default_factory=list)
+    networks: list[Entrant] = Field(default_factory=list)
     focus: str | None = None
     training: dict[str, Any] = Field(default_factory=dict)
     steps: int | None = Field(None, gt=0)
@@ -161,7 +161,7 @@ class BenchmarkRecipe(Section):
                 raise ValueError(f"{condition.name}: a budget of its own needs one of the recipe")
         return self
 
-    def rates(self, network: Network) -> list[float]:
+    def rates(self, network: Entrant) -> list[float]:
         """Learning rates that are tried for a network."""
         return [network.learning_rate] if network.learning_rate else self.learning_rates
 
@@ -169,6 +169,6 @@ class BenchmarkRecipe(Section):
         """The time of every run under a condition; None where steps are given."""
         return condition.budget or self.budget
 
-    def takes_part(self, network: Network, condition: Condition) -> bool:
+    def takes_part(self, network: Entrant, condition: Condition) -> bool:
         """Whether a network is trained and tested under a condition."""
         return network.conditions is None or condition.name in network.conditions

@@ -10,12 +10,13 @@ from dataclasses import asdict
 from functools import cache
 from typing import TYPE_CHECKING
 
-from iconet.evaluation.benchmark_recipe import BenchmarkRecipe, Condition, Network
+from iconet.evaluation.benchmark_recipe import BenchmarkRecipe, Condition, Entrant
 from iconet.evaluation.costs import forward_costs, step_times
 from iconet.evaluation.results import CostRow, StepRow, append_row, read_rows, write_rows
 from iconet.evaluation.runs import alone, plan_run
 from iconet.runtime.device import Compute
-from iconet.training.recipe import Recipe
+from iconet.training.architecture import build
+from iconet.training.recipe import Network, Recipe
 from iconet.training.schedule import seconds
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class Budget:
                 self._measure_steps()
             self._measure_costs(models)
 
-    def steps(self, condition: Condition, network: Network) -> int:
+    def steps(self, condition: Condition, network: Entrant) -> int:
         """Training steps of a network."""
         if self.recipe.steps:
             return self.recipe.steps
@@ -62,10 +63,10 @@ class Budget:
         rows = read_rows(self.costs, CostRow)
         return {r.network: r for r in rows if (r.scale, r.known_samples, r.compute) == wanted}
 
-    def _recipe(self, condition: Condition, network: Network) -> Recipe:
+    def _recipe(self, condition: Condition, network: Entrant) -> Recipe:
         return plan_run(self.recipe, condition, network, 1, steps=1, learning_rate=1.0).recipe
 
-    def _networks(self, condition: Condition) -> list[Network]:
+    def _networks(self, condition: Condition) -> list[Entrant]:
         return [n for n in self.recipe.networks if self.recipe.takes_part(n, condition)]
 
     def _step_rows(self) -> dict[str, StepRow]:
@@ -101,8 +102,6 @@ class Budget:
 
     def _measure_costs(self, models: Models) -> None:
         """What is compared is measured together, and all again where one is missing."""
-        from iconet.training.architecture import build
-
         rows = read_rows(self.costs, CostRow)
         for kind in dict.fromkeys((c.scale, c.known_samples) for c in self.recipe.conditions):
             networks: dict[str, nn.Module] = {}
@@ -140,10 +139,7 @@ def _architecture(recipe: Recipe) -> tuple[object, ...]:
 @cache
 def _shapes(network: str, scale: int, channels: int) -> tuple[tuple[int, ...], ...]:
     """Of all weights: a redesigned network keeps its name, but not its costs."""
-    from iconet.training import recipe as training
-    from iconet.training.architecture import build
-
-    built = build(training.Network.model_validate_json(network), scale, channels)
+    built = build(Network.model_validate_json(network), scale, channels)
     return tuple(tuple(weights.shape) for weights in built.parameters())
 
 

@@ -24,11 +24,9 @@ def accuracy_against_time(
         milliseconds: Of each network; methods that are not in it are left out.
         focus: Drawn in another colour.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6.4, 4.4), layout="constrained")
-    FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     for score in group.scores:
         if score.method in milliseconds:
@@ -55,11 +53,9 @@ def subjects(path: Path, group: Group, focus: str | None) -> None:
         group: The scores.
         focus: Drawn in another colour.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(1.6 + 0.75 * len(group.scores), 4.4), layout="constrained")
-    FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     names = list(group.scores[0].subjects)
     # The same subject stands at the same place of every column.

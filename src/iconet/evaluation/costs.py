@@ -13,8 +13,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from iconet.network import Samples, collaboration_loss
 from iconet.network.config import stages_for
 from iconet.runtime.device import Compute, choose_compute
+from iconet.training.architecture import build
+from iconet.training.parts import make_optimizer
 from iconet.training.recipe import Recipe
 from iconet.training.schedule import shares_of_depths
 
@@ -155,8 +158,6 @@ def _inputs(channels: Any, batch: int, side: int, device: torch.device) -> tuple
     """Noise as input, with samples where images are complex."""
     import torch
 
-    from iconet.network import Samples
-
     generator = torch.Generator().manual_seed(0)
     low = torch.rand(batch, channels, side, side, generator=generator).to(device)
     low = low.contiguous(memory_format=torch.channels_last)
@@ -185,10 +186,6 @@ def _applied(network: nn.Module, compute: Compute) -> Callable[[], object]:
 
 def _step(recipe: Recipe, compute: Compute, depth: int) -> Callable[[], object]:
     import torch
-
-    from iconet.network import collaboration_loss
-    from iconet.training.architecture import build
-    from iconet.training.train import make_optimizer
 
     options, channels = recipe.optimisation, recipe.task.channels
     network = build(recipe.network, recipe.scale, channels)

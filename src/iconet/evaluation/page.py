@@ -14,17 +14,17 @@ from numpy.typing import NDArray
 
 from iconet.errors import InputError
 from iconet.evaluation import charts
-from iconet.evaluation.benchmark import Queue, Test
 from iconet.evaluation.benchmark_recipe import Condition
-from iconet.evaluation.degradations import WAYS, lower
-from iconet.evaluation.figures import panel, upright
+from iconet.evaluation.lowering import WAYS, lower
 from iconet.evaluation.metrics import CONVENTION, psnr
+from iconet.evaluation.panel import panel, upright
+from iconet.evaluation.queue import Queue, Test
 from iconet.evaluation.results import Row, write_rows
 from iconet.evaluation.table import Group, groups, markdown, overview, sections
 from iconet.runtime.hardware import processor_name
 
 
-def report(
+def write_page(
     queue: Queue, recipe_path: Path, overrides: list[str], max_time: str | None = None
 ) -> str:
     """Write ``benchmark.md``, ``benchmark.csv`` and ``figures/`` into the recipe's output folder.

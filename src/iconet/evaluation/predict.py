@@ -7,15 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from iconet.evaluation.degradations import Lowered
+from iconet.evaluation.lowering import Lowered
 from iconet.intensity import robust_scale
 from iconet.runtime.device import Compute
 
 if TYPE_CHECKING:
     from torch import nn
-
-PIXELS = {"cpu": 256 * 256, "mps": 8 * 256 * 256, "cuda": 16 * 256 * 256}
-"""Input pixels that go through a network together."""
 
 
 def predict(
@@ -39,6 +36,7 @@ def predict(
     import torch
 
     from iconet.network import Samples
+    from iconet.upscaling.windows import BATCH_PIXELS
 
     images, samples = (low.parts, low.samples) if known_samples else (low.magnitude, None)
     if images is None:
@@ -46,7 +44,7 @@ def predict(
     device = compute.device
     network = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     bright = robust_scale(low.magnitude.numpy())
-    together = max(1, PIXELS[device.type] // (images.shape[-2] * images.shape[-1]))
+    together = max(1, BATCH_PIXELS[device.type] // (images.shape[-2] * images.shape[-1]))
     predicted = []
     with torch.inference_mode(), compute.autocast():
         for start in range(0, len(images), together):

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from iconet.errors import InputError
-from iconet.evaluation.degradations import WAYS
+from iconet.evaluation.lowering import WAYS
 from iconet.evaluation.metrics import CONVENTION
 
 
@@ -23,7 +23,7 @@ class Key:
     Attributes:
         condition: Name in the recipe.
         scale: How many times fewer pixels along each side.
-        degradation: How the scan was degraded, one of `iconet.evaluation.degradations.WAYS`.
+        degradation: How the scan was degraded, one of `iconet.evaluation.lowering.WAYS`.
         method: Name in the recipe.
         seed: Of the training run; empty for what was not trained here.
         weights: SHA-256 of a model's file; empty for an interpolation.

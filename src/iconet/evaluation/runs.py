@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from iconet.errors import InputError
-from iconet.evaluation.benchmark_recipe import BenchmarkRecipe, Condition, Network
+from iconet.evaluation.benchmark_recipe import BenchmarkRecipe, Condition, Entrant
 from iconet.recipe_files import first_problem
 from iconet.training.recipe import Recipe
+from iconet.zoo.loading import sha256_of
 
 if TYPE_CHECKING:
     from iconet.data import Volume
@@ -52,7 +53,7 @@ class Run:
     """
 
     condition: Condition
-    network: Network
+    network: Entrant
     seed: int
     recipe: Recipe
     folder: Path
@@ -81,7 +82,7 @@ class Run:
         )
         finished = Finished(
             weights,
-            hashlib.sha256(weights.read_bytes()).hexdigest(),
+            sha256_of(weights),
             _validation(weights),
             self.recipe.optimisation.steps,
             round(time.monotonic() - start, 1),
@@ -103,7 +104,7 @@ class Volumes:
 
     def __call__(self, recipe: Recipe, split: str) -> list[Volume]:
         """The scans of a split."""
-        from iconet.data.loading import volumes_for
+        from iconet.data.split_volumes import volumes_for
 
         key = (recipe.data.model_dump_json(exclude={"weights"}), split)
         if key not in self.kept:
@@ -114,7 +115,7 @@ class Volumes:
 def plan_run(
     recipe: BenchmarkRecipe,
     condition: Condition,
-    network: Network,
+    network: Entrant,
     seed: int,
     *,
     steps: int,

@@ -7,8 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-RESAMPLES = 10_000
-
 
 class Interval(NamedTuple):
     """A mean over subjects and its 95 % bootstrap confidence interval."""
@@ -26,15 +24,18 @@ def bootstrap_mean(values: Sequence[float], *, seed: int = 0) -> Interval:
             are NaN.
         seed: Fixes the resampling, so that a table comes out the same twice.
     """
+    from scipy.stats import bootstrap
+
     data = np.asarray(values, dtype=np.float64)
     if data.size == 0:
         raise ValueError("a mean needs at least one value")
     mean = float(data.mean())
     if data.size == 1:
         return Interval(mean, float("nan"), float("nan"))
-    picks = np.random.default_rng(seed).integers(data.size, size=(RESAMPLES, data.size))
-    low, high = np.percentile(data[picks].mean(axis=1), [2.5, 97.5])
-    return Interval(mean, float(low), float(high))
+    found = bootstrap(
+        (data,), np.mean, n_resamples=10_000, batch=1000, method="percentile", rng=seed
+    )
+    return Interval(mean, *map(float, found.confidence_interval))
 
 
 def paired_wilcoxon(first: Sequence[float], second: Sequence[float]) -> float:

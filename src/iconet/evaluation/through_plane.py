@@ -19,7 +19,7 @@ CONVENTION = (
     "of the truth; 0 is right, 1 is as wrong as slices that do not change at all."
 )
 
-Method = Callable[[NDArray, int, int], NDArray]
+AxisMethod = Callable[[NDArray, int, int], NDArray]
 """Makes a volume finer along an axis: (volume, axis, factor) to a volume."""
 
 
@@ -87,7 +87,7 @@ def _ratio(part: float, whole: float) -> float:
     return float("inf") if part else 0.0
 
 
-def cubic_b_spline(volume: NDArray, axis: int, factor: int) -> NDArray[np.float32]:
+def spline_along_axis(volume: NDArray, axis: int, factor: int) -> NDArray[np.float32]:
     """Cubic B-spline along one axis, field of view kept."""
     from scipy.ndimage import zoom
 
@@ -98,7 +98,7 @@ def cubic_b_spline(volume: NDArray, axis: int, factor: int) -> NDArray[np.float3
     return fine
 
 
-def zero_filling(volume: NDArray, axis: int, factor: int) -> NDArray[np.float32]:
+def zero_fill_axis(volume: NDArray, axis: int, factor: int) -> NDArray[np.float32]:
     """Zero-filling of k-space along one axis, field of view kept."""
     import torch
 
@@ -109,11 +109,14 @@ def zero_filling(volume: NDArray, axis: int, factor: int) -> NDArray[np.float32]
     return np.moveaxis(fine.numpy(), -1, axis)
 
 
-BASELINES: dict[str, Method] = {"cubic-b-spline": cubic_b_spline, "zero-filling": zero_filling}
+BASELINES: dict[str, AxisMethod] = {
+    "cubic-b-spline": spline_along_axis,
+    "zero-filling": zero_fill_axis,
+}
 
 
 def compare_methods(
-    truth: NDArray, axis: int, factor: int, methods: dict[str, Method], *, gap: float = 0.0
+    truth: NDArray, axis: int, factor: int, methods: dict[str, AxisMethod], *, gap: float = 0.0
 ) -> dict[str, ThroughPlane]:
     """Thicken a true volume's slices (Gaussian profile), let methods undo it, and measure them.
 

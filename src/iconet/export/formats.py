@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from iconet.errors import InputError
+from iconet.export.monai_bundle import write_bundle
+from iconet.export.torchscript import write_torchscript
 
 if TYPE_CHECKING:
     from iconet.network import ICONet
@@ -51,10 +53,10 @@ def export_model(model: "str | os.PathLike | ICONet", output: Path, format: str)
     if not output.parent.is_dir():
         raise InputError(f"{output.parent} does not exist: make it first")
 
-    from iconet.upscaling.upscale import open_model
+    from iconet.zoo.model import open_model
 
-    network = open_model(model)
-    facts = describe(network)
+    network = open_model(model).network
+    facts = facts_of(network)
     with _complete_or_absent(output) as partial:
         if format == "onnx":
             _write_onnx(network, partial, facts)
@@ -65,27 +67,27 @@ def export_model(model: "str | os.PathLike | ICONet", output: Path, format: str)
         elif format == "torch-export":
             _write_program(network, partial, facts)
         else:
-            from iconet.export.monai_bundle import write_bundle
-
             write_bundle(network, partial, facts)
     return output
 
 
-def describe(network: "ICONet") -> dict[str, str]:
+def facts_of(network: "ICONet") -> dict[str, str]:
     """What a user of an exported network must know of it; stored in the file."""
     import iconet
     from iconet.zoo import catalogue
+    from iconet.zoo.model import Model
 
-    sha256 = getattr(network, "sha256", "")
-    metadata = getattr(network, "metadata", {})
+    model = Model.of(network)
     return {
         "producer": f"iconet {iconet.__version__}",
-        "sha256": sha256,
+        "sha256": model.sha256 or "",
         "scale": str(network.scale),
         "multiple": str(network.multiple),
         "halo": str(network.halo),
-        "name": metadata.get("name", "ICONet"),
-        "licence": next((entry.licence for entry in catalogue() if entry.sha256 == sha256), ""),
+        "name": model.name or "ICONet",
+        "licence": next(
+            (entry.licence for entry in catalogue() if entry.sha256 == model.sha256), ""
+        ),
         "use": "research use, not for diagnosis",
     }
 
@@ -112,13 +114,6 @@ def _write_openvino(network: "ICONet", path: Path, facts: dict[str, str]) -> Non
     for key, value in facts.items():
         model.set_rt_info(value, ["iconet", key])
     openvino.save_model(model, path, compress_to_fp16=False)
-
-
-def write_torchscript(network: "ICONet", path: Path, facts: dict[str, str]) -> None:
-    """Write TorchScript with `facts` as its extra file ``iconet.json``."""
-    from iconet.runtime.traceable import PlainNetwork, trace
-
-    trace(PlainNetwork(network)).save(path, _extra_files={"iconet.json": json.dumps(facts)})
 
 
 def _write_program(network: "ICONet", path: Path, facts: dict[str, str]) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from iconet.errors import InputError
+from iconet.export.torchscript import write_torchscript
 
 if TYPE_CHECKING:
     from iconet.network import ICONet
@@ -18,15 +19,14 @@ def write_bundle(network: "ICONet", folder: Path, facts: dict[str, str]) -> None
     Args:
         network: Of magnitude images, for both axes of a slice.
         folder: To be made.
-        facts: See `iconet.export.formats.describe`.
+        facts: See `iconet.export.formats.facts_of`.
 
     Raises:
         InputError: If the network enlarges one axis only.
     """
-    from iconet.export.formats import write_torchscript
-    from iconet.upscaling.models import Models
+    from iconet.zoo.model import Model
 
-    if Models(network).one_axis:
+    if Model.of(network).one_axis:
         raise InputError("a model of one axis cannot be a bundle, which enlarges both of a slice")
     for name in ("configs", "models", "scripts", "docs"):
         (folder / name).mkdir(parents=True)

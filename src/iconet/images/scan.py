@@ -57,3 +57,11 @@ class Scan:
         if self.affine is None:
             return (1.0,) * axes
         return tuple(float(mm) for mm in np.linalg.norm(self.affine[:3, :axes], axis=0))
+
+    @property
+    def size(self) -> str:
+        """Shape and spacing, such as "256 x 256 x 150 voxels of 1 x 1 x 1.2 mm"."""
+        shape = " x ".join(map(str, self.array.shape))
+        if self.affine is None:
+            return f"{shape} pixels"
+        return f"{shape} voxels of {' x '.join(f'{mm:.4g}' for mm in self.spacing)} mm"

@@ -6,7 +6,8 @@ Prior for Medical Image Super-Resolution, IEEE Transactions on Computational Ima
 (docs/experiments.md).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import torch
@@ -48,8 +49,9 @@ class ICONet(nn.Module):
         ValueError: If a setting is impossible.
     """
 
-    metadata: dict[str, str]  # what a file of trained weights says of itself; set by iconet.load
-    sha256: str  # of that file
+    # What a file of trained weights says of itself, and its hash; set by iconet.load.
+    metadata: Mapping[str, str] = MappingProxyType({})
+    sha256: str | None = None
 
     multiple = MULTIPLE  # tiles must begin at multiples of this many low-resolution pixels
 

@@ -1,5 +1,8 @@
 """Equal conditions: what every peer has around its architecture."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -27,8 +30,9 @@ class Peer(nn.Module):
         width: Number of features at the input's size, from which memory is estimated.
     """
 
-    metadata: dict[str, str]  # what a file of trained weights says of itself
-    sha256: str  # of that file
+    # What a file of trained weights says of itself, and its hash.
+    metadata: Mapping[str, str] = MappingProxyType({})
+    sha256: str | None = None
 
     halo = 32
     """Context in pixels that a tile gets where a whole slice does not fit. Networks with averages

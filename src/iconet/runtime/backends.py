@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from iconet.runtime.cache import kept_openvino_model
 from iconet.runtime.device import Compute
-from iconet.runtime.runtimes import Run, run_onnxruntime, run_openvino
+from iconet.runtime.runtimes import Predict, run_onnxruntime, run_openvino
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from iconet.network import ICONet
 
 # By network; then by precision and workers.
-_ready: "weakref.WeakKeyDictionary[ICONet, dict[tuple[Compute, int], Run]]" = (
+_ready: "weakref.WeakKeyDictionary[ICONet, dict[tuple[Compute, int], Predict]]" = (
     weakref.WeakKeyDictionary()
 )
 _converted: "weakref.WeakKeyDictionary[ICONet, Any]" = weakref.WeakKeyDictionary()
 _one_at_a_time = threading.RLock()
 
 
-def prepare(model: "ICONet", compute: Compute, workers: int = 1) -> Run:
+def prepare(model: "ICONet", compute: Compute, workers: int = 1) -> Predict:
     """What maps slices (B, 1, H, W) and intensities (B, 1, 1, 1) to enlarged slices.
 
     Args:
@@ -73,7 +73,7 @@ def _convert(model: "ICONet") -> Any:
         return _converted[model]
 
 
-def _eager(model: "ICONet", compute: Compute) -> Run:
+def _eager(model: "ICONet", compute: Compute) -> Predict:
     import torch
 
     def run(slices: "Tensor", intensity: "Tensor") -> "Tensor":

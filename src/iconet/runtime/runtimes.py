@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from iconet.network import ICONet
 
-Run = Callable[["Tensor", "Tensor"], "Tensor"]
+Predict = Callable[["Tensor", "Tensor"], "Tensor"]
 """(B, 1, H, W) and intensities (B, 1, 1, 1) to (B, 1, scale * H, scale * W), float32 on the CPU."""
 
 
@@ -95,7 +95,7 @@ def openvino_model(network: "ICONet") -> Any:
     return model
 
 
-def run_openvino(model: Any, *, precision: str, threads: int, streams: int = 1) -> Run:
+def run_openvino(model: Any, *, precision: str, threads: int, streams: int = 1) -> Predict:
     """The network in OpenVINO on the CPU.
 
     Args:
@@ -127,7 +127,7 @@ def run_openvino(model: Any, *, precision: str, threads: int, streams: int = 1) 
     return run
 
 
-def run_onnxruntime(network: "ICONet", *, threads: int) -> Run:
+def run_onnxruntime(network: "ICONet", *, threads: int) -> Predict:
     """The network in ONNX Runtime on the CPU, float32.
 
     Args:

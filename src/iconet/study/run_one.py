@@ -1,284 +1,178 @@
-"""Upscaling files: what `iconet upscale` does."""
+"""One scan: read, upscaled, written, and what was done to it written down."""
 
-import os
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
-from functools import cached_property, partial
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from iconet.errors import InputError
+import numpy as np
+
 from iconet.images import Scan, check_output, read, write
 from iconet.images.dicom.derived import check_series, write_series
-from iconet.images.kspace.read_kspace import is_kspace_file
+from iconet.images.kspace.read_kspace import is_kspace_file, read_kspace
 from iconet.runtime.backends import prepare_ahead
-from iconet.runtime.device import Compute, choose_compute
+from iconet.runtime.device import choose_compute
+from iconet.study.decide import files_of, read_from, written_files
+from iconet.study.find import Task, names_series
 from iconet.study.progress import shown_progress
-from iconet.study.provenance import names_series, provenance_of, untrained_for
-from iconet.upscaling.models import Models, weights_of
-from iconet.upscaling.plan import Wanted, plan_grid
-from iconet.upscaling.upscale import open_model, upscale_scan
+from iconet.study.provenance import provenance_of, untrained_for
+from iconet.study.report import Made, make_report
+from iconet.upscaling.models import Models
+from iconet.upscaling.options import Options
+from iconet.upscaling.plan import GridPlan, plan_grid
+from iconet.upscaling.upscale import upscale_scan
+from iconet.zoo.model import Model, open_model
 
 if TYPE_CHECKING:
-    from iconet.network import ICONet
-    from iconet.study.study import Task
     from iconet.upscaling.from_kspace import KspaceModels
-
-PLAIN = Wanted()
-
-
-class Made(NamedTuple):
-    """What was made of a scan.
-
-    Attributes:
-        line: says so to people.
-        scan: as read; of raw k-space only the grid.
-        bigger: as written.
-        networks: that took part.
-        seconds: each part took.
-        kspace: coils and acceleration of raw k-space.
-    """
-
-    line: str
-    scan: Scan
-    bigger: Scan
-    networks: Sequence["ICONet"]
-    seconds: Mapping[str, float]
-    kspace: Mapping[str, Any] | None = None
-
-
-def upscale_files(
-    inputs: Sequence[Path],
-    output: Path | None,
-    *,
-    model: str | None = None,
-    scale: int | None = None,
-    plane: str = "auto",
-    wanted: Wanted = PLAIN,
-    device: str = "auto",
-    precision: str = "auto",
-    backend: str = "auto",
-    tile: int | None = None,
-    series: str | None = None,
-    jobs: int = 1,
-    overwrite: bool = False,
-    reports: bool = False,
-    report: Callable[[str], None],
-    complain: Callable[[InputError], object],
-) -> int:
-    """Upscale scans; one that cannot be used does not stop the others.
-
-    Args:
-        inputs: scans, raw k-space, folders or BIDS datasets; see `iconet.study.study.plan`.
-        output: a file for one scan, or a folder, made when missing; None for BIDS datasets.
-            For one DICOM series, unless it has the suffix of an image: the folder of the derived
-            series.
-        model: name of a trained model or path of weights; by default the one of `scale`.
-        scale: 2 or 4; must be the model's when both are given.
-        plane: as in `iconet.upscale`, like those after the next one.
-        wanted: the grid of the results.
-        device: see there.
-        precision: see there.
-        backend: see there.
-        tile: see there.
-        series: see there.
-        jobs: how many scans at the same time.
-        overwrite: replace what is there already.
-        reports: write a JSON report beside every output.
-        report: called with a line about each scan that was written.
-        complain: called with the error of each scan that could not be used.
-
-    Returns:
-        How many scans could not be used.
-
-    Raises:
-        InputError: what concerns all of them: the model, an option, the folder.
-    """
-    from iconet.study.study import plan, run
-
-    if scale is not None and wanted.by_spacing:
-        raise InputError(f"scale {scale} and a spacing: give only one of them")
-    options = {
-        "plane": plane,
-        **asdict(wanted),
-        "series": series,
-        "tile": tile,
-        "precision": precision,
-        "backend": backend,
-    }
-    return run(
-        plan(inputs, output),
-        partial(Upscaler, model, scale, device, options, reports=reports),
-        jobs=jobs,
-        overwrite=overwrite,
-        needs_report=reports,
-        report=report,
-        complain=complain,
-    )
 
 
 class Upscaler:
     """Upscales one task after the other, with models that are loaded when they are first needed.
 
     Args:
-        model: as in `upscale_files`, like the next two.
-        scale: see there.
-        device: see there.
-        options: all others that change the result; what JSON can hold.
-        reports: see there.
+        options: for all of them.
+        reports: write a JSON report beside every output; a BIDS derivative gets one in any case.
+
+    Raises:
+        InputError: the device, the precision or the backend cannot be had.
     """
 
-    def __init__(
-        self,
-        model: str | None,
-        scale: int | None,
-        device: str,
-        options: dict[str, Any],
-        *,
-        reports: bool,
-    ) -> None:
-        self.model, self.scale, self.options, self.reports = model, scale, options, reports
-        self.compute = choose_compute(device, options["precision"], options["backend"])
+    def __init__(self, options: Options, *, reports: bool) -> None:
+        self.options, self.reports = options, reports
+        self.compute = choose_compute(options.device, options.precision, options.backend)
 
     @cached_property
     def models(self) -> Models:
         """For images."""
-        device = str(self.compute.device)
-        network = open_model(self.model, scale=self.scale, device=device)
-        return Models(network, only=self.model is not None, device=device)
+        chosen, device = self.options.model, str(self.compute.device)
+        model = open_model(chosen, scale=self.options.scale, device=device)
+        return Models(model, only=chosen is not None, device=device)
 
     @cached_property
     def kspace_models(self) -> "KspaceModels":
         """For raw k-space."""
-        from iconet.upscaling.from_kspace import check_options, open_kspace_models
+        from iconet.upscaling.from_kspace import open_kspace_models
 
-        check_options(self.options)
-        return open_kspace_models(self.model, scale=self.scale, device=str(self.compute.device))
+        return open_kspace_models(self.options, device=str(self.compute.device))
 
-    def how(self, task: "Task") -> dict[str, Any]:
-        """The weights that may take part, and the options."""
+    def how(self, task: Task) -> dict[str, Any]:
+        """The weights that may take part, and the options that decide; what JSON can hold."""
         if is_kspace_file(task.source):
-            # One network, if it was chosen by name.
-            weights = [weights_of(network) for network in dict.fromkeys(self.kspace_models)]
+            # One, if it was chosen by name.
+            weights = list(dict.fromkeys(model.sha256 for model in self.kspace_models))
         else:
             weights = self.models.weights
-        return {"weights": weights, **self.options}
+        return {"weights": weights, **self.options.deciding}
 
-    def __call__(self, task: "Task") -> tuple[str, list[Path]]:
-        """Write the output of a task; returns a line that says so, and the files that were read."""
-        from iconet.study.report import files_of, make_report, read_from, written_files
+    def __call__(self, task: Task) -> tuple[str, list[Path]]:
+        """Write the output of a task; returns a line that says so, and the files that were read.
 
+        Raises:
+            InputError: the scan cannot be used, or the output not be written.
+        """
+        compute = self.compute
         if is_kspace_file(task.source):
-            from iconet.upscaling.from_kspace import upscale_kspace_file
-
-            # Samples stay in torch.
-            compute = replace(self.compute, backend="torch")
-            models = self.kspace_models
-            made = upscale_kspace_file(task.source, task.target, models, compute=compute)
+            compute = replace(compute, backend="torch")  # samples stay in torch
+            made = self._kspace(task)
         else:
-            compute = self.compute
-            names = ("plane", "series", "tile")
-            made = upscale_file(
-                task.source,
-                task.target,
-                self.models,
-                wanted=Wanted(*(self.options[name] for name in ("axes", "spacing", "isotropic"))),
-                compute=compute,
-                replace=True,
-                **{name: self.options[name] for name in names},
-            )
+            made = self._image(task)
         if self.reports or task.dataset is not None:
             task.write_report(
                 make_report(
-                    made.scan,
-                    made.bigger,
+                    made,
                     inputs=read_from(task.source, made.scan),
                     outputs=written_files(task.target),
-                    networks=made.networks,
                     compute=compute,
-                    options=self.options,
-                    seconds=made.seconds,
-                    kspace=made.kspace,
+                    options=self.options.deciding,
                 )
             )
         return made.line, files_of(task.source, made.scan)
 
-
-def upscale_file(
-    path: str | os.PathLike,
-    output: str | os.PathLike,
-    models: Models,
-    *,
-    plane: str = "auto",
-    wanted: Wanted = PLAIN,
-    compute: Compute,
-    tile: int | None = None,
-    series: str | None = None,
-    replace: bool = False,
-) -> Made:
-    """Read, upscale, write.
-
-    Args:
-        path: of the scan.
-        output: a file, or the folder of a derived DICOM series.
-        models: the networks.
-        plane: as in `iconet.upscale`, like the next four.
-        wanted: see there.
-        compute: see there.
-        tile: see there.
-        series: see there.
-        replace: whether a derived series may take the place of an earlier one.
-    """
-    start = time.monotonic()
-    if wanted == PLAIN:  # else the plan may want another network
-        prepare_ahead(models.network, compute)
-    scan = read(path, scale=models.network.scale if wanted == PLAIN else 1, series=series)
-    was_read = time.monotonic()
-    derived = bool(scan.dicom) and names_series(Path(output))
-    if derived:
-        check_series(scan, scan.dicom, output, replace=replace)
-    else:
-        check_output(output, [path], like=scan)
-    plan = plan_grid(scan, models, plane=plane, wanted=wanted)
-    networks = list(dict.fromkeys(models(step) for step in plan.steps))
-    for network in networks:
-        if (line := untrained_for(scan, network)) is not None:
-            print(line, file=sys.stderr)
-    with shown_progress(Path(path).name) as progress:
-        bigger = upscale_scan(
-            scan,
-            models,
-            plane=plane,
-            wanted=wanted,
-            compute=compute,
-            tile=tile,
-            progress=progress,
+    def _image(self, task: Task) -> Made:
+        clock = _Clock()
+        if not self.options.own_grid:  # else the plan may want another network
+            prepare_ahead(self.models.chosen.network, self.compute)
+        factor = 1 if self.options.own_grid else self.models.chosen.scale
+        scan = read(task.source, scale=factor, series=self.options.series)
+        clock.note("read")
+        derived = bool(scan.dicom) and names_series(task.target)
+        if derived:
+            check_series(scan, scan.dicom, task.target, replace=True)
+        else:
+            check_output(task.target, [task.source], like=scan)
+        plan = plan_grid(scan, self.models, self.options)
+        models = self._taking_part(scan, plan)
+        with shown_progress(task.source.name) as progress:
+            bigger = upscale_scan(
+                scan, plan, self.models, self.compute, self.options, progress=progress
+            )
+        clock.note("upscale")
+        if derived:
+            scale = max(plan.gain(axis) for axis in range(len(plan.shape)))
+            provenance = provenance_of(models, scale)
+            write_series(bigger, scan.dicom, task.target, provenance=provenance, replace=True)
+        else:
+            write(bigger, task.target, like=scan)
+        clock.note("write")
+        constant = scan.array.min() == scan.array.max()
+        line = (
+            f"{task.target}: {scan.size} -> {bigger.size}, {plan}, {self.compute}, {clock.total} s"
+            + (" (the scan is constant: its value was repeated)" if constant else "")
         )
-    was_upscaled = time.monotonic()
-    if derived:
-        scale = max(plan.gain(axis) for axis in range(len(plan.shape)))
-        provenance = provenance_of(networks, scale)
-        write_series(bigger, scan.dicom, output, provenance=provenance, replace=replace)
-    else:
-        write(bigger, output, like=scan)
-    end = time.monotonic()
-    constant = scan.array.min() == scan.array.max()
-    line = f"{output}: {sizes(scan)} -> {sizes(bigger)}, {plan}, {compute}, {end - start:.1f} s" + (
-        " (the scan is constant: its value was repeated)" if constant else ""
-    )
-    seconds = {
-        "read": was_read - start,
-        "upscale": was_upscaled - was_read,
-        "write": end - was_upscaled,
-    }
-    return Made(line, scan, bigger, networks, seconds)
+        return Made(line, scan, bigger, models, clock.seconds)
+
+    def _taking_part(self, scan: Scan, plan: GridPlan) -> list[Model]:
+        """The models of a plan; says of which the scan is not what they were trained for."""
+        models = list(dict.fromkeys(self.models(step) for step in plan.steps))
+        for model in models:
+            if (line := untrained_for(scan, model)) is not None:
+                print(line, file=sys.stderr)
+        return models
+
+    def _kspace(self, task: Task) -> Made:
+        from iconet.upscaling.from_kspace import shown_affine, upscale_kspace
+
+        clock = _Clock()
+        check_output(task.target, [task.source])
+        raw = read_kspace(task.source)
+        clock.note("read")
+        compute = replace(self.compute, backend="torch")
+        with shown_progress(task.source.name) as progress:
+            bigger, found = upscale_kspace(
+                raw, self.kspace_models, compute=compute, progress=progress
+            )
+        clock.note("upscale")
+        write(bigger, task.target, like=bigger)
+        clock.note("write")
+        line = (
+            f"{task.target}: {raw.coils} coil{'s' * (raw.coils > 1)}, {raw.slices} slices, "
+            f"{found.acceleration:.1f}x accelerated -> {bigger.size}, magnitude in the raw data's "
+            f"units, {compute}, {clock.total} s"
+            + ("" if raw.placed else " (the file does not say where the slices are)")
+        )
+        # The grid alone: numbers that are all one take no memory.
+        grid = np.broadcast_to(np.float32(0), (*raw.shown, raw.slices))
+        scan = Scan(grid, affine=shown_affine(raw), path=raw.path)
+        kspace = {"coils": raw.coils, "acceleration": found.acceleration}
+        return Made(line, scan, bigger, [self.kspace_models.suited(found)], clock.seconds, kspace)
 
 
-def sizes(scan: Scan) -> str:
-    """Shape and spacing, such as "256 x 256 x 150 voxels of 1 x 1 x 1.2 mm"."""
-    shape = " x ".join(map(str, scan.array.shape))
-    if scan.affine is None:
-        return f"{shape} pixels"
-    return f"{shape} voxels of {' x '.join(f'{mm:.4g}' for mm in scan.spacing)} mm"
+class _Clock:
+    """Seconds that the parts of a task take."""
+
+    def __init__(self) -> None:
+        self.start = self.last = time.monotonic()
+        self.seconds: dict[str, float] = {}
+
+    def note(self, part: str) -> None:
+        """A part has ended."""
+        now = time.monotonic()
+        self.seconds[part], self.last = now - self.last, now
+
+    @property
+    def total(self) -> str:
+        """All parts so far, for people."""
+        return f"{self.last - self.start:.1f}"

@@ -42,7 +42,7 @@ def build(network: Network, scale: int, channels: int = 1) -> ICONet | Peer:
         raise InputError(f"network.options {network.options}: {reason}; correct them") from None
 
 
-def describe(recipe: Recipe) -> dict[str, str]:
+def architecture_metadata(recipe: Recipe) -> dict[str, str]:
     """What a file of weights must say so that :func:`load_trained` can build its network."""
     network = build(recipe.network, recipe.scale, recipe.task.channels)
     settings = (

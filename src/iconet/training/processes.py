@@ -48,7 +48,7 @@ def lightning() -> Any:
     return lightning_fabric
 
 
-class Agreement:
+class Consensus:
     """What all processes of a run must see alike so that they take the same decisions.
 
     Args:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import (
     Field,
@@ -15,6 +14,7 @@ from pydantic import (
     model_validator,
 )
 
+from iconet.data.selection import Data
 from iconet.network import SIZES, ICONetConfig
 from iconet.physics.acquisition import Acquisition
 from iconet.recipe_files import Section
@@ -72,7 +72,7 @@ class Network(Section):
         return self
 
 
-class Task(Section):
+class TrainingTask(Section):
     """What the network is to undo: a lower resolution, undersampling as well, or thick slices.
 
     All but ``kind`` is about the joint task; see iconet.physics.acquisition.
@@ -87,7 +87,7 @@ class Task(Section):
     noise_max: float = 0.02
 
     @model_validator(mode="after")
-    def _possible(self) -> Task:
+    def _possible(self) -> TrainingTask:
         if self.known_samples and self.kind != "joint":
             raise ValueError("known_samples needs kind: joint")
         self.acquisition()  # refuses numbers that cannot be
@@ -101,21 +101,6 @@ class Task(Section):
     def channels(self) -> int:
         """2 for complex images as real and imaginary part, else 1."""
         return 2 if self.known_samples else 1
-
-
-class Data(Section):
-    """Which scans to learn from."""
-
-    root: Path = Field(description="folder that the table's paths are relative to")
-    layout: Literal["table", "ixi", "fastmri", "hecktor", "bids", "folder"] = "table"
-    splits: str = Field("splits.csv", description="table of scans in that folder")
-    contrasts: list[str] = Field(default_factory=list, description="all if none is named")
-    pattern: str | None = Field(
-        None, description="of a folder's files, such as {subject}/{contrast}.nii.gz"
-    )
-    weights: dict[str, Annotated[float, Field(ge=0)]] = Field(
-        default_factory=dict, description="relative frequency of each data set, 1 if not named"
-    )
 
 
 class Degradation(Section):
@@ -185,7 +170,7 @@ class Recipe(Section):
     purpose: str
     scale: int
     network: Network = Network()
-    task: Task = Task()
+    task: TrainingTask = TrainingTask()
     seed: int = 0
     start_from: str | None = Field(
         None,

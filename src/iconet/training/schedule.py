@@ -6,7 +6,7 @@ import re
 from iconet.errors import InputError
 
 
-def progress(step: int, steps: int, elapsed: float, max_time: float | None) -> float:
+def finished_share(step: int, steps: int, elapsed: float, max_time: float | None) -> float:
     """Finished part of a run, 0 to 1: by steps, or by time where that ends the run sooner."""
     done = step / steps
     return min(1.0, done if max_time is None else max(done, elapsed / max_time))

@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 from iconet.errors import InputError
 from iconet.images import Scan, check_output, read, slice_axis_of, write
 from iconet.intensity import robust_scale
-from iconet.study.run_one import sizes
-from iconet.upscaling.upscale import regrid, resize_in_plane
+from iconet.upscaling.regrid import regrid, resize_in_plane
 
 
 def degrade_scan(scan: Scan, scale: int, *, noise: float = 0.0, seed: int = 0) -> Scan:
@@ -156,4 +155,4 @@ def degrade_file(
     else:
         low = thicken_scan(scan, axis, scale, thickness=thickness, noise=noise, seed=seed)
     write(low, output, like=scan)
-    return f"{output}: {sizes(scan)} -> {sizes(low)}"
+    return f"{output}: {scan.size} -> {low.size}"

@@ -16,7 +16,7 @@ ALIGNED = 1e-3
 
 
 @dataclass(frozen=True)
-class Consistency:
+class InputConsistency:
     """The output degraded again, compared with the input.
 
     Attributes:
@@ -31,7 +31,7 @@ class Consistency:
     mean_ratio: float | None
 
 
-def consistency(scan: Scan, bigger: Scan) -> Consistency | None:
+def input_consistency(scan: Scan, bigger: Scan) -> InputConsistency | None:
     """Crop the output's k-space to the input's grid and compare it with the input.
 
     Args:
@@ -54,7 +54,7 @@ def consistency(scan: Scan, bigger: Scan) -> Consistency | None:
         degraded_total += float(degraded.sum())
     largest = float(scan.array.max())
     mean_error = error / scan.array.size
-    return Consistency(
+    return InputConsistency(
         psnr=float(10 * np.log10(largest**2 / mean_error)) if mean_error and largest > 0 else None,
         nmse=error / power if power else None,
         mean_ratio=degraded_total / total if total else None,

@@ -29,7 +29,8 @@ from numpy.typing import NDArray
 from iconet.intensity import dark_level, robust_scale
 from iconet.runtime.device import Compute
 from iconet.upscaling.resampling import resample_axis
-from iconet.upscaling.slices import Progress, count_windows, predict_stack
+from iconet.upscaling.slices import Progress, predict_stack
+from iconet.upscaling.windows import count_windows
 
 if TYPE_CHECKING:
     from iconet.network import ICONet
@@ -86,8 +87,12 @@ def enlarge_axis(
     cuts = [
         (old.transpose(plane), new.transpose(plane)) for plane in planes_containing(axis, shape)
     ]
-    options: dict[str, Any] = {"compute": compute, "batch": batch, "tile": tile}
-    total = sum(count_windows(network, before.shape, **options) for before, _ in cuts)
+    cut: dict[str, Any] = {"batch": batch, "tile": tile}
+
+    def windows(stack: NDArray) -> int:
+        return count_windows(network, stack.shape, device=compute.device.type, **cut)
+
+    total = sum(windows(before) for before, _ in cuts)
     finished = 0
 
     def report(done: int, _: int) -> None:
@@ -102,12 +107,13 @@ def enlarge_axis(
             predicted = predict_stack(
                 network,
                 chunk,
+                compute=compute,
                 intensity=intensity,
                 dark=dark,
                 progress=report,
-                **options,
+                **cut,
             )
-            finished += count_windows(network, chunk.shape, **options)
+            finished += windows(chunk)
             columns = resample_axis(predicted, 2, before.shape[2], network.scale)
             after[start : start + several] += columns / len(cuts)
     return out

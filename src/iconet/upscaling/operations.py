@@ -9,11 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iconet.runtime.device import Compute
-from iconet.upscaling.models import Models
+from iconet.upscaling.models import Models, Step
 from iconet.upscaling.one_axis import CHUNK, enlarge_axis, planes_containing
-from iconet.upscaling.plan import Plan, Step
+from iconet.upscaling.options import Options
+from iconet.upscaling.plan import GridPlan
+from iconet.upscaling.regrid import as_stack
 from iconet.upscaling.resampling import resample_axis
-from iconet.upscaling.slices import Progress, count_windows, plan_windows, predict_stack
+from iconet.upscaling.slices import Progress, predict_stack
+from iconet.upscaling.windows import count_windows, plan_windows
 
 if TYPE_CHECKING:
     from iconet.network import ICONet
@@ -67,9 +70,7 @@ class Enlarging:
     def windows(self, shape: Shape) -> int:
         """How much of the progress it is, in slices or tiles."""
         return sum(
-            count_windows(
-                self.network, stack, compute=self.compute, batch=self.batch, tile=self.tile
-            )
+            count_windows(self.network, stack, device=self.compute.device.type, **self._cut)
             for stack in self._stacks(shape)
         )
 
@@ -79,9 +80,8 @@ class Enlarging:
         where = self.compute.device.type
         if where != "cpu":
             return columns
-        cut = {"batch": self.batch, "tile": self.tile}
         return columns + max(
-            plan_windows(self.network, height, width, device=where, **cut).memory
+            plan_windows(self.network, height, width, device=where, **self._cut).memory
             for _, height, width in self._stacks(shape)
         )
 
@@ -96,20 +96,22 @@ class Enlarging:
                 self.network,
                 compute=self.compute,
                 out=out,
-                batch=self.batch,
-                tile=self.tile,
                 progress=progress,
+                **self._cut,
             )
         predict_stack(
             self.network,
             as_stack(volume, self.across),
             compute=self.compute,
             out=as_stack(out, self.across),
-            batch=self.batch,
-            tile=self.tile,
             progress=progress,
+            **self._cut,
         )
         return out
+
+    @property
+    def _cut(self) -> dict[str, int | None]:
+        return {"batch": self.batch, "tile": self.tile}
 
     def _stacks(self, shape: Shape) -> list[tuple[int, int, int]]:
         """Sizes (N, H, W) of the stacks of slices that go through the network."""
@@ -121,16 +123,12 @@ class Enlarging:
 
 
 def operations(
-    plan: Plan,
-    models: Models,
-    *,
-    compute: Compute,
-    batch: int | None = None,
-    tile: int | None = None,
+    plan: GridPlan, models: Models, compute: Compute, options: Options
 ) -> list[Resampling | Enlarging]:
     """The operations of a plan, in order."""
+    cut = options.batch, options.tile
     return [
-        *(Enlarging(models(step), step, plan.across, compute, batch, tile) for step in plan.steps),
+        *(Enlarging(models(step).network, step, plan.across, compute, *cut) for step in plan.steps),
         *(
             Resampling(axis, plan.shape[axis], plan.ratios[axis] * plan.gain(axis))
             for axis in plan.resampled
@@ -147,11 +145,6 @@ def memory_between(operations: Sequence[Resampling | Enlarging], shape: Shape) -
         after = 4 * math.prod(shape) if number < len(operations) else 0
         most, before = max(most, before + needed + after), after
     return most
-
-
-def as_stack(volume: NDArray, axis: int) -> NDArray:
-    """A view of a volume as slices (N, H, W) across an axis; a 2-D image is one slice."""
-    return volume[None] if volume.ndim == 2 else np.moveaxis(volume, axis, 0)
 
 
 def _replaced(shape: Shape, sizes: dict[int, int]) -> Shape:

@@ -3,91 +3,19 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from iconet.errors import InputError
 from iconet.images import Scan, check_upscalable, slice_axis_of
-from iconet.upscaling.models import Models
+from iconet.upscaling.models import Models, Step
 from iconet.upscaling.one_axis import planes_containing
+from iconet.upscaling.options import Options
 
 SAME = 1e-5
 """Relative difference of two spacings that is rounding of a header."""
 
-SPACINGS = (1e-3, 1e3)
-"""Millimetres that are no typing error."""
-
 
 @dataclass(frozen=True)
-class Wanted:
-    """What the user asked for beside the plane of the slices; by default the model's scale there.
-
-    Attributes:
-        axes: the voxel axes that change, some of "ijk", or "auto": the two of the slices' plane
-            (with a model for one axis: the one across the slices), and all where a spacing is
-            given.
-        spacing: millimetres, one number or one for each voxel axis, "0.5x0.5x1.0" or a sequence.
-        isotropic: take the smallest spacing of the scan for all axes; of thick slices it is the
-            one in their plane.
-    """
-
-    axes: str = "auto"
-    spacing: str | float | Sequence[float] | None = None
-    isotropic: bool = False
-
-    def __post_init__(self) -> None:
-        """Refuses what no scan could be given."""
-        axes = set(self.axes)
-        if self.axes != "auto" and (
-            not axes <= set("ijk") or len(axes) != len(self.axes) or not axes
-        ):
-            raise InputError(f"axes {self.axes}: give auto, or some of i, j and k, such as k or ij")
-        if self.isotropic and self.spacing is not None:
-            raise InputError("a spacing and isotropic are two wishes: give one of them")
-        self.millimetres(3)
-
-    @property
-    def by_spacing(self) -> bool:
-        """Whether the result is given in millimetres, not in times as many voxels."""
-        return self.isotropic or self.spacing is not None
-
-    def millimetres(self, axes: int) -> tuple[float, ...] | None:
-        """The spacing along each of so many axes; None if none was given.
-
-        Raises:
-            InputError: no numbers, too many or too few, or no lengths.
-        """
-        if self.spacing is None:
-            return None
-        try:
-            if isinstance(self.spacing, str):
-                given = [float(number) for number in self.spacing.lower().split("x")]
-            elif isinstance(self.spacing, Sequence):
-                given = [float(number) for number in self.spacing]
-            else:
-                given = [float(self.spacing)]
-        except (TypeError, ValueError):
-            raise InputError(
-                f"spacing {self.spacing}: give millimetres, such as 1.0 or 0.5x0.5x1.0"
-            ) from None
-        low, high = SPACINGS
-        if not all(low <= number <= high for number in given):
-            raise InputError(f"spacing {self.spacing}: give {low:g} to {high:g} mm for each axis")
-        if len(given) == 1:
-            return (given[0],) * axes
-        if len(given) < axes or len(given) > 3:
-            raise InputError(f"spacing {self.spacing}: give one number, or one for each axis")
-        return tuple(given[:axes])
-
-
-class Step(NamedTuple):
-    """One run of a network: these voxel axes (one, or two together) become so many times finer."""
-
-    axes: tuple[int, ...]
-    factor: int
-
-
-@dataclass(frozen=True)
-class Plan:
+class GridPlan:
     """How a scan comes to the grid that was asked for.
 
     The steps make every axis at least as fine as wanted, and a resampling ends on the grid. It is
@@ -138,55 +66,80 @@ class Plan:
         return math.prod(step.factor for step in self.steps if step.axes == (axis,))
 
 
-def plan_grid(scan: Scan, models: Models, *, plane: str = "auto", wanted: Wanted) -> Plan:
+def plan_grid(scan: Scan, models: Models, options: Options) -> GridPlan:
     """Decide which networks lead to the grid that was asked for.
 
     Args:
         scan: as read.
         models: what enlarges by how much.
-        plane: of the slices, see `iconet.images.slice_axis_of`. Two axes named in `wanted`
-            are the plane if it is "auto".
-        wanted: the grid.
+        options: the grid, and the plane of the slices; two axes named there are the plane if it is
+            "auto".
 
     Raises:
         InputError: the scan cannot be brought there.
     """
-    sizes, spacing = scan.array.shape[:3], scan.spacing
+    sizes = scan.array.shape[:3]
     dimensions = len(sizes)
-    across = slice_axis_of(scan, plane)
-    named = [] if wanted.axes == "auto" else sorted("ijk".index(axis) for axis in wanted.axes)
+    across = slice_axis_of(scan, options.plane)
+    named = [] if options.axes == "auto" else sorted("ijk".index(axis) for axis in options.axes)
     if named and named[-1] >= dimensions:
         raise InputError(f"{scan.name}: is one slice without an axis k; give axes i, j or both")
-    if plane == "auto" and dimensions == 3 and len(named) == 2:
+    if options.plane == "auto" and dimensions == 3 and len(named) == 2:
         across = 3 - sum(named)
     in_plane = [axis for axis in range(dimensions) if axis != across]
-
-    ratios, shape = [1.0] * dimensions, list(sizes)
-    if wanted.by_spacing:
-        if scan.affine is None:
-            raise InputError(f"{scan.name}: has no spacing in mm; give a scale and axes instead")
-        millimetres = wanted.millimetres(dimensions) or (min(spacing),) * dimensions
-        # A single slice has no neighbours; it becomes thinner for nobody who did not ask for it.
-        for axis in named or [axis for axis in range(dimensions) if sizes[axis] > 1]:
-            ratio = millimetres[axis] / spacing[axis]
-            if abs(ratio - 1) > SAME:
-                ratios[axis], shape[axis] = ratio, max(1, round(sizes[axis] / ratio))
-        if min(ratios) >= 1:
-            mm = " x ".join(f"{length:.4g}" for length in spacing)
-            raise InputError(
-                f"{scan.name}: voxels of {mm} mm have nothing to gain; give a finer spacing"
-            )
+    if options.by_spacing:
+        ratios, shape = _by_spacing(scan, named, options)
     else:
-        factor = models.network.scale
-        auto = in_plane
-        if models.only and models.one_axis:
-            if dimensions == 2 and not named:
-                raise InputError(f"{scan.name}: is one slice; give axes i or j, or another model")
-            auto = [across]
-        for axis in named or auto:
-            ratios[axis], shape[axis] = 1 / factor, sizes[axis] * factor
+        ratios, shape = _by_factor(scan, named or _own_axes(scan, across, models), models)
+    steps = _steps(ratios, scan.spacing, in_plane, models)
+    _check_steps(scan, across, steps)
+    return GridPlan(across, tuple(steps), tuple(shape), tuple(ratios))
 
-    steps = _steps(ratios, spacing, in_plane, models)
+
+def _by_spacing(
+    scan: Scan, named: Sequence[int], options: Options
+) -> tuple[list[float], list[int]]:
+    """New over old spacing along each axis, and voxels, for a result given in millimetres."""
+    if scan.affine is None:
+        raise InputError(f"{scan.name}: has no spacing in mm; give a scale and axes instead")
+    sizes, spacing = scan.array.shape[:3], scan.spacing
+    ratios, shape = [1.0] * len(sizes), list(sizes)
+    millimetres = options.millimetres(len(sizes)) or (min(spacing),) * len(sizes)
+    # A single slice has no neighbours; it becomes thinner for nobody who did not ask for it.
+    for axis in named or [axis for axis, size in enumerate(sizes) if size > 1]:
+        ratio = millimetres[axis] / spacing[axis]
+        if abs(ratio - 1) > SAME:
+            ratios[axis], shape[axis] = ratio, max(1, round(sizes[axis] / ratio))
+    if min(ratios) >= 1:
+        mm = " x ".join(f"{length:.4g}" for length in spacing)
+        raise InputError(
+            f"{scan.name}: voxels of {mm} mm have nothing to gain; give a finer spacing"
+        )
+    return ratios, shape
+
+
+def _by_factor(scan: Scan, axes: Sequence[int], models: Models) -> tuple[list[float], list[int]]:
+    """As `_by_spacing`, for axes that become finer by the chosen model's scale."""
+    sizes, factor = scan.array.shape[:3], models.chosen.scale
+    ratios, shape = [1.0] * len(sizes), list(sizes)
+    for axis in axes:
+        ratios[axis], shape[axis] = 1 / factor, sizes[axis] * factor
+    return ratios, shape
+
+
+def _own_axes(scan: Scan, across: int, models: Models) -> list[int]:
+    """The axes that become finer where none are named."""
+    dimensions = len(scan.array.shape[:3])
+    if not (models.only and models.chosen.one_axis):
+        return [axis for axis in range(dimensions) if axis != across]
+    if dimensions == 2:
+        raise InputError(f"{scan.name}: is one slice; give axes i or j, or another model")
+    return [across]
+
+
+def _check_steps(scan: Scan, across: int, steps: Sequence[Step]) -> None:
+    """Refuse steps along an axis, or in a plane, that has too few voxels."""
+    sizes = scan.array.shape[:3]
     if any(len(step.axes) == 2 for step in steps):
         check_upscalable(scan, across)
     for step in steps:
@@ -197,7 +150,6 @@ def plan_grid(scan: Scan, models: Models, *, plane: str = "auto", wanted: Wanted
                 f"{scan.name}: too narrow to become finer along {'ijk'[step.axes[0]]}; give 2 or "
                 "more voxels along it and another axis, or other --axes"
             )
-    return Plan(across, tuple(steps), tuple(shape), tuple(ratios))
 
 
 def _steps(

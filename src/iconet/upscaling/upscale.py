@@ -2,41 +2,28 @@
 
 import math
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from iconet.errors import InputError
-from iconet.images import (
-    Scan,
-    from_array,
-    from_nibabel,
-    read,
-    respaced_affine,
-    to_array,
-    to_nibabel,
-    updated_header,
-)
+from iconet.images import Scan, from_array, from_nibabel, read, to_array, to_nibabel
 from iconet.runtime.device import Compute, choose_compute
 from iconet.upscaling.memory import check_memory
 from iconet.upscaling.models import Models
-from iconet.upscaling.operations import as_stack, memory_between, operations
-from iconet.upscaling.plan import Wanted, plan_grid
+from iconet.upscaling.operations import memory_between, operations
+from iconet.upscaling.options import Options
+from iconet.upscaling.plan import GridPlan, plan_grid
+from iconet.upscaling.regrid import regrid
 from iconet.upscaling.slices import Progress
+from iconet.zoo.model import open_model
 
 if TYPE_CHECKING:
     import nibabel
 
     from iconet.network import ICONet
-
-SCALES = (2, 4)
-"""The scales that come with trained weights."""
-
-VolumeFilter = Callable[[NDArray, NDArray], None]
-"""Reads a volume, or its slices, and fills the one on the new grid."""
 
 
 def upscale(
@@ -76,7 +63,7 @@ def upscale(
         spacing: of the result, in mm: one number, or one for each voxel axis. Axes that are finer
             already become coarser, as long as another one becomes finer.
         isotropic: make all spacings the smallest one.
-        device: "auto", "cpu", "cuda" or "mps".
+        device: "auto", "cpu", "cuda", "cuda:1", ... or "mps".
         precision: "auto", "fp32" or "bf16".
         backend: what runs the network: "auto" (OpenVINO on a CPU where it is installed), "torch",
             "openvino" or "onnxruntime".
@@ -92,49 +79,52 @@ def upscale(
     Raises:
         InputError: the scan, the model or an option cannot be used.
     """
+    options = Options(
+        *(model, None, plane, axes, spacing, isotropic),
+        *(device, precision, backend, batch, tile, series),
+    )
     compute = choose_compute(device, precision, backend)
-    wanted = Wanted(axes, spacing, isotropic)
-    network = open_model(model, device=str(compute.device))
-    models = Models(network, only=model is not None, device=str(compute.device))
+    chosen = open_model(model, device=str(compute.device))
+    models = Models(chosen, only=model is not None, device=str(compute.device))
     # Where the plain enlargement does not fit into memory, reading can say so before it begins.
-    factor = network.scale if wanted == Wanted() else 1
+    factor = 1 if options.own_grid else chosen.scale
     if isinstance(scan, str | os.PathLike):
         source = read(scan, scale=factor, series=series)
     elif isinstance(scan, np.ndarray):
         source = from_array(scan, scale=factor)
     else:
         source = from_nibabel(scan, scale=factor)
-    bigger = upscale_scan(
-        source,
-        models,
-        plane=plane,
-        wanted=wanted,
-        compute=compute,
-        batch=batch,
-        tile=tile,
-        progress=progress,
-    )
+    plan = plan_grid(source, models, options)
+    bigger = upscale_scan(source, plan, models, compute, options, progress=progress)
     return to_array(bigger) if bigger.affine is None else to_nibabel(bigger)
 
 
 def upscale_scan(
     scan: Scan,
+    plan: GridPlan,
     models: Models,
-    *,
-    plane: str = "auto",
-    wanted: Wanted | None = None,
     compute: Compute,
-    batch: int | None = None,
-    tile: int | None = None,
+    options: Options,
+    *,
     progress: Progress | None = None,
 ) -> Scan:
-    """Upscale a scan that has been read; see `upscale`.
+    """Upscale a scan that has been read, as planned.
+
+    Args:
+        scan: the scan.
+        plan: of `plan_grid` for this scan, these models and options.
+        models: the networks.
+        compute: device, precision and runtime.
+        options: how large slices are cut.
+        progress: see `upscale`.
 
     Returns:
         A float32 scan that remembers the on-disk type of the input.
+
+    Raises:
+        InputError: memory is too small.
     """
-    plan = plan_grid(scan, models, plane=plane, wanted=wanted or Wanted())
-    chain = operations(plan, models, compute=compute, batch=batch, tile=tile)
+    chain = operations(plan, models, compute, options)
     check_memory(
         scan,
         math.prod((*plan.shape, *scan.array.shape[3:])),
@@ -165,108 +155,3 @@ def upscale_scan(
         raise InputError(
             f"{scan.name}: the memory of {compute.device} is too small: try --tile 128 or the CPU"
         ) from None
-
-
-def resize_in_plane(scan: Scan, axis: int, ratio: tuple[int, int], fill: VolumeFilter) -> Scan:
-    """A scan with more or fewer pixels in each slice over the same field of view.
-
-    Args:
-        scan: (i, j), (i, j, k) or (i, j, k, t).
-        axis: the axis across the slices.
-        ratio: output pixels over input pixels, as a fraction in whole numbers.
-        fill: called for every volume with views of its slices (N, H, W) before and after.
-    """
-    up, down = ratio
-    sizes = scan.array.shape[:3]
-    return regrid(
-        scan,
-        [size if index == axis else size * up // down for index, size in enumerate(sizes)],
-        [1.0 if index == axis else down / up for index in range(len(sizes))],
-        lambda volume, out: fill(as_stack(volume, axis), as_stack(out, axis)),
-    )
-
-
-def regrid(scan: Scan, shape: Sequence[int], ratios: Sequence[float], fill: VolumeFilter) -> Scan:
-    """A scan on a grid with the same axes and the same centre of the field of view.
-
-    Args:
-        scan: (i, j), (i, j, k) or (i, j, k, t).
-        shape: voxels along its spatial axes on the new grid.
-        ratios: new over old spacing along these.
-        fill: called for every volume, before and after.
-    """
-    array = scan.array
-    new_shape = (*shape, *array.shape[3:])
-    affine, header = scan.affine, scan.header
-    if affine is not None:
-        missing = 3 - len(ratios)
-        affine = respaced_affine(
-            affine,
-            [*array.shape[:3], *[1] * missing],
-            [*shape, *[1] * missing],
-            [*ratios, *[1.0] * missing],
-        )
-    if header is not None and affine is not None:
-        try:
-            header = updated_header(header, affine, new_shape)
-        except InputError as error:
-            raise InputError(f"{scan.name}: {error}") from None
-    # NIfTI stores the first axis fastest: in that order it is written without another copy.
-    new = np.empty(new_shape, np.float32, order="C" if scan.affine is None else "F")
-    for volume in range(array.shape[3] if array.ndim == 4 else 1):
-        chosen = (..., volume) if array.ndim == 4 else ...
-        fill(array[chosen], new[chosen])
-    return replace(scan, array=new, affine=affine, header=header)
-
-
-def open_model(
-    model: "str | os.PathLike | ICONet | None" = None,
-    *,
-    scale: int | None = None,
-    device: str = "cpu",
-) -> "ICONet":
-    """Load a model, or take the one that is there, and see that it has the scale asked for.
-
-    Raises:
-        InputError: unknown or broken model; a scale without weights; model and scale disagree; a
-            model of complex images.
-    """
-    network = load_model(model, scale=scale, device=device)
-    if network.channels != 1:
-        raise InputError(
-            "the model takes complex images with their k-space, not magnitude images: "
-            f"for a scan as it is stored choose mri-x{network.scale}"
-        )
-    return network
-
-
-def load_model(
-    model: "str | os.PathLike | ICONet | None",
-    *,
-    scale: int | None,
-    device: str,
-    kind: str = "",
-) -> "ICONet":
-    """`open_model` for images of any kind.
-
-    Args:
-        model: as there.
-        scale: see there.
-        device: see there.
-        kind: what the name of the model that is taken by default ends in, such as "-joint".
-    """
-    if scale is not None and scale not in SCALES:
-        raise InputError(f"scale {scale} is not available: use {' or '.join(map(str, SCALES))}")
-    if model is None:
-        model = f"mri-x{scale or SCALES[0]}{kind}"
-    if isinstance(model, str | os.PathLike):
-        from iconet import zoo
-
-        network = zoo.load(os.fspath(model), device=device)
-    else:
-        network = model.to(device).eval()
-    if scale is not None and network.scale != scale:
-        raise InputError(
-            f"the model enlarges {network.scale}x, not {scale}x: give only one of them"
-        )
-    return network

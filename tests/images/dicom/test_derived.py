@@ -11,7 +11,7 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydicom import Dataset
 from pydicom.data import get_testdata_file
@@ -212,9 +212,6 @@ def test_it_is_read_and_derived_from_again(tmp_path, modality):
         assert len(header.ContributingEquipmentSequence) == 2
 
 
-@settings(
-    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
 @given(affines())
 def test_any_orientation_keeps_its_place(tmp_path, affine):
     scan, headers = source_of("CT", affine, (3, 4, 3))

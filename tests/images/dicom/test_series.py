@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
@@ -17,7 +17,7 @@ from pydicom.uid import (
 from iconet.errors import InputError
 from iconet.images.dicom.series import read_series
 
-from ...images.grids import affines, each_example
+from ...images.grids import affines
 from ...images.slices import PATIENT, enhanced_of, image, save, save_all, slices_of
 
 AFFINE = np.array([[-2, 0, 0, 90], [0, -1.5, 0, 70], [0, 0, 3, -40], [0, 0, 0, 1.0]])
@@ -48,7 +48,6 @@ def refusal(path, **choice):
 
 
 @given(affine=affines(), seed=st.integers(0, 99))
-@settings(parent=each_example, max_examples=15)
 def test_any_geometry_is_found_from_positions_and_not_from_names(tmp_path_factory, affine, seed):
     stored = numbers()
     series = read_series(

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from iconet.network import DataConsistency, Samples
@@ -33,7 +33,6 @@ def _measured(truth: torch.Tensor, acceleration: float = 3) -> Samples:
     return Samples(fft2c(truth) * mask, mask)
 
 
-@settings(deadline=None, max_examples=25)
 @given(h=st.integers(16, 33), w=st.integers(16, 33), factor=st.sampled_from([1, 2, 4]))
 def test_the_low_frequencies_become_those_measured(h: int, w: int, factor: int) -> None:
     torch.manual_seed(h * w)

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from iconet.data.loading import table_of_scans, volumes_for
+from iconet.data.selection import Data
+from iconet.data.split_volumes import table_of_scans, volumes_for
 from iconet.data.splits import read_table
 from iconet.errors import InputError
-from iconet.training.recipe import Data
 
 from .published import HEADER, fastmri, nifti, truncated
 
@@ -125,7 +125,7 @@ def test_prepared_slices_are_what_preparing_gives(
         assert [v.name for v in kept] == [v.name for v in in_memory]
         assert all(torch.equal(a.slices, b.slices) for a, b in zip(kept, in_memory, strict=True))
         # The second time nothing but the damaged scan is read again.
-        monkeypatch.setattr("iconet.data.loading.keep", None)
+        monkeypatch.setattr("iconet.data.split_volumes.keep", None)
 
 
 def test_the_table_is_written_once_and_its_folder_may_not_change(tmp_path: Path) -> None:

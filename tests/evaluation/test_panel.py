@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from iconet.evaluation.figures import panel, upright
+from iconet.evaluation.panel import panel, upright
 
 # A 1 mm RAS+ volume whose value tells the place: 100 x + 10 y + z, in voxels from the corner.
 RAS = np.add.outer(np.add.outer(100.0 * np.arange(4), 10.0 * np.arange(5)), np.arange(6.0))

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from iconet.evaluation.degradations import WAYS, lower
 from iconet.evaluation.interpolations import zero_filling
+from iconet.evaluation.lowering import WAYS, lower
 from iconet.physics.fourier import fft2c
 from iconet.physics.kspace import crop_kspace
 

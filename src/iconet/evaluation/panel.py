@@ -13,6 +13,7 @@ from iconet.evaluation.metrics import foreground
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 BOX_COLOUR = "#ffb000"
 WHITE_PERCENTILE = 98.5
@@ -45,8 +46,6 @@ def panel(
         title: Above everything.
         pixel_aspect: Height of a pixel over its width, so that anatomy keeps its proportions.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
     from matplotlib.patches import Rectangle
 
     mask = foreground(truth[None])[0]
@@ -60,28 +59,12 @@ def panel(
     worst = float(np.percentile(inside, ERROR_PERCENTILE)) if inside.any() else 1.0
     zoom = rows, cols = _most_structured(truth.clip(0, white), mask)
 
-    width, gap, top, bottom = 2.35, 0.06, 0.95, 0.15
-    height = width * truth.shape[0] * pixel_aspect / truth.shape[1]
-    zoom_height = width * (rows.stop - rows.start) * pixel_aspect / (cols.stop - cols.start)
-    heights = [height, zoom_height, height]
-    total_width = len(columns) * (width + gap) + gap
-    total_height = top + sum(heights) + 2 * gap + bottom
-    figure = Figure(figsize=(total_width, total_height), facecolor="white")
-    FigureCanvasAgg(figure)
-
-    def place(column: int, row: int) -> Axes:
-        left = gap + column * (width + gap)
-        low = bottom + sum(heights[row + 1 :]) + (2 - row) * gap
-        inches = np.array([left, low, width, heights[row]])
-        axes = figure.add_axes(inches / ([total_width, total_height] * 2))
-        axes.set_axis_off()
-        return axes
-
+    figure, axes = _grid(len(columns), truth.shape, (rows, cols), pixel_aspect)
     grey: dict[str, Any] = {"vmin": 0, "vmax": white, "cmap": "gray", "aspect": "auto"}
     heat: dict[str, Any] = {"vmin": 0, "vmax": worst, "cmap": "inferno", "aspect": "auto"}
     line: dict[str, Any] = {"fill": False, "edgecolor": BOX_COLOUR}
     for column, (name, image) in enumerate(columns.items()):
-        whole, detail = place(column, 0), place(column, 1)
+        whole, detail, error = axes[column]
         whole.imshow(image, interpolation="bilinear", **grey)
         detail.imshow(image[zoom], interpolation="nearest", **grey)
         corner = (cols.start - 0.5, rows.start - 0.5)
@@ -91,13 +74,37 @@ def panel(
         _label(whole, name, 20, fontsize=12, fontweight="bold")
         _label(whole, (captions or {}).get(name, ""), 6, fontsize=10)
         if name in errors:
-            heat_map = place(column, 2).imshow(errors[name], interpolation="bilinear", **heat)
-    scale = place(len(columns) - 1, 2).inset_axes((0.08, 0.1, 0.06, 0.8))
+            heat_map = error.imshow(errors[name], interpolation="bilinear", **heat)
+    scale = error.inset_axes((0.08, 0.1, 0.06, 0.8))
     bar = figure.colorbar(heat_map, cax=scale, extend="max")
     bar.set_label("absolute error,\nin the scan's units", fontsize=10)
     bar.ax.tick_params(labelsize=9)
-    figure.text(0.5, 1 - 0.2 / total_height, title, ha="center", va="center", fontsize=12)
+    figure.text(0.5, 1 - 0.2 / figure.get_figheight(), title, ha="center", va="center", fontsize=12)
     figure.savefig(path, dpi=110)
+
+
+def _grid(
+    columns: int, shape: tuple[int, ...], zoom: tuple[slice, slice], pixel_aspect: float
+) -> tuple[Figure, list[list[Axes]]]:
+    """A figure, and for each column its axes from the top: the slice, the detail, the error."""
+    from matplotlib.figure import Figure
+
+    width, gap, top, bottom = 2.35, 0.06, 0.95, 0.15  # inches
+    sizes = [shape, [part.stop - part.start for part in zoom], shape]
+    heights = [width * size[0] * pixel_aspect / size[1] for size in sizes]
+    total_width = columns * (width + gap) + gap
+    total_height = top + sum(heights) + 2 * gap + bottom
+    figure = Figure(figsize=(total_width, total_height), facecolor="white")
+
+    def place(column: int, row: int) -> Axes:
+        left = gap + column * (width + gap)
+        low = bottom + sum(heights[row + 1 :]) + (2 - row) * gap
+        inches = np.array([left, low, width, heights[row]])
+        axes = figure.add_axes(inches / ([total_width, total_height] * 2))
+        axes.set_axis_off()
+        return axes
+
+    return figure, [[place(column, row) for row in range(3)] for column in range(columns)]
 
 
 def _label(axes: Axes, text: str, points: float, **style: Any) -> None:

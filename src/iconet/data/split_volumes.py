@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
 
-from iconet.data.layouts import scans
+from iconet.data.layouts import find_scans
 from iconet.data.prepared import keep, mapped, prepared_file
+from iconet.data.selection import Data
 from iconet.data.splits import read_splits, read_table, write_table
 from iconet.data.volumes import Volume, load_volume, square_planes
 from iconet.errors import InputError
@@ -15,23 +15,8 @@ TABLE = "splits.csv"
 REPORT_EVERY = 100  # scans
 
 
-class Selection(Protocol):
-    """Which scans to use, as recipes say it; see `iconet.data.layouts.scans`."""
-
-    @property
-    def root(self) -> Path: ...  # noqa: D102
-    @property
-    def layout(self) -> str: ...  # noqa: D102
-    @property
-    def splits(self) -> str: ...  # noqa: D102
-    @property
-    def contrasts(self) -> list[str]: ...  # noqa: D102
-    @property
-    def pattern(self) -> str | None: ...  # noqa: D102
-
-
 def volumes_for(
-    data: Selection, split: str, output: Path, *, square: bool = False
+    data: Data, split: str, output: Path, *, square: bool = False
 ) -> tuple[list[Volume], list[str]]:
     """Load the scans of a split. One that cannot be used is named and left out.
 
@@ -80,7 +65,7 @@ def volumes_for(
     return volumes, left_out
 
 
-def table_of_scans(data: Selection, output: Path) -> Path:
+def table_of_scans(data: Data, output: Path) -> Path:
     """The table that says which subject is in which split.
 
     It is the data set's own, ``data.splits``, where that exists. Otherwise the scans are found by
@@ -96,7 +81,7 @@ def table_of_scans(data: Selection, output: Path) -> Path:
     own = (data.root / data.splits).absolute()
     if data.layout == "table" or data.splits != TABLE or own.is_file():
         return own
-    rows = scans(data.root, data.layout, data.contrasts, data.pattern)
+    rows = find_scans(data.root, data.layout, data.contrasts, data.pattern)
     table = (output / TABLE).absolute()
     if not table.exists():
         write_table(rows, table)

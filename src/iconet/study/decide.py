@@ -1,0 +1,114 @@
+"""What is to be done: whether an output is finished, and what killed processes left of others.
+
+An output is finished when it is there, unchanged since iconet wrote it, and was made from the same
+input with the same weights and options; `iconet.study.ledger` knows that.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from iconet.errors import InputError
+from iconet.images import Scan, check_output
+from iconet.images.dicom.derived import check_apart
+from iconet.images.text_headers.layout import DETACHED, raw_name
+from iconet.images.writing import partial_files
+from iconet.study.find import Task, names_series
+from iconet.study.ledger import unchanged
+
+
+def is_finished(
+    task: Task,
+    known: Sequence[Mapping[str, Any]],
+    how: Mapping[str, Any],
+    *,
+    needs_report: bool,
+) -> bool:
+    """Whether there is nothing to do.
+
+    Args:
+        task: the scan.
+        known: what the record says of its output.
+        how: the weights and options that would make it now.
+        needs_report: whether an output without its report is not finished.
+
+    Raises:
+        InputError: something is there that iconet did not make.
+    """
+    reported = needs_report or task.dataset is not None
+    folder = task.target.is_dir() and names_series(task.target)
+    if not task.target.exists() or (folder and not any(task.target.iterdir())):
+        if reported and task.report.exists() and not known:
+            raise InputError(f"{task.report}: is there already; move it, or give --overwrite")
+        return False
+    # The clearer line if it is the input.
+    (check_apart if folder else check_output)(task.target, [task.source])
+    if task.root is None:
+        raise InputError(f"{task.target}: is there already; give --overwrite to replace it")
+    files = written_files(task.target)
+    # Where an output was begun and no more is known, iconet was killed when it had just written it.
+    begun = bool(known) and "files" not in known[-1]
+    if not begun and not any(unchanged(files, entry.get("files")) for entry in known):
+        raise InputError(
+            f"{task.target}: is there already and not as iconet wrote it; move it, or give"
+            " --overwrite to replace it"
+        )
+    latest = known[-1]
+    return (
+        not begun
+        and latest.get("how") == how
+        and unchanged(files, latest["files"])
+        and unchanged(_sources(task, latest), latest.get("inputs"))
+        and (task.report.exists() or not reported)
+    )
+
+
+def _sources(task: Task, entry: Mapping[str, Any]) -> list[Path]:
+    """The files of the scan as recorded: those beside a detached header are known only then."""
+    files = files_of(task.source)
+    if files != [task.source]:
+        return files
+    beside = [task.source.with_name(str(file["name"])) for file in entry.get("inputs", [])[1:]]
+    return [task.source, *beside]
+
+
+def remove_partial(task: Task, known: Sequence[Mapping[str, Any]]) -> None:
+    """Remove what a process that was killed, and could not clean up, left of an output."""
+    from psutil import pid_exists
+
+    pid = known[-1].get("pid") if known else None
+    if isinstance(pid, int) and not pid_exists(pid):
+        for partial in partial_files(task.target):
+            with suppress(OSError):
+                shutil.rmtree(partial) if partial.is_dir() else partial.unlink()
+
+
+def files_of(path: str | os.PathLike[str], scan: Scan | None = None) -> list[Path]:
+    """The files a scan may lie in.
+
+    One, two with a detached header, or all those below a folder or beside a DICOMDIR.
+    """
+    path = Path(path)
+    if path.is_dir() or path.name.upper() == "DICOMDIR":
+        folder = path if path.is_dir() else path.parent
+        return sorted(file for file in folder.rglob("*") if file.is_file())
+    beside = None if scan is None else scan.data_path
+    return [path] if beside is None else [path, beside]
+
+
+def read_from(path: str | os.PathLike[str], scan: Scan) -> list[Path]:
+    """The files a scan was read from: as `files_of`, but of a DICOM series only its own."""
+    names = [getattr(header, "filename", None) for header in scan.dicom]
+    images = [Path(name) for name in dict.fromkeys(names) if isinstance(name, str | os.PathLike)]
+    return images or files_of(path, scan)
+
+
+def written_files(path: Path) -> list[Path]:
+    """The files that hold the voxels of an output: one, two with a detached header, or a folder."""
+    detached = path.suffix.lower() in DETACHED
+    return [path, raw_name(path)] if detached else files_of(path)

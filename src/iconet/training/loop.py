@@ -1,0 +1,170 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Iterator
+from contextlib import closing, nullcontext
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from iconet.data import Batch, Volume
+from iconet.network import ICONet, collaboration_loss
+from iconet.training.architecture import build
+from iconet.training.checkpoint import load_checkpoint, save_checkpoint, write_safetensors
+from iconet.training.initial_weights import begin_stages, start_from
+from iconet.training.interruption import Interruption
+from iconet.training.loader import batches, spare_cores
+from iconet.training.parts import make_optimizer, make_sampler, make_validation
+from iconet.training.processes import Consensus, lightning
+from iconet.training.recipe import Recipe
+from iconet.training.reporter import Reporter
+from iconet.training.schedule import finished_share, learning_rate, stages_in_training
+from iconet.training.state import RunState, fingerprint, weights_metadata
+
+
+class Loop:
+    """One run of a recipe: the network, the average of its weights, and where the run stands.
+
+    A checkpoint in the folder is resumed. Of several processes the first validates, writes and
+    prints, for all.
+
+    Args:
+        fabric: This process's Lightning Fabric.
+        recipe: What to train, and how.
+        volumes: To learn from.
+        validation_volumes: To choose the best weights by; the first process alone needs them.
+        output: Folder of the results.
+
+    Raises:
+        InputError: If the recipe, its data or an earlier checkpoint cannot be used.
+    """
+
+    def __init__(
+        self,
+        fabric: Any,
+        recipe: Recipe,
+        volumes: list[Volume],
+        validation_volumes: list[Volume],
+        output: Path,
+    ) -> None:
+        self.fabric, self.recipe, self.output = fabric, recipe, output
+        self.checkpoint = output / "checkpoint.safetensors"
+        self.weights = output / f"{recipe.name}.safetensors"
+        self.sampler = make_sampler(recipe, volumes, fabric.global_rank, fabric.world_size)
+        lightning().seed_everything(recipe.seed, verbose=False)
+        self.network = build(recipe.network, recipe.scale, recipe.task.channels)
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if recipe.start_from:
+            start_from(self.network, recipe.start_from)
+        self.averaged = copy.deepcopy(self.network).to(fabric.device).eval()
+        optimizer = make_optimizer(recipe, self.network)
+        self.model, self.optimizer = fabric.setup(self.network, optimizer)
+        self.newest: list[Tensor] = list(self.network.parameters())
+        self.average: list[Tensor] = list(self.averaged.parameters())
+        self.validation = make_validation(recipe, validation_volumes, fabric.device)
+        self.state = RunState(recipe=fingerprint(recipe))
+        if self.checkpoint.exists():
+            average = self.averaged.state_dict()
+            found = load_checkpoint(self.checkpoint, self.network, average, self.optimizer)
+            self.state = RunState.resumed(found, recipe, self.checkpoint)
+
+    def run(self, max_time: float | None) -> Path:
+        """Train to the end of the recipe, or of ``max_time`` seconds if that comes sooner.
+
+        Returns:
+            The file of trained weights.
+
+        Raises:
+            InputError: If the folder cannot be written to, or the loss is no number.
+            KeyboardInterrupt: After Ctrl-C, the state being saved.
+        """
+        fabric, state, options = self.fabric, self.state, self.recipe.optimisation
+        consensus = Consensus(fabric.world_size)
+        workers = spare_cores(fabric.device, fabric.world_size)
+        pin = fabric.device.type == "cuda"
+        loader = batches(self.sampler, state.step, options.steps, workers=workers, pin=pin)
+        clock = time.monotonic() - state.elapsed
+        with (
+            Reporter(self.output) if fabric.is_global_zero else nullcontext() as reporter,
+            Interruption() as interruption,
+            closing(loader),
+        ):
+            while True:
+                step = state.step
+                state.elapsed, stop = consensus(time.monotonic() - clock, interruption.wanted)
+                done = finished_share(step, options.steps, state.elapsed, max_time)
+                due = (step > 0 and step % options.validate_every == 0) or done >= 1
+                if reporter and due:
+                    self._validate(reporter)
+                if reporter and (due or stop):
+                    self._save()
+                if done >= 1 or stop:
+                    # The others are there until the first has written what it must.
+                    fabric.barrier()
+                if done >= 1:
+                    return self.weights
+                if stop:
+                    if reporter:
+                        reporter.interrupted(step)
+                    raise KeyboardInterrupt
+                rate = learning_rate(options.learning_rate, step, options.warm_up, done)
+                loss = self._step(loader, rate, done)
+                if reporter:
+                    reporter.step(step + 1, loss, rate, done, *state.throughput(options.batch))
+
+    def _step(self, loader: Iterator[Batch], rate: float, done: float) -> Tensor:
+        """Learn from the next batch, and let the average follow."""
+        state, options = self.state, self.recipe.optimisation
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        begin = time.monotonic()
+        batch = self.fabric.to_device(next(loader))
+        state.waiting += time.monotonic() - begin
+        intensity = torch.ones_like(batch.low[:, :1, :1, :1])
+        part = self._grown(done) if options.grow else {}
+        predicted = self.model(batch.low, intensity, samples=batch.samples, **part)
+        loss = collaboration_loss(predicted, batch.clean, **self.recipe.loss.model_dump())
+        self.optimizer.zero_grad()
+        self.fabric.backward(loss)
+        # Whether the norm is a number is not asked here, which would wait for the GPU.
+        self.fabric.clip_gradients(
+            self.model, self.optimizer, max_norm=options.clip, error_if_nonfinite=False
+        )
+        self.optimizer.step()
+        decay = min(options.ema, (1 + state.step) / (10 + state.step))
+        with torch.no_grad():
+            torch._foreach_lerp_(self.average, self.newest, 1 - decay)
+        state.step += 1
+        state.stepping += time.monotonic() - begin
+        return loss
+
+    def _grown(self, done: float) -> dict[str, int]:
+        """How many stages to train now; a stage that joins begins as the one before it."""
+        for network in (self.network, self.averaged):
+            assert isinstance(network, ICONet)  # the recipe's schema has seen to it
+            depth = stages_in_training(len(network.stages), self.recipe.optimisation.grow, done)
+            if depth > self.state.depth:
+                begin_stages(network, network.state_dict(), self.state.depth)
+        self.state.depth = max(self.state.depth, depth)
+        return {"depth": self.state.depth}
+
+    def _validate(self, reporter: Reporter) -> None:
+        """Write the averaged weights if they are the best so far."""
+        state = self.state
+        scores = self.validation(self.averaged) if self.validation.pairs else {"mean": 0.0}
+        reporter.validation(state.step, scores)
+        # Without validation scans the newest weights are the best known.
+        if state.best is None or scores["mean"] >= state.best["mean"]:
+            state.best = {**scores, "step": state.step}
+            metadata = weights_metadata(self.recipe, state, self.fabric)
+            write_safetensors(self.averaged.state_dict(), self.weights, metadata)
+
+    def _save(self) -> None:
+        average, state = self.averaged.state_dict(), asdict(self.state)
+        save_checkpoint(self.checkpoint, self.network, average, self.optimizer, state)

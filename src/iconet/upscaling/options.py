@@ -1,0 +1,98 @@
+"""What the user asked for, from the command line or `iconet.upscale` down to the slices."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from iconet.errors import InputError
+
+if TYPE_CHECKING:
+    from iconet.network import ICONet
+
+SPACINGS = (1e-3, 1e3)
+"""Millimetres that are no typing error."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to upscale.
+
+    The fields are the arguments of `iconet.upscale`, which documents them, and ``scale``: 2 or 4,
+    chooses the model where none is named.
+
+    Raises:
+        InputError: An option that no scan could be given, or two that contradict each other.
+    """
+
+    model: str | os.PathLike[str] | ICONet | None = None
+    scale: int | None = None
+    plane: str = "auto"
+    axes: str = "auto"
+    spacing: str | float | Sequence[float] | None = None
+    isotropic: bool = False
+    device: str = "auto"
+    precision: str = "auto"
+    backend: str = "auto"
+    batch: int | None = None
+    tile: int | None = None
+    series: str | int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what no scan could be given."""
+        axes = set(self.axes)
+        if self.axes != "auto" and (
+            not axes <= set("ijk") or len(axes) != len(self.axes) or not axes
+        ):
+            raise InputError(f"axes {self.axes}: give auto, or some of i, j and k, such as k or ij")
+        if self.isotropic and self.spacing is not None:
+            raise InputError("--spacing and --isotropic can't be combined; give one")
+        self.millimetres(3)
+        if self.scale is not None and self.by_spacing:
+            raise InputError(f"scale {self.scale} and a spacing: give only one of them")
+
+    @property
+    def by_spacing(self) -> bool:
+        """Whether the result is given in millimetres, not in times as many voxels."""
+        return self.isotropic or self.spacing is not None
+
+    @property
+    def own_grid(self) -> bool:
+        """Whether the result is something else than the plane of the slices, enlarged."""
+        return self.by_spacing or self.axes != "auto"
+
+    @property
+    def deciding(self) -> dict[str, Any]:
+        """The options that decide on a result beside its weights; what JSON can hold."""
+        names = ("plane", "axes", "spacing", "isotropic", "series", "tile", "precision", "backend")
+        return {name: getattr(self, name) for name in names}
+
+    def millimetres(self, axes: int) -> tuple[float, ...] | None:
+        """The spacing along each of so many axes; None if none was given.
+
+        Raises:
+            InputError: No numbers, too many or too few, or no lengths.
+        """
+        if self.spacing is None:
+            return None
+        try:
+            if isinstance(self.spacing, str):
+                given = [float(number) for number in self.spacing.lower().split("x")]
+            elif isinstance(self.spacing, Sequence):
+                given = [float(number) for number in self.spacing]
+            else:
+                given = [float(self.spacing)]
+        except (TypeError, ValueError):
+            raise InputError(
+                f"spacing {self.spacing}: give millimetres, such as 1.0 or 0.5x0.5x1.0"
+            ) from None
+        low, high = SPACINGS
+        if not all(low <= number <= high for number in given):
+            raise InputError(f"spacing {self.spacing}: give {low:g} to {high:g} mm for each axis")
+        if len(given) == 1:
+            return (given[0],) * axes
+        if len(given) < axes or len(given) > 3:
+            raise InputError(f"spacing {self.spacing}: give one number, or one for each axis")
+        return tuple(given[:axes])

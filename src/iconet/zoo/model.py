@@ -1,0 +1,122 @@
+"""A trained network and all that others may know of it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from iconet.errors import InputError
+
+if TYPE_CHECKING:
+    from iconet.network import ICONet
+
+SCALES = (2, 4)
+"""The scales that come with trained weights."""
+
+SMALLEST = 16
+"""Pixels along the smallest side that a network takes."""
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """What the rest of the program asks of a trained network.
+
+    Attributes:
+        network: In evaluation mode.
+        name: In the catalogue, or as its recipe names it; None where its file says nothing.
+        purpose: One line; None likewise.
+        task: ``super-resolution`` (both axes of a slice), ``through-plane`` (one axis), or
+            ``joint`` (undersampled k-space reconstructed as well).
+        degradation: What low-resolution images were in training; None where its file says nothing.
+        sha256: Of its file of weights; None for a network that was not loaded from one.
+    """
+
+    network: ICONet
+    name: str | None
+    purpose: str | None
+    task: str
+    degradation: Mapping[str, Any] | None
+    sha256: str | None
+
+    @classmethod
+    def of(cls, network: ICONet) -> Model:
+        """Describe a network by what its file of weights says of itself."""
+        metadata = network.metadata
+        try:
+            recipe = json.loads(metadata["recipe"])
+            task = recipe.get("task", {}).get("kind", "super-resolution")
+            degradation = recipe["slice_profile" if task == "through-plane" else "degradation"]
+        except (AttributeError, KeyError, TypeError, ValueError):
+            task, degradation = "super-resolution", None  # its file does not say
+        name, purpose = metadata.get("name"), metadata.get("purpose")
+        return cls(network, name, purpose, task, degradation, network.sha256)
+
+    @property
+    def scale(self) -> int:
+        """How many times as many pixels along each axis."""
+        return self.network.scale
+
+    @property
+    def channels(self) -> int:
+        """1 for magnitude images, 2 for complex ones."""
+        return self.network.channels
+
+    @property
+    def one_axis(self) -> bool:
+        """Whether it was trained to enlarge one axis and is of no use for two."""
+        return self.task == "through-plane"
+
+
+def open_model(
+    model: str | os.PathLike[str] | ICONet | None = None,
+    *,
+    scale: int | None = None,
+    device: str = "cpu",
+) -> Model:
+    """Load a model for images, or take the network that is there.
+
+    Args:
+        model: Name of a trained model, path of a ``.safetensors`` file, or a network; by default
+            the package's own for the scale.
+        scale: 2 or 4, which the model must have; None for any.
+        device: Where to put it, as torch names devices.
+
+    Raises:
+        InputError: Unknown or broken model; a scale without weights; model and scale disagree; a
+            model of complex images.
+    """
+    opened = open_any_model(model, scale=scale, device=device)
+    if opened.channels != 1:
+        raise InputError(
+            "the model takes complex images with their k-space, not magnitude images: "
+            f"for a scan as it is stored choose mri-x{opened.scale}"
+        )
+    return opened
+
+
+def open_any_model(
+    model: str | os.PathLike[str] | ICONet | None,
+    *,
+    scale: int | None,
+    device: str,
+    kind: str = "",
+) -> Model:
+    """As `open_model`, of complex images too; by default the model whose name ends in ``kind``."""
+    from iconet.zoo.loading import load
+
+    if scale is not None and scale not in SCALES:
+        raise InputError(f"scale {scale} is not available: use {' or '.join(map(str, SCALES))}")
+    if model is None:
+        model = f"mri-x{scale or SCALES[0]}{kind}"
+    if isinstance(model, str | os.PathLike):
+        network = load(os.fspath(model), device=device)
+    else:
+        network = model.to(device).eval()
+    if scale is not None and network.scale != scale:
+        raise InputError(
+            f"the model enlarges {network.scale}x, not {scale}x: give only one of them"
+        )
+    return Model.of(network)

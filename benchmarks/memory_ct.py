@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -59,7 +60,11 @@ def small_network(path: Path) -> Path:
 
     torch.manual_seed(0)
     network = ICONet(2, width=16, exchanges=1, rec_units=1, sr_units=1)
-    metadata = {"format": "iconet", "config": json.dumps(network.config), "name": "untrained"}
+    metadata = {
+        "format": "iconet",
+        "config": json.dumps(asdict(network.config)),
+        "name": "untrained",
+    }
     save_file(network.state_dict(), path, metadata)
     return path
 

@@ -2,6 +2,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import nibabel
@@ -43,8 +44,7 @@ def linear(monkeypatch):
 
         def __init__(self, scale):
             super().__init__()
-            self.scale, self.channels = scale, 1
-            self.config = {"scale": scale, "width": 64}
+            self.scale, self.channels, self.width = scale, 1, 64
 
         def forward(self, lr, intensity=None):
             return Output(F.interpolate(lr, scale_factor=self.scale, mode="bilinear"))
@@ -241,7 +241,7 @@ def test_a_file_of_weights_is_a_model():
 
     torch.manual_seed(0)
     network = iconet.ICONet(2, **SIZES["tiny"])
-    metadata = {"format": "iconet", "config": json.dumps(network.config)}
+    metadata = {"format": "iconet", "config": json.dumps(asdict(network.config))}
     save_file(network.state_dict(), "mine.safetensors", metadata)
     nifti(dtype=np.int16)
     command = ["upscale", "scan.nii.gz", "-o", "big.nii.gz", "--model", "mine.safetensors"]

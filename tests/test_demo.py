@@ -1,6 +1,7 @@
 """The demonstration from the bundled scan to the picture, with an untrained network."""
 
 import json
+from dataclasses import asdict
 
 import nibabel
 import numpy as np
@@ -19,7 +20,7 @@ def weights(tmp_path_factory):
     torch.manual_seed(0)
     model = ICONet(scale=2, **SIZES["tiny"])
     path = tmp_path_factory.mktemp("weights") / "untrained.safetensors"
-    metadata = {"format": "iconet", "config": json.dumps(model.config)}
+    metadata = {"format": "iconet", "config": json.dumps(asdict(model.config))}
     save_file(model.state_dict(), path, metadata)
     return path
 

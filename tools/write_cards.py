@@ -127,7 +127,8 @@ def main(folder: Path) -> None:
             task=task.format(scale=entry.scale),
             stages={2: "One stage", 4: "Two stages"}[entry.scale],
             **{
-                name: model.config[name] for name in ("width", "exchanges", "rec_units", "sr_units")
+                name: getattr(model.config, name)
+                for name in ("width", "exchanges", "rec_units", "sr_units")
             },
             parameters=sum(p.numel() for p in model.parameters()) / 1e6,
             degradations=degradations(recipe),

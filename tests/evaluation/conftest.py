@@ -1,6 +1,7 @@
 """A small data set and a recipe on it; a training that takes no time."""
 
 import json
+from dataclasses import asdict
 
 import nibabel
 import numpy as np
@@ -95,7 +96,7 @@ def trained(monkeypatch):
         metadata = {
             "format": "iconet",
             "architecture": "iconet",
-            "config": json.dumps(network.config),
+            "config": json.dumps(asdict(network.config)),
             "validation": json.dumps({"mean": score}),
         }
         output.mkdir(parents=True, exist_ok=True)

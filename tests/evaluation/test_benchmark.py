@@ -5,6 +5,7 @@ import hashlib
 import json
 import subprocess
 import sys
+from dataclasses import asdict
 from types import SimpleNamespace
 
 import nibabel
@@ -278,7 +279,7 @@ def test_the_whole_of_it_with_figures_and_real_training_on_both_tasks(content, w
 def save_model(path, seed):
     torch.manual_seed(seed)
     model = ICONet(scale=2, **SIZES["tiny"])
-    metadata = {"format": "iconet", "config": json.dumps(model.config)}
+    metadata = {"format": "iconet", "config": json.dumps(asdict(model.config))}
     save_file(model.state_dict(), path, metadata)
 
 

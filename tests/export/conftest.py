@@ -15,6 +15,6 @@ def network(request):
             if weight.abs().max() == 0:
                 nn.init.normal_(weight, std=0.1)
         for stage in network.stages:
-            for last in (*stage.write_rec, stage.write_sr):
+            for last in (*stage.rec_to_image, stage.sr_to_image):
                 last.weight.mul_(30)  # so that what the branches write is as large as the image
     return network

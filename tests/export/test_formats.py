@@ -127,7 +127,7 @@ def test_openvino_cannot_send_anything():
 
 
 def test_sums_of_shifted_images_are_the_interpolation():
-    from iconet.network.stage import SincInterpolation
+    from iconet.network.interpolation import SincInterpolation
     from iconet.runtime.traceable import ShiftedSinc
 
     image = torch.rand(2, 3, 17, 20)

@@ -15,14 +15,7 @@ from iconet.physics.acquisition import Acquisition
 from iconet.physics.fourier import fft2c
 from iconet.physics.kspace import resize_kspace
 
-
-def tiny(scale: int = 2, seed: int = 0) -> ICONet:
-    """A network in which every part, also those that start neutral, does something."""
-    torch.manual_seed(seed)
-    model = ICONet(scale, width=8, exchanges=2, rec_units=1, sr_units=1)
-    for parameter in model.parameters():
-        torch.nn.init.normal_(parameter, std=0.15)
-    return model.eval()
+from .small import tiny
 
 
 @given(st.integers(16, 37), st.integers(16, 37), st.sampled_from([2, 4, 8]))
@@ -74,44 +67,6 @@ def test_gradients_reach_every_parameter_from_the_first_steps(scale: int) -> Non
     assert silent == []
 
 
-@pytest.mark.parametrize("direction", ["tell_rec", "tell_sr"])
-def test_fusion_carries_information_both_ways(direction: str) -> None:
-    lr = torch.rand(1, 1, 24, 24)
-    whole, cut = tiny(), tiny()
-    for fusion in cut.stages[0].fusions:
-        for parameter in getattr(fusion, direction).parameters():
-            torch.nn.init.zeros_(parameter)
-    with torch.inference_mode():
-        a, b = whole(lr).stages[0], cut(lr).stages[0]
-    assert float((a.reconstruction - b.reconstruction).abs().max()) > 1e-4
-    assert float((a.super_resolution - b.super_resolution).abs().max()) > 1e-4
-
-
-def test_without_fusion_the_reconstruction_knows_nothing_of_the_other_branch() -> None:
-    """The counterpart: the way between the branches is the fusion and nothing else."""
-
-    def reconstruction(perturb: bool) -> Tensor:
-        model = tiny()
-        for fusion in model.stages[0].fusions:
-            for parameter in fusion.tell_rec.parameters():
-                torch.nn.init.zeros_(parameter)
-        if perturb:
-            torch.nn.init.normal_(model.stages[0].head_sr.weight)
-        with torch.inference_mode():
-            return model(torch.ones(1, 1, 16, 16)).stages[0].reconstruction
-
-    assert torch.equal(reconstruction(False), reconstruction(True))
-
-
-def test_fusion_weights_depend_on_content() -> None:
-    fusion = tiny().stages[0].fusions[0]
-    rec, sr = torch.randn(1, 8, 8, 8), torch.randn(1, 8, 16, 16)
-    with torch.inference_mode():
-        none, once, twice = (fusion(factor * rec, sr)[1] for factor in (0, 1, 2))
-    # With fixed weights the message would grow by equal steps.
-    assert float((twice - 2 * once + none).abs().max()) > 0.1
-
-
 @pytest.mark.parametrize("scale", [2, 4, 8])
 def test_cost_is_linear_in_the_number_of_pixels(scale: int) -> None:
     def flops(side: int) -> int:
@@ -122,25 +77,6 @@ def test_cost_is_linear_in_the_number_of_pixels(scale: int) -> None:
     model = tiny(scale)
     # A hair under 4 where the margin of the fixed interpolation, the perimeter, is counted too.
     assert 3.99 <= flops(128) / flops(64) <= 4.4
-
-
-@pytest.mark.parametrize("scale", [2, 4])
-def test_nothing_beyond_the_halo_matters_and_something_within_does(scale: int) -> None:
-    model = tiny(scale)
-    side = 2 * model.halo + 16
-    lr = torch.rand(1, 1, side, side, dtype=torch.float32)
-    far, near = lr.clone(), lr.clone()
-    keep = slice(model.halo, model.halo + 16)
-    corner = slice(keep.start * scale, keep.stop * scale)
-    lr, far, near = (torch.nn.functional.pad(x, (16, 16, 16, 16)) for x in (lr, far, near))
-    far[..., :16, :] += 1
-    near[..., 16 + model.halo // 2, :] += 1
-    inner = slice(corner.start + 16 * scale, corner.stop + 16 * scale)
-    one = torch.ones(1, 1, 1, 1)
-    with torch.inference_mode():
-        a, b, c = (model(x, one).image[..., inner, inner] for x in (lr, far, near))
-    assert torch.equal(a, b)
-    assert not torch.equal(a, c)
 
 
 def measured(h: int, w: int, seed: int = 0) -> tuple[Tensor, Samples]:
@@ -225,17 +161,6 @@ def test_wrong_input_is_refused() -> None:
             tiny()(torch.zeros(shape))
     with pytest.raises(ValueError, match="scale 3"):
         ICONet(3)
-
-
-def test_config_describes_the_network() -> None:
-    model = ICONet(4, width=8, exchanges=1, rec_units=2, sr_units=1)
-    ICONet(**model.config).load_state_dict(model.state_dict())
-
-
-@pytest.mark.parametrize(("exchanges", "counts"), [(1, [1, 1, 1]), (2, [2, 1, 1]), (4, [4, 2, 2])])
-def test_later_stages_talk_half_as_often(exchanges: int, counts: list[int]) -> None:
-    model = ICONet(8, width=8, exchanges=exchanges, rec_units=1, sr_units=1)
-    assert [len(stage.fusions) for stage in model.stages] == counts
 
 
 def test_images_are_scaled_one_by_one_by_the_size_of_complex_values() -> None:

@@ -7,13 +7,14 @@ from hypothesis import strategies as st
 from torch import nn
 
 from iconet.network import ICONet
-from iconet.network.rscfl import FOLD, RSCFL, LocalUnit
+from iconet.network.grids import FOLD
+from iconet.network.rscfl import RSCFL, LocalUnit
 
 
-def block(span: int) -> RSCFL:
+def block(span: int, spatial_first: bool = False) -> RSCFL:
     torch.manual_seed(0)
-    made = RSCFL(8, 1, span).eval()
-    nn.init.normal_(made.merge.weight)
+    made = RSCFL(8, 1, span, spatial_first=spatial_first).eval()
+    nn.init.normal_(made.spatial.merge.weight)
     return made
 
 
@@ -24,7 +25,7 @@ def test_it_spans_rows_and_only_the_nearest_cells_of_columns(span: int, cell: in
     changed = x.clone()
     changed[..., cell * FOLD : (cell + 1) * FOLD, cell * FOLD : (cell + 1) * FOLD] += 1
     with torch.inference_mode():
-        told = (made.look(changed) - made.look(x)).abs().amax((0, 1)) > 1e-6
+        told = (made.spatial(changed) - made.spatial(x)).abs().amax((0, 1)) > 1e-6
     rows, columns = (told.any(axis).nonzero().flatten() // FOLD for axis in (1, 0))
     # One cell more to each side: cells are enlarged by linear interpolation.
     for seen, reach in ((rows, 1), (columns, span // 2)):
@@ -32,19 +33,19 @@ def test_it_spans_rows_and_only_the_nearest_cells_of_columns(span: int, cell: in
         assert seen.max() == min(39, cell + reach + 1)
 
 
-def test_it_comes_before_the_details_where_it_spans_rows() -> None:
+def test_the_order_of_the_paths_is_a_setting() -> None:
     x = torch.rand(1, 8, 16, 16)
     with torch.inference_mode():
-        near, far = block(3), block(5)
-        assert torch.equal(near(x), near.look(near.local(x)))
-        assert torch.equal(far(x), far.local(far.look(x)))
+        near, far = block(3), block(5, spatial_first=True)
+        assert torch.equal(near(x), near.spatial(near.channel(x)))
+        assert torch.equal(far(x), far.channel(far.spatial(x)))
 
 
 def test_it_starts_without_content() -> None:
     made, x = RSCFL(8, 2, 17), torch.rand(1, 8, 16, 16)
     with torch.inference_mode():
-        assert torch.equal(made(x), made.local(x))
-    assert all(isinstance(unit, LocalUnit) for unit in made.local)
+        assert torch.equal(made(x), made.channel(x))
+    assert all(isinstance(unit, LocalUnit) for unit in made.channel)
 
 
 @pytest.mark.parametrize(
@@ -64,28 +65,11 @@ def test_the_first_stage_of_complex_images_looks_along_the_phase_encoding_direct
         blocks = [module for module in stage.modules() if isinstance(module, RSCFL)]
         assert blocks
         for made in blocks:
-            assert (made.spatial.relate.kernel_size if made.span else None) == kernel
-
-
-def test_the_span_is_an_option_of_networks_for_complex_images_alone() -> None:
-    spans = {c: ICONet(2, channels=c, width=8).config["span"] for c in (1, 2)}
-    assert spans == {1: 3, 2: 17}
-    shapes = {
-        tuple(module.spatial.relate.kernel_size)
-        for module in ICONet(4, channels=2, width=8, span=9).modules()
-        if isinstance(module, RSCFL) and module.span
-    }
-    assert shapes == {(3, 9)}
+            assert (made.spatial and made.spatial.relate.kernel_size) == kernel
 
 
 def test_a_block_without_the_spatial_path_has_nothing_of_it() -> None:
-    made, x = RSCFL(8, 2, 0), torch.rand(1, 8, 16, 16)
-    assert {name.split(".")[0] for name, _ in made.named_parameters()} == {"local"}
+    made, x = RSCFL(8, 2, None), torch.rand(1, 8, 16, 16)
+    assert {name.split(".")[0] for name, _ in made.named_parameters()} == {"channel"}
     with torch.inference_mode():
-        assert torch.equal(made(x), made.local(x))
-
-
-@pytest.mark.parametrize("span", [0, 4, -1])
-def test_a_span_without_a_middle_is_refused(span: int) -> None:
-    with pytest.raises(ValueError, match=f"span {span}"):
-        ICONet(2, channels=2, span=span)
+        assert torch.equal(made(x), made.channel(x))

@@ -13,10 +13,6 @@ def test_has_as_many_parameters_as_published_for_colour_images(scale: int, publi
         assert sum(p.numel() for p in EDSR(scale, channels=3).parameters()) == published
 
 
-def test_without_upscaling_the_size_stays() -> None:
-    assert EDSR(1, 1, width=8, blocks=1)(torch.rand(1, 1, 9, 7)).shape == (1, 1, 9, 7)
-
-
 @pytest.mark.parametrize("scale", [2, 4])
 def test_iconet_has_no_more_parameters(scale: int) -> None:
     def size(network: nn.Module) -> int:

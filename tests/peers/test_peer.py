@@ -14,11 +14,8 @@ from iconet.peers.peer import Interpolation
 from iconet.physics.fourier import fft2c
 from iconet.physics.kspace import crop_kspace
 
-OPTIONAL = {"swinir-light", "safmn", "nafnet"}
-TWO_OUTPUTS = {"t2net", "sequential"}
-
-# NAFNet's layer norm in spandrel asks for what PyTorch has renamed.
-pytestmark = pytest.mark.filterwarnings("ignore:'saved_variables' is deprecated:DeprecationWarning")
+OPTIONAL = {"swinir-light", "safmn"}
+TWO_OUTPUTS = {"t2net"}
 
 every_peer = pytest.mark.parametrize(
     "name",

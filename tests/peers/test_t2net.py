@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from iconet.network.rscfl import FOLD
+from iconet.network.grids import FOLD
 from iconet.peers import t2net
 from iconet.peers.t2net import T2Net, fetch
 

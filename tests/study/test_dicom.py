@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from dataclasses import asdict
 from pathlib import Path
 
 import nibabel
@@ -47,7 +48,7 @@ def weights(tmp_path_factory):
     torch.manual_seed(0)
     network = iconet.ICONet(2, width=16, exchanges=1, rec_units=1, sr_units=1)
     path = tmp_path_factory.mktemp("weights") / "small.safetensors"
-    metadata = {"format": "iconet", "config": json.dumps(network.config), "name": "small"}
+    metadata = {"format": "iconet", "config": json.dumps(asdict(network.config)), "name": "small"}
     save_file(network.state_dict(), path, {**metadata, "purpose": PURPOSE})
     return str(path)
 

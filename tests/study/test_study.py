@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import nibabel
@@ -34,7 +35,7 @@ def network(path, seed):
     recipe = {"degradation": {"kspace": 1.0}}
     metadata = {
         "format": "iconet",
-        "config": json.dumps(made.config),
+        "config": json.dumps(asdict(made.config)),
         "name": "mine",
         "recipe": json.dumps(recipe),
     }

@@ -2,6 +2,7 @@
 
 import functools
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ import iconet
 from iconet import peers
 from iconet.data import Volume
 from iconet.errors import InputError
-from iconet.network import SIZES, Samples
+from iconet.network import SIZES, ICONetConfig, Samples
 from iconet.training import fit
 from iconet.training.architecture import architecture_metadata, build, load_trained
 from iconet.training.checkpoint import write_safetensors
@@ -36,7 +37,11 @@ def test_a_size_gives_the_network_of_that_size_and_options_replace_parts() -> No
     assert found.config == expected.config
     narrower = build(Network(size="tiny", options={"width": 8}), 4)
     assert isinstance(narrower, iconet.ICONet)
-    assert narrower.config == expected.config | {"width": 8, "channels": 1, "span": 3}
+    assert narrower.config == ICONetConfig.default(4, **(SIZES["tiny"] | {"width": 8}))
+    near = build(Network(size="tiny", options={"span": 3}), 4, 2)
+    assert near.config == replace(
+        expected.config, span=3, spatial_first=False, spatial_in_later_stages=True
+    )
 
 
 def test_options_that_make_no_network_are_said() -> None:

@@ -3,6 +3,7 @@
 import os
 import pickle
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from iconet.errors import InputError
+from iconet.network import ICONet
 from iconet.training.checkpoint import load_checkpoint, save_checkpoint, write_safetensors
+
+from .small import NARROW
 
 STATE = {"step": 3, "elapsed": 0.1 + 0.2, "best": {"mean": 31.7, "step": 2}, "recipe": "r"}
 
@@ -37,7 +41,7 @@ class Run:
         return load_checkpoint(path, self.model, self.average, self.optimizer)
 
     def tensors(self) -> list[Tensor]:
-        moments = self.optimizer.state_dict()["state"].values()
+        moments = [kinds for _, kinds in sorted(self.optimizer.state_dict()["state"].items())]
         return [
             *self.model.state_dict().values(),
             *self.average.values(),
@@ -180,3 +184,26 @@ def test_a_checkpoint_of_another_network_is_refused(path: Path) -> None:
     with pytest.raises(InputError, match="delete it") as error:
         Run(1, channels=5).load(path)
     assert "\n" not in str(error.value)
+
+
+def test_a_checkpoint_with_older_names_of_modules_is_continued(
+    path: Path, older_names: Callable[[dict[str, Tensor]], dict[str, Tensor]]
+) -> None:
+    def small(seed: int) -> Run:
+        run = Run(seed, steps=0)
+        run.model = ICONet(2, channels=2, **NARROW)
+        run.optimizer = torch.optim.AdamW(run.model.parameters(), lr=0.01)
+        run.model(torch.rand(1, 2, 16, 16)).image.square().mean().backward()
+        run.optimizer.step()
+        run.average = {k: v.detach() * 0.9 for k, v in run.model.state_dict().items()}
+        return run
+
+    saved, other = small(1), small(2)
+    saved.save(path)
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata()
+    old = older_names(load_file(path))
+    assert "model.stages.0.fusions.0.tell_sr.weight" in old
+    save_file(old, path, metadata)
+    assert other.load(path) == STATE
+    assert all(map(torch.equal, saved.tensors(), other.tensors()))

@@ -1,6 +1,7 @@
 """A network starts from trained weights, stage by stage."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -36,9 +37,8 @@ def test_every_stage_starts_as_the_trained_one_of_its_number(scale: int, tmp_pat
     for tensor in trained.state_dict().values():
         tensor.uniform_(-1, 1)
     file = tmp_path / "x4.safetensors"
-    write_safetensors(
-        trained.state_dict(), file, {"format": "iconet", "config": json.dumps(trained.config)}
-    )
+    config = json.dumps(asdict(trained.config))
+    write_safetensors(trained.state_dict(), file, {"format": "iconet", "config": config})
     network = iconet.ICONet(scale, **NARROW)
     start_from(network, str(file))
     given = trained.state_dict()

@@ -18,8 +18,7 @@ class Linear(nn.Module):
 
     def __init__(self, scale=2):
         super().__init__()
-        self.scale, self.channels = scale, 1
-        self.config = {"scale": scale, "width": 64}
+        self.scale, self.channels, self.width = scale, 1, 64
         self.calls = []
 
     def forward(self, lr, intensity=None):

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iconet.intensity import robust_scale
-from iconet.network.stage import SincInterpolation
+from iconet.network.interpolation import SincInterpolation
 from iconet.runtime.device import choose_compute
 from iconet.upscaling.slices import predict_stack
 

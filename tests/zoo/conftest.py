@@ -2,6 +2,7 @@
 
 import importlib
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ def metadata(model: ICONet) -> dict[str, str]:
         "format": "iconet",
         "name": "small",
         "purpose": "tests, ü",
-        "config": json.dumps(model.config),
+        "config": json.dumps(asdict(model.config)),
     }
 
 

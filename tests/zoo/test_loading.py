@@ -5,7 +5,8 @@ import json
 import os
 import pickle
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,8 @@ from torch import nn
 import iconet
 from iconet import ICONet, zoo
 from iconet.errors import InputError
+
+Older = Callable[[dict[str, torch.Tensor]], dict[str, torch.Tensor]]
 
 LARGEST = 1 << 20  # parameters; the real network has 8 k
 
@@ -51,13 +54,17 @@ def rewrite(path: Path, metadata: dict[str, str], **config: object) -> Path:
     return path
 
 
-def test_complex_weights_from_before_the_span_are_loaded(
-    tmp_path: Path, metadata: dict[str, str]
+@pytest.mark.parametrize("span", [3, 17])
+def test_weights_from_before_the_settings_of_the_spatial_path_are_loaded(
+    tmp_path: Path, metadata: dict[str, str], older_names: Older, span: int
 ) -> None:
-    model = ICONet(2, channels=2, width=8, exchanges=1, rec_units=1, sr_units=1, span=3).eval()
-    config = {name: value for name, value in model.config.items() if name != "span"}
+    model = ICONet(4, channels=2, width=8, exchanges=2, rec_units=1, sr_units=1, span=span).eval()
+    config = {n: v for n, v in asdict(model.config).items() if not n.startswith("spatial")}
+    if span == 3:  # files from before there was a span leave it out too
+        del config["span"]
     path = tmp_path / "old.safetensors"
-    save_file(model.state_dict(), path, metadata | {"config": json.dumps(config)})
+    tensors = older_names(model.state_dict())
+    save_file(tensors, path, metadata | {"config": json.dumps(config)})
     loaded = zoo.load(path)
     assert loaded.config == model.config
     lr = torch.rand(1, 2, 20, 17)
@@ -186,6 +193,7 @@ def test_a_huge_file_is_refused_unread(tmp_path: Path, metadata: dict[str, str])
         {"depth": 3},
         {"span": 4},
         {"span": "17"},
+        {"spatial_first": 1},
     ],
     ids=str,
 )

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from iconet.network import Samples, collaboration_loss
-from iconet.network.stage import stages_for
+from iconet.network.config import stages_for
 from iconet.runtime.device import Compute, choose_compute
 from iconet.training.architecture import build
 from iconet.training.parts import make_optimizer

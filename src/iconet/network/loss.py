@@ -1,4 +1,4 @@
-"""Supervision of both branches at every stage."""
+"""Supervision of both branches at every stage, as in the paper; the weights are ours."""
 
 import torch.nn.functional as F
 from torch import Tensor

@@ -6,14 +6,12 @@ from torch import nn
 
 from iconet.errors import InputError
 from iconet.network import ICONet
-from iconet.network.stage import stages_for
+from iconet.network.config import stages_for
 from iconet.peers.ablations import ABLATIONS, build_ablation
 from iconet.peers.edsr import EDSR
-from iconet.peers.from_spandrel import NAFNet, safmn, swinir_light
-from iconet.peers.mambair import MambaIR
+from iconet.peers.from_spandrel import safmn, swinir_light
 from iconet.peers.peer import Peer
 from iconet.peers.rcan import RCAN
-from iconet.peers.sequential import Sequential
 from iconet.peers.t2net import T2Net
 
 __all__ = ["ABLATIONS", "NAMES", "Peer", "Published", "build"]
@@ -42,20 +40,11 @@ NAMES = {
         "0.91 M / 0.93 M", "Liang et al., ICCV Workshops 2021", "no stochastic depth"
     ),
     "safmn": Published("0.23 M / 0.24 M", "Sun et al., ICCV 2023", ""),
-    "nafnet": Published(
-        "17.1 M (scale 1)",
-        "Chen et al., ECCV 2022",
-        "2 levels, 20 blocks; the pixels of the interpolated image folded into channels",
-    ),
-    "mambair": Published(
-        "0.91 M / 0.92 M", "Guo et al., ECCV 2024", "one rate of forgetting for each of 4 heads"
-    ),
     "t2net": Published(
         "1.40 M (scale 2)",
         "Feng et al., MICCAI 2021",
         "relevance of cells of 4 x 4 pixels instead of pixels; intensities kept",
     ),
-    "sequential": Published("-", "reconstruction, then super-resolution, an EDSR each", ""),
 }
 """Every peer's name, and where it comes from."""
 
@@ -89,14 +78,8 @@ def build(name: str, scale: int, channels: int = 1) -> Peer | ICONet:
             architecture, multiple, width = swinir_light(scale, channels), 8, 60
         case "safmn":
             architecture, multiple, width = safmn(scale, channels), 8, 36
-        case "nafnet":
-            architecture, multiple, width = NAFNet(scale, channels), 2**NAFNet.LEVELS, 32
-        case "mambair":
-            architecture, width = MambaIR(scale, channels), 60
         case "t2net":
             architecture, multiple = T2Net(scale, channels), 4
-        case "sequential":
-            architecture = Sequential(scale, channels)
         case _:
             raise InputError(f"no peer is called '{name}': choose one of {', '.join(NAMES)}")
     return Peer(architecture, scale=scale, channels=channels, multiple=multiple, width=width)

@@ -8,8 +8,11 @@ from torch import Tensor, nn
 
 from iconet.network import ICONet, StageOutput
 from iconet.network.fusion import SRRecFusion
+from iconet.network.grids import whole_cells
+from iconet.network.interpolation import SincInterpolation
+from iconet.network.kspace.consistency import EnforceConsistency
 from iconet.network.rscfl import RSCFL
-from iconet.network.stage import Agree, SincInterpolation, Stage, whole_cells
+from iconet.network.stage import Stage
 
 Part = TypeVar("Part", bound=nn.Module)
 
@@ -18,7 +21,7 @@ def without_reconstruction_branch(network: ICONet) -> None:
     """The super-resolution branch alone; the reconstruction is the input itself."""
     for stage in _stages(network):
         stage.__class__ = _OneBranch
-        for part in ("rec_blocks", "fusions", "write_rec", "read_rec", "head_rec"):
+        for part in ("rec_blocks", "fusions", "rec_to_image", "image_to_rec", "head_rec"):
             delattr(stage, part)
 
 
@@ -31,28 +34,25 @@ def without_fusion(network: ICONet) -> None:
 def with_one_way_fusion(network: ICONet) -> None:
     """The prior guides super-resolution and learns nothing from it, as in T2Net."""
     for fusion in _parts(network, SRRecFusion):
-        fusion.tell_rec = _Nothing()  # type: ignore[assignment]
+        fusion.to_reconstruction = _Nothing()  # type: ignore[assignment]
 
 
 def without_gates(network: ICONet) -> None:
     """Fusion by the same weights everywhere."""
     for fusion in _parts(network, SRRecFusion):
-        fusion.weigh = _Certain(fusion.weigh.out_channels)  # type: ignore[assignment]
+        fusion.gates = _Certain(fusion.gates.out_channels)  # type: ignore[assignment]
 
 
 def spatial_path_only(network: ICONet) -> None:
     """RSCFL without its dense convolutions: the coarse grid alone."""
     for block in _parts(network, RSCFL):
-        block.local = nn.Sequential()
+        block.channel = nn.Sequential()
 
 
 def channel_path_only(network: ICONet) -> None:
     """RSCFL without its coarse grid: dense convolutions alone."""
     for block in _parts(network, RSCFL):
-        if block.span:
-            block.span = 0
-            for part in ("gather", "spatial", "merge"):
-                delattr(block, part)
+        block.spatial = None
 
 
 def direct(network: ICONet) -> None:
@@ -60,12 +60,12 @@ def direct(network: ICONet) -> None:
     if network.scale != 4:
         raise ValueError("direct upscaling differs from the cascade at scale 4 only")
     stage = _stages(network)[0]
-    channels, width = 4 * stage.write_sr.out_channels, stage.write_sr.in_channels
-    write = nn.Conv2d(width, channels, 3, padding=1)
-    nn.init.normal_(write.weight, std=0.1 * (9 * width) ** -0.5)
-    nn.init.zeros_(write.bias)  # type: ignore[arg-type]
+    channels, width = 4 * stage.sr_to_image.out_channels, stage.sr_to_image.in_channels
+    tail = nn.Conv2d(width, channels, 3, padding=1)
+    nn.init.normal_(tail.weight, std=0.1 * (9 * width) ** -0.5)
+    nn.init.zeros_(tail.bias)  # type: ignore[arg-type]
     # The first of the two shuffles is here, the second the stage's own.
-    stage.write_sr = nn.Sequential(write, nn.PixelShuffle(2))  # type: ignore[assignment]
+    stage.sr_to_image = nn.Sequential(tail, nn.PixelShuffle(2))  # type: ignore[assignment]
     stage.interpolate = nn.Sequential(SincInterpolation(), SincInterpolation())  # type: ignore[assignment]
     network.stages = nn.ModuleList([stage])
     network.handovers = nn.ModuleList()
@@ -120,16 +120,16 @@ def _parts(network: ICONet, kind: type[Part]) -> list[Part]:
 
 class _OneBranch(Stage):
     def forward(
-        self, image: Tensor, handed: Tensor | None, agree: Agree | None
+        self, image: Tensor, earlier: Tensor | None, enforce: EnforceConsistency | None
     ) -> tuple[StageOutput, Tensor]:
         sr = self.head_sr(whole_cells(image))
-        if handed is not None:
-            sr = sr + handed
+        if earlier is not None:
+            sr = sr + earlier
         shallow = sr
         for block in self.sr_blocks:
             sr = block(sr)
         sr = sr + shallow
-        return StageOutput(image, self.enlarge(image, sr, agree)), sr
+        return StageOutput(image, self.upscale(image, sr, enforce)), sr
 
 
 class _Silence(nn.Module):

@@ -14,7 +14,7 @@ class EDSR(nn.Module):
     parameters for colour images at scale 2, 1.52 million at scale 4.
 
     Args:
-        scale: 1 (no upscaling), 2, 4 or 8.
+        scale: 2, 4 or 8.
         channels: Channels of the image.
         width: Number of features.
         blocks: Number of residual blocks.

@@ -4,11 +4,10 @@ import importlib
 import warnings
 from typing import Any
 
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
 from iconet.errors import InputError
-from iconet.peers.peer import Interpolation, start_small
+from iconet.peers.peer import start_small
 
 
 def swinir_light(scale: int, channels: int) -> nn.Module:
@@ -45,39 +44,6 @@ def safmn(scale: int, channels: int) -> nn.Module:
     network.to_feat = nn.Conv2d(channels, 36, 3, padding=1)
     network.to_img[0] = start_small(nn.Conv2d(36, channels * scale**2, 3, padding=1))
     return network
-
-
-class NAFNet(nn.Module):
-    """NAFNet: a U-Net of blocks that multiply features with each other and have no activation.
-
-    Chen, Chu, Zhang, Sun, "Simple Baselines for Image Restoration", ECCV 2022. It restores images
-    at their size, so it works on the interpolated image, whose pixels are folded into channels
-    (scale^2 each) to keep features at the input's size. Reduced to 1.3 million parameters.
-
-    Args:
-        scale: 2, 4 or 8.
-        channels: Channels of the image.
-    """
-
-    LEVELS = 2
-
-    def __init__(self, scale: int, channels: int) -> None:
-        super().__init__()
-        self.scale = scale
-        self.interpolate = Interpolation(scale)
-        self.network = _architecture("NAFNet")(
-            img_channel=channels * scale**2,
-            width=32,
-            enc_blk_nums=[2, 4],
-            middle_blk_num=8,
-            dec_blk_nums=[4, 2],
-        )
-        start_small(self.network.ending)
-
-    def forward(self, image: Tensor) -> Tensor:
-        """Map (B, c, H, W), sides multiples of 4, to (B, c, scale H, scale W)."""
-        folded = F.pixel_unshuffle(self.interpolate(image), self.scale)
-        return F.pixel_shuffle(self.network(folded) - folded, self.scale)
 
 
 def _architecture(name: str) -> Any:

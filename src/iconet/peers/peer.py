@@ -8,9 +8,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from iconet.network import DataConsistency, ICONetOutput, Samples, StageOutput
+from iconet.network.config import stages_for
 from iconet.network.iconet import robust_scales
+from iconet.network.interpolation import SincInterpolation
 from iconet.network.kspace.phase import SlowPhase
-from iconet.network.stage import SincInterpolation, stages_for
 
 
 class Peer(nn.Module):
@@ -50,7 +51,7 @@ class Peer(nn.Module):
         self.scale = scale
         self.channels = channels
         self.multiple = multiple
-        self.config = {"scale": scale, "channels": channels, "width": width}
+        self.width = width
         self.architecture = architecture
         self.interpolate = Interpolation(scale)
         self.consistency = DataConsistency() if channels == 2 else None
@@ -107,14 +108,12 @@ class Interpolation(nn.Module):
     """The fixed interpolation of ICONet's stages, as often as the scale needs.
 
     Args:
-        scale: 1 (nothing), 2, 4 or 8.
+        scale: 2, 4 or 8.
     """
 
     def __init__(self, scale: int) -> None:
         super().__init__()
-        self.twice = nn.Sequential(
-            *(SincInterpolation() for _ in range(stages_for(scale) if scale > 1 else 0))
-        )
+        self.twice = nn.Sequential(*(SincInterpolation() for _ in range(stages_for(scale))))
 
     def forward(self, image: Tensor) -> Tensor:
         """Map (B, c, H, W) float32 to (B, c, scale H, scale W)."""

@@ -13,7 +13,7 @@ class RCAN(nn.Module):
     colour images at scale 2 and 15.6 million at scale 4. The default is reduced to 3 groups of 5.
 
     Args:
-        scale: 1 (no upscaling), 2, 4 or 8.
+        scale: 2, 4 or 8.
         channels: Channels of the image.
         width: Number of features.
         groups: Number of residual groups.

@@ -4,7 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from iconet.network.rscfl import FOLD, LocalUnit
+from iconet.network.grids import FOLD
+from iconet.network.rscfl import LocalUnit
 from iconet.peers.edsr import shuffle_tail
 from iconet.peers.peer import start_small
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 from torch.nn import functional as F
 
-from iconet.network.stage import SincInterpolation
+from iconet.network.interpolation import SincInterpolation
 
 if TYPE_CHECKING:
     from iconet.network import ICONet

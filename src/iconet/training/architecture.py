@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from iconet import zoo
 from iconet.errors import InputError
 from iconet.files import sha256_of
 from iconet.network import SIZES, ICONet
+from iconet.network.older_weights import current_names
 from iconet.training.recipe import Network, Recipe
 from iconet.zoo.loading import read_weights
 
@@ -44,10 +46,12 @@ def build(network: Network, scale: int, channels: int = 1) -> ICONet | Peer:
 def architecture_metadata(recipe: Recipe) -> dict[str, str]:
     """What a file of weights must say so that :func:`load_trained` can build its network."""
     network = build(recipe.network, recipe.scale, recipe.task.channels)
-    return {
-        "architecture": recipe.network.architecture,
-        "config": json.dumps(network.config),
-    }
+    settings = (
+        asdict(network.config)
+        if isinstance(network, ICONet)
+        else {name: getattr(network, name) for name in ("scale", "channels", "width")}
+    )
+    return {"architecture": recipe.network.architecture, "config": json.dumps(settings)}
 
 
 def load_trained(path: str | Path) -> ICONet | Peer:
@@ -77,7 +81,7 @@ def load_trained(path: str | Path) -> ICONet | Peer:
         if name not in (*peers.NAMES, *peers.ABLATIONS) or config["scale"] not in (2, 4, 8):
             raise ValueError("no peer of this version")
         model = _peer(name, config["scale"], config["channels"])
-        model.load_state_dict(tensors)
+        model.load_state_dict(current_names(tensors))
     except InputError:  # it comes from a library that is not installed
         raise
     except (KeyError, TypeError, ValueError, RuntimeError):

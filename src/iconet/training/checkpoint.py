@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from iconet.errors import InputError
 from iconet.files import complete_file
+from iconet.network.older_weights import current_names
 
 
 def write_safetensors(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str]) -> None:
@@ -81,9 +82,10 @@ def load_checkpoint(
         for name, tensor in tensors.items():
             part, _, rest = name.partition(".")
             parts[part][rest] = tensor
-        model.load_state_dict(parts["model"])
+        model.load_state_dict(current_names(parts["model"]))
+        averaged = current_names(parts["average"])
         for name, tensor in average.items():
-            tensor.copy_(parts["average"][name])
+            tensor.copy_(averaged[name])
         _load_moments(optimizer, parts["optimizer"])
         return dict(state)
     except (OSError, SafetensorError, LookupError, TypeError, ValueError, RuntimeError) as error:

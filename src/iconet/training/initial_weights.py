@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from torch import Tensor, nn
 
 from iconet import zoo
@@ -17,7 +19,7 @@ def start_from(network: nn.Module, weights: str) -> None:
     trained = zoo.load(weights)
     if not isinstance(network, ICONet):
         raise InputError(f"start_from {weights}: is for ICONet alone; remove it")
-    if {**trained.config, "scale": network.scale} != network.config:
+    if replace(trained.config, scale=network.scale) != network.config:
         raise InputError(f"start_from {weights}: a network of another size; set size to match")
     begin_stages(network, trained.state_dict(), len(trained.stages))
 

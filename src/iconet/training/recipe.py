@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
+from dataclasses import asdict
 from typing import Any, Literal
 
 from pydantic import (
@@ -15,16 +15,16 @@ from pydantic import (
 )
 
 from iconet.data.selection import Data
-from iconet.network import SIZES, ICONet
+from iconet.network import SIZES, ICONetConfig
 from iconet.physics.acquisition import Acquisition
 from iconet.recipe_files import Section
 
 SMALLEST_INPUT = 16  # pixels along a side of what the network takes
 
-# ICONet's arguments, with their defaults.
+# ICONet's settings, each with one of its values; scale and channels follow from the task.
 OPTIONS = {
-    name: argument.default
-    for name, argument in inspect.signature(ICONet).parameters.items()
+    name: value
+    for name, value in asdict(ICONetConfig.default(channels=2)).items()
     if name not in ("scale", "channels")
 }
 
@@ -35,7 +35,7 @@ class Network(Section):
     architecture: str = Field("iconet", description="iconet, or a name in iconet.peers")
     size: str = Field("base", description="of ICONet: one of iconet.network.SIZES")
     options: dict[str, Any] = Field(
-        default_factory=dict, description="ICONet's arguments that differ from those of its size"
+        default_factory=dict, description="ICONet's settings that differ from those of its size"
     )
 
     @field_validator("architecture")

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from iconet.network.stage import SincInterpolation
+    from iconet.network.interpolation import SincInterpolation
 
 Frame = tuple[slice, slice]
 """Rows and columns of a slice."""
@@ -74,7 +74,7 @@ def interpolate_background(image: NDArray, frame: Frame | None, out: NDArray) ->
     """
     import torch
 
-    from iconet.network.stage import stages_for
+    from iconet.network.config import stages_for
 
     scale = out.shape[0] // image.shape[0]
     enlarged = torch.from_numpy(np.ascontiguousarray(image, np.float32))[None, None]
@@ -96,6 +96,6 @@ def interpolate_background(image: NDArray, frame: Frame | None, out: NDArray) ->
 
 @cache
 def _interpolation() -> "SincInterpolation":
-    from iconet.network.stage import SincInterpolation
+    from iconet.network.interpolation import SincInterpolation
 
     return SincInterpolation()

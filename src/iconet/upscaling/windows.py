@@ -69,7 +69,7 @@ def plan_windows(
             raise InputError(f"{name} must be at least 1, not {value}")
     # Measured on a CPU in float32, for all sizes and scales: 38 to 69 bytes for each channel and
     # pixel of the last stage's input. bf16 needs about half.
-    per_pixel = 72 * network.config["width"] * (network.scale / 2) ** 2
+    per_pixel = 72 * network.width * (network.scale / 2) ** 2
     side = tile
     if side is None:
         side = max(height, width)

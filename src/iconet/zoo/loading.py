@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -93,12 +93,12 @@ def _build(path: Path, metadata: dict[str, str], tensors: dict[str, Tensor]) -> 
     import torch
 
     from iconet.network import ICONet
-    from iconet.network.rscfl import NEAREST
+    from iconet.network.older_weights import current_config, current_names
 
     try:
-        config = dict(json.loads(metadata["config"]))
+        config = current_config(dict(json.loads(metadata["config"])))
         _check_numbers(config, len(tensors))
-        config.setdefault("span", NEAREST)  # weights from before 2026-11-29
+        tensors = current_names(tensors)
         # Without memory first: what the configuration claims must be what the file holds.
         with torch.device("meta"):
             claimed = {name: t.shape for name, t in ICONet(**config).state_dict().items()}
@@ -115,10 +115,10 @@ def _build(path: Path, metadata: dict[str, str], tensors: dict[str, Tensor]) -> 
 
 def _check_numbers(config: dict[str, Any], tensors: int) -> None:
     """Refuse a configuration of more modules than the file has tensors: building takes time."""
-    from iconet.network import ICONet
+    from iconet.network import ICONetConfig
 
-    known = inspect.signature(ICONet).parameters
-    if any(type(value) is not type(known[name].default) for name, value in config.items()):
+    known = asdict(ICONetConfig())
+    if any(type(value) is not type(known[name]) for name, value in config.items()):
         raise ValueError("a value of another kind")
     if config["width"] < 1:
         raise ValueError("no channels")

@@ -1,12 +1,12 @@
 """Data consistency: what was measured in k-space stays as it was measured."""
 
-import functools
-import math
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from iconet.network.kspace.complex_images import resize, to_channels, to_complex
+from iconet.network.kspace.phase import SlowPhase
 from iconet.physics.fourier import fft2c, ifft2c
 
 
@@ -56,43 +56,17 @@ class DataConsistency(nn.Module):
         return image + resize(to_channels(correction), image.shape[-2:])
 
 
-def to_complex(image: Tensor) -> Tensor:
-    """Real and imaginary part (B, 2, H, W) to complex (B, 1, H, W)."""
-    return torch.complex(image[:, :1], image[:, 1:])
+class EnforceConsistency:
+    """Data consistency of images without their slow phase with samples that still have it.
 
-
-def to_channels(image: Tensor) -> Tensor:
-    """Complex (B, 1, H, W) to real and imaginary part (B, 2, H, W)."""
-    return torch.cat([image.real, image.imag], dim=1)
-
-
-def resize(image: Tensor, size: tuple[int, ...]) -> Tensor:
-    """Centred crop or zero-filling of k-space, field of view and intensities kept."""
-    if image.shape[-2:] == size:
-        return image
-    rows = _kernel(image.shape[-2], size[0]).to(image)
-    columns = _kernel(image.shape[-1], size[1]).to(image)
-    # Matrix products would be autocast to bfloat16, which keeps only 8 bits of an intensity.
-    with torch.autocast(image.device.type, enabled=False):
-        return rows @ image @ columns.T
-
-
-@functools.cache
-@torch.inference_mode(False)  # what is kept from a prediction must also serve training
-def _kernel(old: int, new: int) -> Tensor:
-    """Matrix (new, old) that resamples a periodic signal by cropping or zero-padding its band.
-
-    Sample m of the new lies at (m + 1/2) old/new - 1/2 of the old. Each entry sums the band's
-    cosines of that distance: a Dirichlet kernel. The Nyquist frequency of an even length belongs
-    half to each of its ends.
+    Args:
+        samples: What was measured.
+        phase: Of the low-resolution image.
     """
-    band = min(old, new)
-    frequency = torch.arange(band // 2 + 1, dtype=torch.float64)
-    gain = torch.full_like(frequency, 2 / old)
-    gain[0] /= 2
-    if band % 2 == 0:
-        gain[-1] /= 2
-    place = (torch.arange(new, dtype=torch.float64) + 0.5) * old / new - 0.5
-    distance = place[:, None] - torch.arange(old, dtype=torch.float64)
-    angle = 2 * math.pi / old * distance[..., None] * frequency
-    return (torch.cos(angle) * gain).sum(-1).float()
+
+    def __init__(self, samples: Samples, phase: SlowPhase) -> None:
+        self._samples, self._phase = samples, phase
+
+    def __call__(self, image: Tensor, layer: nn.Module) -> Tensor:
+        """Correct an image (B, 2, k h, k w) by a :class:`DataConsistency`."""
+        return self._phase.remove(layer(self._phase.restore(image), self._samples))

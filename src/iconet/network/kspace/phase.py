@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from iconet.network.kspace.consistency import resize, to_channels, to_complex
+from iconet.network.kspace.complex_images import resize, to_channels, to_complex
 from iconet.physics.fourier import fft2c, ifft2c
 
 _REACH = 0.06  # of the sampling band, about the half width of a fully sampled centre

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from iconet.network.stage import SincInterpolation, stages_for
+from iconet.network.interpolation import SincInterpolation
 from iconet.physics.kspace import zero_fill
 
 INSIDE = slice(16, -16)
@@ -38,10 +38,3 @@ def test_is_the_local_form_of_zero_filling() -> None:
         rtol=0,
         atol=5e-3,
     )
-
-
-def test_number_of_stages() -> None:
-    assert [stages_for(s) for s in (2, 4, 8)] == [1, 2, 3]
-    for scale in (0, 1, 3, 6, 16):
-        with pytest.raises(ValueError, match=f"scale {scale} "):
-            stages_for(scale)

@@ -93,7 +93,8 @@ def enlarge_axis(
         batch=batch,
         tile=tile,
     )
-    windows = partial(*(count_windows, network), device=compute.device.type, batch=batch, tile=tile)
+    device = compute.device.type
+    windows = partial(count_windows, network, device=device, batch=batch, tile=tile)
     planes = planes_containing(axis, shape)
     total = sum(windows(old.transpose(plane).shape) for plane in planes)
     finished = 0

@@ -37,7 +37,7 @@ $(VENV)/.pip:
 $(VENV)/.installed: pyproject.toml | $(VENV)/.pip
 	@$(PIP) show --quiet torch 2>/dev/null || { echo "==> $(TORCH) (large, once)"; $(PIP) install "$(TORCH)"; }
 	@echo "==> iconet and what it needs"
-	@$(PIP) install --editable .
+	@$(PIP) install --editable '.[train]'
 	@touch $@
 
 $(VENV)/.installed-dev: pyproject.toml $(VENV)/.installed

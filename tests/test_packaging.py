@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from iconet.extras import EXTRAS
+
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 DOCUMENTS = [
@@ -19,10 +21,20 @@ DOCUMENTS = [
 ]
 
 
-def third_party_imports() -> set[str]:
-    """Top-level names of every import in src, wherever it stands in its file."""
+PACKAGE = ROOT / "src" / "iconet"
+# What only `iconet train`, `benchmark`, `evaluate` and `demo` use.
+TRAINING = [PACKAGE / name for name in ("training", "evaluation", "data", "demo.py")]
+TRAINING.append(PACKAGE / "recipe_files.py")
+
+
+def files_of_training() -> set[Path]:
+    return {path for room in TRAINING for path in ([room] if room.suffix else room.rglob("*.py"))}
+
+
+def third_party_imports(paths: set[Path]) -> set[str]:
+    """Top-level names of every import in files, wherever it stands in its file."""
     names = set()
-    for path in (ROOT / "src").rglob("*.py"):
+    for path in paths:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Import):
                 names |= {alias.name.split(".")[0] for alias in node.names}
@@ -35,16 +47,31 @@ def names(requirements: list[str]) -> set[str]:
     return {re.match(r"[\w.-]+", line)[0].lower() for line in requirements}
 
 
+def distributions(imports: set[str]) -> set[str]:
+    known = packages_distributions()
+    return {known[name][0].lower() for name in imports}
+
+
 def test_every_import_is_declared_and_every_declaration_imported() -> None:
-    declared = names(PROJECT["dependencies"])
+    extras = {name: names(lines) for name, lines in PROJECT["optional-dependencies"].items()}
+    training = files_of_training()
+    core = third_party_imports(set(PACKAGE.rglob("*.py")) - training)
     optional = {"openvino", "onnx", "onnxruntime", "monai"}
-    extras = PROJECT["optional-dependencies"].values()
-    assert optional <= names([requirement for extra in extras for requirement in extra])
-    distributions = packages_distributions()
-    imported = {distributions[name][0].lower() for name in third_party_imports() - optional}
-    # torch.utils.tensorboard writes the log with the first, pydicom decodes with the others.
-    unseen = {"tensorboard", "pylibjpeg", "pylibjpeg-openjpeg", "pylibjpeg-rle", "pyjpegls"}
-    assert declared == imported | unseen
+    assert optional <= set().union(*extras.values())
+    # pydicom decodes with these.
+    unseen = {"pylibjpeg", "pylibjpeg-openjpeg", "pylibjpeg-rle", "pyjpegls"}
+    assert names(PROJECT["dependencies"]) == distributions(core - optional) | unseen
+    # torch.utils.tensorboard writes the log with it.
+    more = distributions(third_party_imports(training) - core) | {"tensorboard"}
+    assert extras["train"] == more
+
+
+def test_what_is_missing_is_looked_for_in_the_extra_that_has_it() -> None:
+    extras = {name: names(lines) for name, lines in PROJECT["optional-dependencies"].items()}
+    installed = {name: name.replace("_", "-") for names in EXTRAS.values() for name in names}
+    installed |= {"yaml": "pyyaml", "lightning": "lightning-fabric"}
+    for extra, modules in EXTRAS.items():
+        assert {installed[module] for module in modules} == extras[extra]
 
 
 def test_citation_names_the_same_licence_and_paper_as_the_readme() -> None:

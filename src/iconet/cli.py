@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from iconet.errors import InputError
+from iconet.extras import remedy
 from iconet.runtime.allocator import keep_freed_blocks
 
 app = typer.Typer(
@@ -52,6 +53,10 @@ def run(arguments: list[str]) -> int:
         code = command.main(arguments, prog_name="iconet", standalone_mode=False)
     except InputError as error:
         return complain(error)
+    except ModuleNotFoundError as error:
+        if (line := remedy(error.name or "")) is None:
+            raise
+        return complain(line)
     except typer.TyperException as error:  # a wrong call, such as an unknown option
         message = error.format_message()  # empty where the help was shown instead
         return complain(message) if message else error.exit_code

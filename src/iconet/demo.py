@@ -40,6 +40,8 @@ def run(output: Path, *, model: str = "mri-x2") -> dict[str, Comparison]:
     Raises:
         InputError: The folder cannot be written to, or the model is not there or not a 2x model.
     """
+    import scipy  # noqa: F401  # where it is missing this is said before anything is written
+
     from iconet.evaluation.compare import compare_files
     from iconet.images import read, write
     from iconet.study.study import Talk, upscale_study

@@ -43,7 +43,7 @@ def head(*shape):
     return (inside * (500 + 150 * texture) + rng.rayleigh(10, shape)).astype(np.float32)[None]
 
 
-@pytest.mark.parametrize(("scale", "shape", "tile"), [(2, (231, 190), 48), (4, (127, 90), 32)])
+@pytest.mark.parametrize(("scale", "shape", "tile"), [(2, (151, 58), 48), (4, (167, 42), 32)])
 def test_tiles_agree_with_the_whole_slice(monkeypatch, scale, shape, tile):
     network, stack = awake(scale), head(*shape)
     whole = predict_stack(network, stack, compute=CPU)
@@ -67,15 +67,17 @@ def test_intensities_come_back_on_the_scale_of_the_input(factor):
 
 @pytest.mark.parametrize("name", TRAINED)
 def test_trained_networks_leave_no_seam(name):
-    network, stack = iconet.load(name), head(300, 200)
+    network = iconet.load(name)
+    # So long that the first and the last tile with their context do not see all of it.
+    stack = head(network.halo + 75, 70)
     whole = predict_stack(network, stack, compute=CPU)
-    tiled = predict_stack(network, stack, compute=CPU, tile=96)
+    tiled = predict_stack(network, stack, compute=CPU, tile=64)
     assert np.abs(tiled - whole).max() < 1e-3 * np.ptp(whole)
 
 
 @pytest.mark.parametrize("name", TRAINED)
 def test_trained_networks_agree_in_both_precisions(name):
-    network, stack = iconet.load(name), head(128, 100)
+    network, stack = iconet.load(name), head(72, 60)
     full = predict_stack(network, stack, compute=CPU)
     half = predict_stack(network, stack, compute=choose_compute("cpu", "bf16"))
     assert half.dtype == np.float32
@@ -89,7 +91,7 @@ def test_trained_networks_do_not_mind_where_zero_is(name):
 
     Nearly: the level taken for 0 is a percentile. Without it the difference is 15 % and more.
     """
-    network, stack = iconet.load(name), head(96, 120)
+    network, stack = iconet.load(name), head(64, 80)
     stack -= stack.min()
     plain = predict_stack(network, stack, compute=CPU)
     shifted = predict_stack(network, stack - stack.max(), compute=CPU) + stack.max()
@@ -115,14 +117,14 @@ def test_trained_networks_keep_the_anatomy_in_place(name, turned):
 @pytest.mark.parametrize("name", TRAINED)
 def test_trained_networks_keep_the_anatomy_in_place_across_thick_slices(name):
     network = iconet.load(name)
-    truth = read(DEMO_SCAN).array[64:128, 64:192, 8:40]
+    truth = read(DEMO_SCAN).array[64:128, 64:192, 8:24]
     thick = thick_slices(torch.from_numpy(truth).transpose(1, 2), network.scale).transpose(1, 2)
     thin = enlarge_axis(thick.numpy(), 1, network, compute=CPU)
     # One slice's shift is measured to a tenth of a voxel only; a displacement is in all of them.
-    shifts = [_shift(thin[..., k], truth[..., k]) for k in range(2, 30)]
+    shifts = [_shift(thin[..., k], truth[..., k]) for k in range(2, 14)]
     assert np.abs(np.mean(shifts, axis=0)).max() < 0.01 * network.scale
     assert np.abs(shifts).max() < 0.03 * network.scale
-    beside = _shift(np.roll(truth[..., 16], 1, axis=1), truth[..., 16])
+    beside = _shift(np.roll(truth[..., 8], 1, axis=1), truth[..., 8])
     np.testing.assert_allclose(beside, [0, 1], atol=0.1)
 
 

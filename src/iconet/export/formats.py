@@ -101,7 +101,7 @@ def facts_of(network: "ICONet") -> dict[str, str]:
 def _write_onnx(network: "ICONet", path: Path, facts: dict[str, str]) -> None:
     from iconet.runtime.runtimes import require
 
-    require("onnx", extra="onnx")
+    require("onnx")
     import onnx
 
     from iconet.runtime.traceable import PlainNetwork, as_onnx

@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from iconet.errors import InputError
+from iconet.extras import remedy
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,7 +31,7 @@ def import_openvino() -> ModuleType:
     Raises:
         InputError: If it is not installed.
     """
-    require("openvino", extra="openvino")
+    require("openvino")
     # Its converter reports every import to a web service by this package and does without it.
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     import openvino
@@ -44,22 +45,22 @@ def import_onnxruntime() -> ModuleType:
     Raises:
         InputError: If it or ``onnx`` is not installed.
     """
-    require("onnx", extra="onnx")
-    require("onnxruntime", extra="onnx")
+    require("onnx")
+    require("onnxruntime")
     import onnxruntime
 
     onnxruntime.disable_telemetry_events()
     return onnxruntime
 
 
-def require(name: str, *, extra: str) -> None:
+def require(name: str) -> None:
     """Say in one line what to install.
 
     Raises:
         InputError: If it is not there.
     """
     if not installed(name):
-        raise InputError(f"{name} is not installed: pip install 'iconet[{extra}]'")
+        raise InputError(remedy(name))
 
 
 @cache

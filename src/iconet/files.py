@@ -50,7 +50,7 @@ def complete_file(path: Path, *, keep: bool = True) -> Iterator[BinaryIO]:
     """
     target = Path(os.path.realpath(path))
     if target.is_dir():
-        raise _error(errno.EISDIR, path)
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     partial = _partial(target, target.suffix)
     try:
         with partial.open("xb") as file:
@@ -79,7 +79,7 @@ def complete_folder(path: Path, *, keep: bool = True, replace: bool = False) -> 
     """
     target = path.resolve()
     if target.exists() and not (target.is_dir() and (replace or not any(target.iterdir()))):
-        raise _error(errno.EEXIST, path)
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
     with _filled_folder(target) as partial:
         yield partial
         if not keep:
@@ -147,10 +147,6 @@ def sha256_of(path: Path) -> str:
 
 def _partial(target: Path, suffix: str = "") -> Path:
     return target.with_name(f".{target.name[:40]}.{secrets.token_hex(4)}.partial{suffix}")
-
-
-def _error(number: int, path: Path) -> OSError:
-    return OSError(number, os.strerror(number), str(path))
 
 
 @contextlib.contextmanager

@@ -195,7 +195,7 @@ def test_several_series_are_listed_without_the_patient_and_chosen(weights, capfd
     assert not Path("out").exists()
     for index, chosen in enumerate(["7", "1.2.7", "MPRAGE"]):
         assert upscale(weights, "in", "-o", f"out{index}", "--series", chosen) == 0
-        assert read_series(f"out{index}").headers[0].Modality == "MR"
+        assert read_series(f"out{index}").dicom[0].Modality == "MR"
         assert iconet.upscale("in", model=weights, series=chosen).shape == (40, 48, 3)
 
 
@@ -284,7 +284,7 @@ def test_round_trip_of_a_real_series(weights, capfd, name):
     expected = iconet.upscale("in", model=weights, precision="fp32")
     assert_same("out", expected)
     # The field of view's corner, half a voxel outside the first one, is where it was.
-    scan = read_series("in").scan
+    scan = read_series("in")
     edge = [-0.5, -0.5, 0, 1]
     there = itk("out")[1] @ edge
     assert np.abs((there - scan.affine @ edge)[:3]).max() < 1e-3

@@ -51,7 +51,10 @@ def scaled_affine(affine: np.ndarray, factors: Sequence[float]) -> np.ndarray:
     Returns:
         (4, 4) float64.
     """
-    return np.asarray(affine, dtype=np.float64) @ _new_to_old_voxels(factors)
+    steps = 1.0 / np.asarray(factors, dtype=np.float64)
+    transform = np.diag([*steps, 1.0])
+    transform[:3, 3] = (steps - 1.0) / 2.0
+    return np.asarray(affine, dtype=np.float64) @ transform
 
 
 def respaced_affine(
@@ -75,13 +78,6 @@ def respaced_affine(
     old, new = np.asarray(shape), np.asarray(new_shape)
     transform[:3, 3] = (old - 1) / 2 - (new - 1) / 2 * np.asarray(steps)
     return np.asarray(affine, dtype=np.float64) @ transform
-
-
-def _new_to_old_voxels(factors: Sequence[float]) -> np.ndarray:
-    steps = 1.0 / np.asarray(factors, dtype=np.float64)
-    transform = np.diag([*steps, 1.0])
-    transform[:3, 3] = (steps - 1.0) / 2.0
-    return transform
 
 
 def check_affine(affine: np.ndarray, name: str) -> None:

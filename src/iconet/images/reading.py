@@ -83,7 +83,7 @@ def read(path: str | os.PathLike[str], *, scale: int = 1, series: str | int | No
         if holds_dicom(path):
             from iconet.images.dicom.series import read_series
 
-            return read_series(path, series=series, scale=scale).scan
+            return read_series(path, series=series, scale=scale)
         suffix = suffix_of(path)
         if series is not None:
             raise InputError(f"{path}: not DICOM, it has no series to choose from; omit --series")
@@ -103,7 +103,10 @@ def read(path: str | os.PathLike[str], *, scale: int = 1, series: str | int | No
             from iconet.images.text_headers.metaimage import read_metaimage_header
 
             return _read_behind_text(path, read_metaimage_header(path), scale)
-        return _read_npy(path, scale) if suffix == ".npy" else _read_picture(path, scale)
+        if suffix == ".npy":
+            # Mapped: shape and type are known, and a truncated file refused, before any allocation.
+            return from_array(np.lib.format.open_memmap(path, mode="r"), path=path, scale=scale)
+        return _read_picture(path, scale)
 
 
 def holds_dicom(path: Path) -> bool:
@@ -311,11 +314,6 @@ def _read_voxels(
         )
     _check_finite(name, not_finite)
     return values
-
-
-def _read_npy(path: Path, scale: int) -> Scan:
-    # Memory-mapped: shape and type are known, and a truncated file refused, before any allocation.
-    return from_array(np.lib.format.open_memmap(path, mode="r"), path=path, scale=scale)
 
 
 @contextlib.contextmanager

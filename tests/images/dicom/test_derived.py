@@ -65,13 +65,13 @@ def test_it_is_read_and_derived_from_again(tmp_path, modality):
     scan, headers = source_of(modality)
     write_series(finer(scan), headers, tmp_path / "once", provenance=MADE)
     once = read_series(tmp_path / "once")
-    twice = finer(once.scan, (1, 1, 2))
-    write_series(twice, once.headers, tmp_path / "twice", provenance=MADE)
+    twice = finer(once, (1, 1, 2))
+    write_series(twice, once.dicom, tmp_path / "twice", provenance=MADE)
     series = read_series(tmp_path / "twice")
-    assert_holds(series.scan.array, series.scan.affine, twice, np.ptp(scan.array) / 2000)
-    assert series.uid not in (once.uid, "")
-    names = {header.SOPInstanceUID for header in once.headers}
-    for header in series.headers:
+    assert_holds(series.array, series.affine, twice, np.ptp(scan.array) / 2000)
+    assert series.dicom[0].SeriesInstanceUID not in (once.dicom[0].SeriesInstanceUID, "")
+    names = {header.SOPInstanceUID for header in once.dicom}
+    for header in series.dicom:
         assert {s.ReferencedSOPInstanceUID for s in header.SourceImageSequence} <= names
         assert len(header.ContributingEquipmentSequence) == 2
 

@@ -89,7 +89,7 @@ def test_jpeg_lossless(tmp_path, predictor, dtype):
     made = to_jpeg_lossless(slices_of(stored, AFFINE)[0], predictor)
     path = save(made, tmp_path / "a.dcm")
     np.testing.assert_array_equal(
-        read_series(path).scan.array, stored.astype(np.float32) - np.float32(100)
+        read_series(path).array, stored.astype(np.float32) - np.float32(100)
     )
 
 
@@ -103,7 +103,7 @@ def test_jpeg_lossless_of_fewer_bits_than_are_allocated(tmp_path, bits, signed):
     made.PixelData = (np.frombuffer(made.PixelData, "<u2") & (2**bits - 1)).tobytes()
     path = save(to_jpeg_lossless(made, bits=bits), tmp_path / "a.dcm")
     np.testing.assert_array_equal(
-        read_series(path).scan.array, stored.astype(np.float32) - np.float32(100)
+        read_series(path).array, stored.astype(np.float32) - np.float32(100)
     )
 
 
@@ -123,7 +123,7 @@ def test_jpeg_lossless_of_another_encoder(tmp_path):
     made = slices_of(stored, AFFINE)[0]
     made.file_meta.TransferSyntaxUID = JPEGLosslessSV1
     path = save(with_frame(made, base64.b64decode(BY_GDCM)), tmp_path / "a.dcm")
-    np.testing.assert_array_equal(read_series(path).scan.array, stored - np.float32(100))
+    np.testing.assert_array_equal(read_series(path).array, stored - np.float32(100))
 
 
 @pytest.mark.parametrize("missing", [0.5, 0.02])

@@ -58,19 +58,19 @@ def test_any_geometry_is_found_from_positions_and_not_from_names(tmp_path_factor
         affine = affine @ np.array(
             [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, -1, stored.shape[2] - 1], [0, 0, 0, 1.0]]
         )
-    np.testing.assert_allclose(series.scan.affine, affine, rtol=0, atol=1e-6)
-    np.testing.assert_array_equal(series.scan.array, stored - np.float32(100))
+    np.testing.assert_allclose(series.affine, affine, rtol=0, atol=1e-6)
+    np.testing.assert_array_equal(series.array, stored - np.float32(100))
 
 
 def test_every_slice_has_its_own_slope(tmp_path):
     stored, slopes = numbers(), np.array([0.5, 2.25, 1, 3.125])
-    scan = read_series(save_all(slices_of(stored, OBLIQUE, slopes), tmp_path)).scan
+    scan = read_series(save_all(slices_of(stored, OBLIQUE, slopes), tmp_path))
     np.testing.assert_array_equal(scan.array, (stored * slopes - 100).astype(np.float32))
     assert (scan.dtype, scan.slope, scan.inter) == (np.float32, 1, 0)
 
 
 def test_integers_with_one_scale_keep_it(tmp_path):
-    scan = read_series(save_all(slices_of(numbers(), OBLIQUE, [0.5] * 4), tmp_path)).scan
+    scan = read_series(save_all(slices_of(numbers(), OBLIQUE, [0.5] * 4), tmp_path))
     assert (scan.dtype, scan.slope, scan.inter) == (np.int16, 0.5, -100)
     assert scan.path == tmp_path
     np.testing.assert_allclose(scan.header.get_best_affine(), scan.affine, atol=1e-5)
@@ -80,10 +80,10 @@ def test_integers_with_one_scale_keep_it(tmp_path):
 def test_headers_are_in_the_order_of_the_slices_and_hold_no_pixels(tmp_path):
     slices = slices_of(numbers(), OBLIQUE)
     series = read_series(save_all(slices, tmp_path, seed=3))
-    assert [h.SOPInstanceUID for h in series.headers] == [s.SOPInstanceUID for s in slices]
-    assert not any("PixelData" in header for header in series.headers)
-    assert series.headers[0].PatientName == PATIENT
-    assert series.uid == "1.2.3"
+    assert [h.SOPInstanceUID for h in series.dicom] == [s.SOPInstanceUID for s in slices]
+    assert not any("PixelData" in header for header in series.dicom)
+    assert series.dicom[0].PatientName == PATIENT
+    assert series.dicom[0].SeriesInstanceUID == "1.2.3"
 
 
 def test_monochrome1_is_how_it_is_shown_and_not_what_it_is_worth(tmp_path):
@@ -92,8 +92,8 @@ def test_monochrome1_is_how_it_is_shown_and_not_what_it_is_worth(tmp_path):
     for made in slices:
         made.PhotometricInterpretation = "MONOCHROME1"
     series = read_series(save_all(slices, tmp_path))
-    np.testing.assert_array_equal(series.scan.array, stored - np.float32(100))
-    assert series.headers[0].PhotometricInterpretation == "MONOCHROME1"
+    np.testing.assert_array_equal(series.array, stored - np.float32(100))
+    assert series.dicom[0].PhotometricInterpretation == "MONOCHROME1"
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int16])
@@ -105,7 +105,7 @@ def test_lossless_compression_changes_nothing(tmp_path, syntax, dtype):
     slices = slices_of(stored, AFFINE)
     for made in slices:
         made.compress(syntax, generate_instance_uid=False)
-    scan = read_series(save_all(slices, tmp_path)).scan
+    scan = read_series(save_all(slices, tmp_path))
     np.testing.assert_array_equal(scan.array, stored.astype(np.float32) - 100)
 
 
@@ -115,7 +115,7 @@ def test_other_encodings_of_plain_pixels(tmp_path, syntax):
     slices = slices_of(stored, AFFINE)
     for made in slices:
         made.file_meta.TransferSyntaxUID = syntax
-    scan = read_series(save_all(slices, tmp_path)).scan
+    scan = read_series(save_all(slices, tmp_path))
     np.testing.assert_array_equal(scan.array, stored - np.float32(100))
 
 
@@ -125,7 +125,7 @@ def test_big_endian(tmp_path):
     for made in slices:
         made.file_meta.TransferSyntaxUID = ExplicitVRBigEndian
         made.PixelData = np.frombuffer(made.PixelData, "<i2").astype(">i2").tobytes()
-    scan = read_series(save_all(slices, tmp_path)).scan
+    scan = read_series(save_all(slices, tmp_path))
     np.testing.assert_array_equal(scan.array, stored - np.float32(100))
     assert scan.dtype == np.int16
 
@@ -135,7 +135,7 @@ def test_bits_beyond_those_stored_are_not_values(tmp_path):
     slices = slices_of(stored | 0xA000, AFFINE)  # an old overlay in the four highest bits
     for made in slices:
         made.BitsStored, made.HighBit = 12, 11
-    scan = read_series(save_all(slices, tmp_path)).scan
+    scan = read_series(save_all(slices, tmp_path))
     np.testing.assert_array_equal(scan.array, stored.astype(np.float32) - 100)
 
 
@@ -146,14 +146,14 @@ def test_enhanced_multi_frame(tmp_path, syntax):
     if syntax is not None:
         made.compress(syntax, generate_instance_uid=False)
     series = read_series(save(made, tmp_path / "enhanced.dcm"))
-    np.testing.assert_array_equal(series.scan.array, (stored * slopes - 100).astype(np.float32))
-    np.testing.assert_allclose(series.scan.affine, OBLIQUE, atol=1e-9)
-    assert [header.SOPInstanceUID for header in series.headers] == [made.SOPInstanceUID]
+    np.testing.assert_array_equal(series.array, (stored * slopes - 100).astype(np.float32))
+    np.testing.assert_allclose(series.affine, OBLIQUE, atol=1e-9)
+    assert [header.SOPInstanceUID for header in series.dicom] == [made.SOPInstanceUID]
 
 
 def test_a_single_slice_is_as_thick_as_its_header_says(tmp_path):
     folder = save_all(slices_of(numbers(), AFFINE)[:1], tmp_path)
-    scan = read_series(folder / "000.dcm").scan
+    scan = read_series(folder / "000.dcm")
     assert scan.array.shape == (5, 7, 1)
     assert scan.spacing == pytest.approx((2, 1.5, 9))
 
@@ -161,7 +161,7 @@ def test_a_single_slice_is_as_thick_as_its_header_says(tmp_path):
 def test_shear_within_rounding_is_kept_exactly(tmp_path):
     sheared = AFFINE.copy()
     sheared[0, 2] = 0.01  # of 3 mm: 0.2 degrees
-    scan = read_series(save_all(slices_of(numbers(), sheared), tmp_path)).scan
+    scan = read_series(save_all(slices_of(numbers(), sheared), tmp_path))
     np.testing.assert_allclose(scan.affine, sheared, atol=1e-9)
 
 
@@ -190,8 +190,8 @@ def test_several_series_are_listed_and_chosen(tmp_path):
     assert line.endswith("2 series; choose by --series 4 (CT, 4 files), 7 (MR, 4 files)")
     for chosen in (7, "7", "1.2.7"):
         series = read_series(folder, series=chosen)
-        assert series.uid == "1.2.7"
-        np.testing.assert_allclose(series.scan.affine, OBLIQUE, atol=1e-9)
+        assert series.dicom[0].SeriesInstanceUID == "1.2.7"
+        np.testing.assert_allclose(series.affine, OBLIQUE, atol=1e-9)
     for absent in (5, "5", "1.2", "dummy", "", " "):
         assert "no series of that number, UID or description" in refusal(folder, series=absent)
     assert "localizer" in refusal_inside(folder, series=1)
@@ -204,7 +204,7 @@ def test_a_part_of_the_description_chooses_and_is_never_shown(tmp_path):
         image = pydicom.dcmread(made)
         image.SeriesDescription = f"T1 MPRAGE {PATIENT}"
         save(image, made)
-    assert read_series(folder, series="mprage").uid == "1.2.7"
+    assert read_series(folder, series="mprage").dicom[0].SeriesInstanceUID == "1.2.7"
     for made in (folder / "a").iterdir():
         image = pydicom.dcmread(made)
         image.SeriesDescription = f"T1 soft {PATIENT}"
@@ -225,7 +225,7 @@ def test_one_scan_beside_a_localizer_needs_no_choice(tmp_path):
     folder = several(tmp_path)
     for made in (folder / "b").iterdir():
         made.unlink()
-    assert read_series(folder).uid == "1.2.3"
+    assert read_series(folder).dicom[0].SeriesInstanceUID == "1.2.3"
 
 
 def tilted(slices):
@@ -306,7 +306,7 @@ def test_several_multi_frame_files_in_one_series(tmp_path):
     for name in "ab":
         save(enhanced_of(numbers(), OBLIQUE, [1] * 4, order=range(4)), tmp_path / name)
     assert "2 multi-frame files" in refusal(tmp_path)
-    assert read_series(tmp_path / "a").scan.array.shape == (5, 7, 4)
+    assert read_series(tmp_path / "a").array.shape == (5, 7, 4)
 
 
 def by_itk(folder):
@@ -328,7 +328,7 @@ def corners(affine, shape):
 
 
 def same_as_itk(folder):
-    scan = read_series(folder).scan
+    scan = read_series(folder)
     values, affine = by_itk(folder)
     assert scan.array.shape == values.shape
     np.testing.assert_allclose(

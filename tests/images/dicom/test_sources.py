@@ -58,7 +58,7 @@ def folder(tmp_path):
 
 
 def is_the_series(path):
-    np.testing.assert_array_equal(read_series(path).scan.array, numbers() - np.float32(100))
+    np.testing.assert_array_equal(read_series(path).array, numbers() - np.float32(100))
 
 
 def test_a_zip_is_read_like_its_folder(tmp_path, folder):

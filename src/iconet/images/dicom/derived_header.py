@@ -35,23 +35,13 @@ LONGEST_ST = 1024
 FIRST_NUMBER = 9000
 # Required, though empty where unknown; anonymisers delete them.
 REQUIRED = (
-    "StudyDate",
-    "StudyTime",
-    "AccessionNumber",
-    "Manufacturer",
-    "ReferringPhysicianName",
-    "PatientName",
-    "PatientID",
-    "PatientBirthDate",
-    "PatientSex",
-    "StudyID",
+    *("StudyDate", "StudyTime", "AccessionNumber", "Manufacturer", "ReferringPhysicianName"),
+    *("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyID"),
     "PositionReferenceIndicator",
 )
+MR = ("ScanOptions", "MRAcquisitionType", "RepetitionTime", "EchoTime", "EchoTrainLength")
 REQUIRED_OF = {
-    "MR": (
-        *("ScanOptions", "MRAcquisitionType", "RepetitionTime", "EchoTime", "EchoTrainLength"),
-        "PatientPosition",
-    ),
+    "MR": (*MR, "PatientPosition"),
     "CT": ("KVP", "AcquisitionNumber", "PatientPosition"),
     "PT": (),
 }

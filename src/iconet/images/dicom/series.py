@@ -38,28 +38,6 @@ ELEMENTS = [
 
 
 @dataclass(frozen=True)
-class Series:
-    """A DICOM series as a volume.
-
-    Attributes:
-        scan: The volume. Its axes are (column, row, slice), its values the rescaled ones
-            (Hounsfield units in CT, Bq/ml in PET), its header a NIfTI header for the same grid.
-        uid: SeriesInstanceUID; empty if the files have none.
-    """
-
-    scan: Scan
-    uid: str
-
-    @property
-    def headers(self) -> list[Dataset]:
-        """Without pixel data, one for each slice in the order of the last axis.
-
-        For an enhanced multi-frame image the one of its file.
-        """
-        return list(self.scan.dicom)
-
-
-@dataclass(frozen=True)
 class _Entry:
     """A file with the part of its header that is needed, and why it is no slice (None if it is)."""
 
@@ -70,12 +48,14 @@ class _Entry:
 
 def read_series(
     path: str | os.PathLike[str], *, series: str | int | None = None, scale: int = 1
-) -> Series:
+) -> Scan:
     """Reads one series: MR, CT or PT; classic or enhanced multi-frame; plain or compressed.
 
     Slices are ordered by their positions and each is rescaled by its own slope and intercept.
     MONOCHROME1 says only that a viewer shows low values bright (PS3.3 C.7.6.3.1.2): the values are
     not inverted, so Hounsfield units stay Hounsfield units. (ITK inverts the stored numbers.)
+    The scan's axes are (column, row, slice), its values the rescaled ones (Hounsfield units in CT,
+    Bq/ml in PET), its header a NIfTI header for the same grid.
 
     Args:
         path: A folder (with subfolders), a file, a zip, or a DICOMDIR.
@@ -90,7 +70,7 @@ def read_series(
     """
     path = Path(path)
     with dicom_files(path) as files:
-        uid, entries = _chosen(path, _by_series(files), series)
+        entries = _chosen(path, _by_series(files), series)
         planes: list[Plane] = []
         for index, entry in enumerate(entries):
             if entry.refused is not None:
@@ -111,7 +91,7 @@ def read_series(
         # Slices that are scaled differently have no integers in common.
         slope, intercept, dtype = 1.0, 0.0, np.dtype(np.float32)
     by_slice = [0] if len(entries) == 1 else [plane.file for plane in planes]
-    scan = Scan(
+    return Scan(
         values,
         affine=affine,
         header=_nifti_header(affine, values.shape, dtype),
@@ -121,7 +101,6 @@ def read_series(
         inter=intercept,
         dicom=tuple(headers[index] for index in by_slice),
     )
-    return Series(scan, uid)
 
 
 def _by_series(files: Sequence[DicomFile]) -> dict[str, list[_Entry]]:
@@ -151,9 +130,7 @@ def _why_no_slice(header: Dataset) -> str | None:
     return None
 
 
-def _chosen(
-    path: Path, found: dict[str, list[_Entry]], series: str | int | None
-) -> tuple[str, list[_Entry]]:
+def _chosen(path: Path, found: dict[str, list[_Entry]], series: str | int | None) -> list[_Entry]:
     """The one series that was asked for, or that is a scan at all."""
     if series is not None:
         wanted = str(series)
@@ -182,7 +159,7 @@ def _chosen(
     if len(matching) != 1:
         listing = _listing(matching or list(found), found)
         raise InputError(f"{path}: {problem}; choose by --series {listing}")
-    return matching[0], found[matching[0]]
+    return found[matching[0]]
 
 
 def _listing(uids: Sequence[str], found: dict[str, list[_Entry]]) -> str:

@@ -14,62 +14,30 @@ if TYPE_CHECKING:
 
 # Group 0028 describes the pixels: all of it goes but what stays true of a derived image.
 KEPT_OF_PIXELS = (
-    "CorrectedImage",
-    "QualityControlImage",
-    "BurnedInAnnotation",
-    "RecognizableVisualFeatures",
-    "LongitudinalTemporalInformationModified",
-    "LossyImageCompression",
-    "LossyImageCompressionRatio",
-    "LossyImageCompressionMethod",
+    *("CorrectedImage", "QualityControlImage", "BurnedInAnnotation"),
+    *("RecognizableVisualFeatures", "LongitudinalTemporalInformationModified"),
+    *("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod"),
 )
-WINDOW = (
-    "WindowCenter",
-    "WindowWidth",
-    "WindowCenterWidthExplanation",
-    "VOILUTFunction",
-)
+WINDOW = ("WindowCenter", "WindowWidth", "WindowCenterWidthExplanation", "VOILUTFunction")
 # Files and media (0002, 0004, FFFA signatures), overlays, curves and pixels themselves, encrypted
 # and original attributes (0400), icons and storage (0088), presentation (2050), data set padding.
 DROPPED_GROUPS = {0x0002, 0x0004, 0x0028, 0x0088, 0x0400, 0x2050, 0x4FFE, 0x7FE0, 0xFFFA, 0xFFFC}
 DROPPED = {
     # Of the source's instances and of the step that made them
-    "SOPInstanceUID",
-    "InstanceCreatorUID",
-    "InstanceNumber",
-    "OriginalSpecializedSOPClassUID",
-    "RelatedGeneralSOPClassUID",
-    "RetrieveAETitle",
-    "InstanceAvailability",
-    "QueryRetrieveLevel",
-    "ReferencedPerformedProcedureStepSequence",
-    "SourceImageSequence",
-    "DerivationDescription",
-    "DerivationCodeSequence",
-    "ImagesInAcquisition",
-    "NumberOfStudyRelatedSeries",
-    "NumberOfStudyRelatedInstances",
-    "NumberOfSeriesRelatedInstances",
+    *("SOPInstanceUID", "InstanceCreatorUID", "InstanceNumber", "ImagesInAcquisition"),
+    *("OriginalSpecializedSOPClassUID", "RelatedGeneralSOPClassUID", "SourceImageSequence"),
+    *("RetrieveAETitle", "InstanceAvailability", "QueryRetrieveLevel"),
+    *("ReferencedPerformedProcedureStepSequence", "NumberOfStudyRelatedSeries"),
+    *("NumberOfStudyRelatedInstances", "NumberOfSeriesRelatedInstances"),
+    *("DerivationDescription", "DerivationCodeSequence"),
     # Of its grid; readers take the mosaics of Siemens from the acquisition matrix
-    "AcquisitionMatrix",
-    "SpatialResolution",
-    "ReconstructionPixelSpacing",
-    "SpacingBetweenSlices",
-    "SliceLocation",
-    "RealWorldValueMappingSequence",
+    *("AcquisitionMatrix", "SpatialResolution", "ReconstructionPixelSpacing"),
+    *("SpacingBetweenSlices", "SliceLocation", "RealWorldValueMappingSequence"),
     # Of enhanced images
-    "SharedFunctionalGroupsSequence",
-    "PerFrameFunctionalGroupsSequence",
-    "DimensionOrganizationSequence",
-    "DimensionOrganizationType",
-    "DimensionIndexSequence",
-    "FrameType",
-    "FrameContentSequence",
-    "FrameLaterality",
-    "InConcatenationNumber",
-    "InConcatenationTotalNumber",
-    "ConcatenationUID",
-    "ConcatenationFrameOffsetNumber",
+    *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence", "FrameType"),
+    *("DimensionOrganizationSequence", "DimensionOrganizationType", "DimensionIndexSequence"),
+    *("FrameContentSequence", "FrameLaterality", "InConcatenationNumber", "ConcatenationUID"),
+    *("InConcatenationTotalNumber", "ConcatenationFrameOffsetNumber"),
     "SOPInstanceUIDOfConcatenationSource",
 }
 PULSES = {"SPIN": ["SE"], "GRADIENT": ["GR"], "BOTH": ["SE", "GR"]}

@@ -145,12 +145,10 @@ def _found(path: Path, opened: contextlib.ExitStack) -> list[DicomFile]:
         return _in_folder(path)
     if not path.is_file():
         raise InputError(f"{path}: not a regular file; copy the data into one first")
-    with path.open("rb") as file:
-        start = file.read(PREAMBLE)
     # A DICOM file may begin with anything, the mark of a zip too.
-    if start[-4:] == MARK and len(start) == PREAMBLE:
+    if begins_as_dicom(path):
         return _referenced(path) or [_on_disk(path)]
-    if start[:2] == ZIP_MARK:
+    if is_dicom(path):
         return _in_zip(path, opened.enter_context(zipfile.ZipFile(path)))
     raise InputError(f"{path}: neither DICOM nor a zip; name a DICOM file or a folder")
 
@@ -260,9 +258,8 @@ def _referenced(path: Path) -> list[DicomFile]:
         if not target.is_file():
             missing += 1
             continue
-        with target.open("rb") as stream:
-            if stream.read(PREAMBLE)[-4:] != MARK:
-                raise InputError(f"{target}: listed in {path.name}, not DICOM; copy it again")
+        if not begins_as_dicom(target):
+            raise InputError(f"{target}: listed in {path.name}, not DICOM; copy it again")
         found.append(_on_disk(target))
     if missing:
         raise InputError(

@@ -26,7 +26,7 @@ lint: $(VENV)/.installed-dev
 	@$(BIN)/mypy
 
 clean:
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .coverage
+	rm -rf .venv .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .coverage
 
 $(VENV)/.pip:
 	@echo "==> Python environment in $(VENV)"

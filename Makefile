@@ -20,10 +20,11 @@ test: lint
 	@$(BIN)/python -m pytest -q --cov --cov-report=term
 
 lint: $(VENV)/.installed-dev
-	@echo "==> Lint, format, types"
+	@echo "==> Lint, format, types, imports"
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
 
 clean:
 	rm -rf .venv .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .coverage

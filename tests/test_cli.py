@@ -231,6 +231,11 @@ def test_models_lists_the_catalogue(capsys):
     out = capsys.readouterr().out
     for entry in zoo.catalogue():
         assert entry.name in out and entry.purpose in out
+    assert cli.run(["models", "--verbose"]) == 0
+    out = capsys.readouterr().out
+    for entry in zoo.catalogue():
+        assert entry.sha256 in out
+    assert "width 32" in out and "task: through-plane" in out and "span 17" in out
 
 
 def test_a_file_of_weights_is_a_model():

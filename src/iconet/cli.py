@@ -184,12 +184,20 @@ def upscale(
 
 
 @app.command()
-def models() -> None:
+def models(
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Also what each network is made of.")
+    ] = False,
+) -> None:
     """List the trained models and what each is for."""
     from iconet import zoo
 
     for entry in zoo.catalogue():
         print(f"{entry.name}  {entry.scale}x  {entry.purpose} ({entry.licence})")
+        if verbose:
+            from iconet.zoo.model import open_any_model
+
+            print(open_any_model(entry.name, scale=None, device="cpu").details)
 
 
 @app.command()

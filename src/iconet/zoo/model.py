@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from iconet.errors import InputError
@@ -48,7 +48,9 @@ class Model:
         try:
             recipe = json.loads(metadata["recipe"])
             task = recipe.get("task", {}).get("kind", "super-resolution")
-            degradation = recipe["slice_profile" if task == "through-plane" else "degradation"]
+            degradation = dict(
+                recipe["slice_profile" if task == "through-plane" else "degradation"]
+            )
         except (AttributeError, KeyError, TypeError, ValueError):
             task, degradation = "super-resolution", None  # its file does not say
         name, purpose = metadata.get("name"), metadata.get("purpose")
@@ -65,9 +67,28 @@ class Model:
         return self.network.channels
 
     @property
+    def details(self) -> str:
+        """Lines for people who want to know what the network is made of."""
+        network = self.network
+        facts = {
+            "task": self.task,
+            "parameters": f"{sum(weights.numel() for weights in network.parameters()):,}",
+            "settings": _listed(asdict(network.config)),
+            "input": f"{self.channels} channel{'s' * (self.channels > 1)}, {SMALLEST} x {SMALLEST} "
+            f"or more; tiles at multiples of {network.multiple}, {network.halo} pixels of context",
+            "trained for": _listed(self.degradation or {}) or "unknown",
+            "SHA-256": self.sha256 or "not loaded from a file",
+        }
+        return "\n".join(f"    {name}: {text}" for name, text in facts.items())
+
+    @property
     def one_axis(self) -> bool:
         """Whether it was trained to enlarge one axis and is of no use for two."""
         return self.task == "through-plane"
+
+
+def _listed(content: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in content.items())
 
 
 def open_model(

@@ -46,15 +46,13 @@ class Model:
         """Describe a network by what its file of weights says of itself."""
         metadata = network.metadata
         try:
-            recipe = json.loads(metadata["recipe"])
-            task = recipe.get("task", {}).get("kind", "super-resolution")
-            degradation = dict(
-                recipe["slice_profile" if task == "through-plane" else "degradation"]
-            )
-        except (AttributeError, KeyError, TypeError, ValueError):
-            task, degradation = "super-resolution", None  # its file does not say
+            recipe = _section(json.loads(metadata.get("recipe", "{}")))
+        except ValueError:
+            recipe = {}  # not by iconet's training
+        task = _section(recipe.get("task")).get("kind", "super-resolution")
+        degradation = recipe.get("slice_profile" if task == "through-plane" else "degradation")
         name, purpose = metadata.get("name"), metadata.get("purpose")
-        return cls(network, name, purpose, task, degradation, network.sha256)
+        return cls(network, name, purpose, task, _section(degradation) or None, network.sha256)
 
     @property
     def scale(self) -> int:
@@ -85,6 +83,11 @@ class Model:
     def one_axis(self) -> bool:
         """Whether it was trained to enlarge one axis and is of no use for two."""
         return self.task == "through-plane"
+
+
+def _section(content: Any) -> dict[str, Any]:
+    """A section of a recipe; empty if it is none."""
+    return content if isinstance(content, dict) else {}
 
 
 def _listed(content: Mapping[str, Any]) -> str:

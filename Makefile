@@ -17,7 +17,7 @@ demo: $(VENV)/.installed
 
 test: lint
 	@echo "==> Tests"
-	@$(BIN)/python -m pytest -q --cov --cov-report=term
+	@$(BIN)/python -m pytest -q -n auto --maxprocesses 8 --dist worksteal --cov --cov-report=term
 
 lint: $(VENV)/.installed-dev
 	@echo "==> Lint, format, types, imports"

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from iconet.intensity import dark_level, robust_scale
@@ -21,7 +21,6 @@ def test_robust_scale_of_a_constant(value, scale):
     assert robust_scale(np.full((4, 5, 6), value, np.float32)) == scale
 
 
-@settings(max_examples=25, deadline=None)
 @given(st.integers(0, 2**31))
 def test_robust_scale_is_the_percentile_of_what_exceeds_the_mean(seed):
     volume = np.random.default_rng(seed).standard_normal((3, 11, 9)).astype(np.float32)

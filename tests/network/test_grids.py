@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from iconet.network.grids import MULTIPLE, enlarge_to_cells, to_half_grid, to_pixels, whole_cells
@@ -10,7 +10,6 @@ from iconet.network.grids import MULTIPLE, enlarge_to_cells, to_half_grid, to_pi
 from .small import tiny
 
 
-@settings(max_examples=20, deadline=None)
 @given(st.integers(16, 40), st.integers(16, 40))
 def test_to_the_half_grid_and_back_changes_nothing(height: int, width: int) -> None:
     image = torch.rand(2, 3, height, width)
@@ -21,7 +20,6 @@ def test_to_the_half_grid_and_back_changes_nothing(height: int, width: int) -> N
     assert all(side % MULTIPLE == 0 for side in whole_cells(image).shape[-2:])
 
 
-@settings(max_examples=20, deadline=None)
 @given(st.integers(16, 40), st.integers(16, 40))
 def test_features_of_a_stage_fit_the_next_image(height: int, width: int) -> None:
     image = torch.rand(1, 1, height, width)

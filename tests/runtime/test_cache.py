@@ -22,13 +22,23 @@ def cache(tmp_path, monkeypatch):
     return tmp_path / "iconet" / "openvino"
 
 
-@pytest.fixture
-def conversions(monkeypatch):
+@pytest.fixture(scope="module")
+def converted():
+    """By its weights what a network was converted to, which takes a second."""
+    return {}
+
+
+@pytest.fixture(autouse=True)
+def conversions(monkeypatch, converted):
+    """The networks that were converted; the same weights really only once."""
     made = []
 
     def counted(network):
         made.append(network)
-        return runtimes.openvino_model(network)
+        weights = b"".join(weight.numpy().tobytes() for weight in network.state_dict().values())
+        if weights not in converted:
+            converted[weights] = runtimes.openvino_model(network)
+        return converted[weights].clone()
 
     monkeypatch.setattr(kept, "openvino_model", counted)
     return made

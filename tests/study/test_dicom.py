@@ -71,7 +71,9 @@ def series(
 
 
 def upscale(weights, *arguments):
-    return cli.run(["upscale", *map(str, arguments), "--model", weights, "--precision", "fp32"])
+    """The exit code; in the runtime that need not convert the network first."""
+    options = ["--model", weights, "--precision", "fp32", "--backend", "torch"]
+    return cli.run(["upscale", *map(str, arguments), *options])
 
 
 def itk(path):
@@ -129,7 +131,7 @@ def test_a_series_becomes_a_derived_series(weights, capfd, kind):
     assert upscale(weights, given, "-o", "out") == 0
     lines = errors(capfd)
     assert not any(part in line for line in lines for part in PATIENT.split("^"))
-    returned = iconet.upscale(given, model=weights, precision="fp32")
+    returned = iconet.upscale(given, model=weights, precision="fp32", backend="torch")
     assert_same("out", returned)
     assert returned.shape == (40, 48, 1 if kind == "file" else 3)
 
@@ -150,7 +152,7 @@ def test_what_made_it_is_in_the_series_and_ct_is_said_not_to_be_trained_for(weig
 
 def test_the_model_that_does_the_work_is_the_one_said_not_to_be_trained_for(capfd):
     given = series("in", shape=(20, 24, 5))
-    assert cli.run(["upscale", str(given), "-o", "out", "--axes", "k", "--precision", "fp32"]) == 0
+    assert cli.run(["upscale", str(given), "-o", "out", "--axes", "k", "--backend", "torch"]) == 0
     said = [line for line in errors(capfd) if "not trained" in line]
     assert len(said) == 1 and "for which mri-slice-x2 was not trained" in said[0]
 
@@ -179,7 +181,7 @@ def test_weights_that_do_not_say_mri_are_believed(weights):
 def test_a_suffix_converts(weights, suffix):
     given = series("in")
     assert upscale(weights, given, "-o", f"out{suffix}") == 0
-    expected = iconet.upscale(given, model=weights, precision="fp32")
+    expected = iconet.upscale(given, model=weights, precision="fp32", backend="torch")
     scan = read(f"out{suffix}")
     np.testing.assert_allclose(scan.affine, expected.affine, atol=1e-5)
     np.testing.assert_allclose(scan.array, expected.get_fdata(), atol=0.501)
@@ -196,7 +198,11 @@ def test_several_series_are_listed_without_the_patient_and_chosen(weights, capfd
     for index, chosen in enumerate(["7", "1.2.7", "MPRAGE"]):
         assert upscale(weights, "in", "-o", f"out{index}", "--series", chosen) == 0
         assert read_series(f"out{index}").dicom[0].Modality == "MR"
-        assert iconet.upscale("in", model=weights, series=chosen).shape == (40, 48, 3)
+        assert iconet.upscale("in", model=weights, series=chosen, backend="torch").shape == (
+            40,
+            48,
+            3,
+        )
 
 
 def test_series_of_something_else(weights, capfd):
@@ -281,7 +287,7 @@ def test_round_trip_of_a_real_series(weights, capfd, name):
     assert upscale(weights, "in", "-o", "out") == 0
     (said,) = [line for line in errors(capfd) if "not trained" in line]
     assert ("CT" if name == "ct_abdomen" else "PET") in said
-    expected = iconet.upscale("in", model=weights, precision="fp32")
+    expected = iconet.upscale("in", model=weights, precision="fp32", backend="torch")
     assert_same("out", expected)
     # The field of view's corner, half a voxel outside the first one, is where it was.
     scan = read_series("in")

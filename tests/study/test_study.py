@@ -65,8 +65,10 @@ def dataset(root="ds"):
     Path(root, "dataset_description.json").write_text(json.dumps(description))
 
 
-def upscale(*arguments):
-    return cli.run(["upscale", *arguments, "--model", "model.safetensors", "--precision", "fp32"])
+def upscale(*arguments, backend="torch"):
+    """The exit code; in the runtime that need not convert the network first."""
+    options = ["--model", "model.safetensors", "--precision", "fp32", "--backend", backend]
+    return cli.run(["upscale", *arguments, *options])
 
 
 def files_below(folder):
@@ -251,12 +253,12 @@ def test_jobs_share_the_work_and_a_bad_scan_is_named(capfd):
     for name in "abc":
         scan(f"in/{name}.nii")
     Path("in/bad.nii").write_text("hello")
-    assert upscale("in", "-o", "out", "--jobs", "2") == 2
+    assert upscale("in", "-o", "out", "--jobs", "2", backend="auto") == 2
     err = capfd.readouterr().err
     assert "4 scans: 3 upscaled, 1 failed" in err and "failed: in/bad.nii" in err
     assert "Traceback" not in err
     assert files_below("out") == [".iconet.jsonl", "a.nii", "b.nii", "c.nii"]
-    assert upscale("in/a.nii", "-o", "alone.nii") == 0
+    assert upscale("in/a.nii", "-o", "alone.nii", backend="auto") == 0
     np.testing.assert_allclose(
         nibabel.load("out/a.nii").get_fdata(), nibabel.load("alone.nii").get_fdata(), atol=1
     )

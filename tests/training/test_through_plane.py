@@ -17,7 +17,7 @@ from iconet.training.recipe import Recipe
 from iconet.training.state import fingerprint
 from iconet.training.train import fit
 from iconet.training.validation import Validation
-from iconet.upscaling.models import Models
+from iconet.zoo.model import Model
 
 from .small import make_recipe
 
@@ -37,7 +37,7 @@ def volume(count: int = 4) -> Volume:
 def test_training_writes_weights_that_know_what_they_are_for(tmp_path: Path) -> None:
     weights = fit(through_plane(), [volume()], [volume()], output=tmp_path, device="cpu")
     network = iconet.load(str(weights))
-    assert Models(network).one_axis
+    assert Model.of(network).one_axis
     assert json.loads(network.metadata["recipe"])["slice_profile"]["gaussian"] == 0.5
     assert json.loads(network.metadata["validation"])["mean"] > 10
 

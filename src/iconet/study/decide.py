@@ -43,8 +43,8 @@ def is_finished(
     reported = needs_report or task.dataset is not None
     folder = task.target.is_dir() and names_series(task.target)
     if not task.target.exists() or (folder and not any(task.target.iterdir())):
-        if reported and task.report.exists() and not known:
-            raise InputError(f"{task.report}: is there already; move it, or give --overwrite")
+        if reported and task.report_path.exists() and not known:
+            raise InputError(f"{task.report_path}: is there already; move it, or give --overwrite")
         return False
     # The clearer line if it is the input.
     (check_apart if folder else check_output)(task.target, [task.source])
@@ -64,7 +64,7 @@ def is_finished(
         and latest.get("how") == how
         and unchanged(files, latest["files"])
         and unchanged(_sources(task, latest), latest.get("inputs"))
-        and (task.report.exists() or not reported)
+        and (task.report_path.exists() or not reported)
     )
 
 

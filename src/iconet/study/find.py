@@ -42,7 +42,7 @@ class Task:
     dataset: Path | None = None
 
     @property
-    def report(self) -> Path:
+    def report_path(self) -> Path:
         """The JSON file beside the output: a report, or the sidecar of a BIDS image."""
         if self.dataset is not None:
             return bids.sidecar(self.target)
@@ -62,7 +62,7 @@ class Task:
         """
         if self.dataset is not None:
             content = bids.sidecar_content(content, self.source, self.dataset)
-        write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", self.report)
+        write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", self.report_path)
 
 
 def find_tasks(inputs: Sequence[Path], output: Path | None) -> list[Task]:

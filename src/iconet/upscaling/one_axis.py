@@ -99,7 +99,7 @@ def enlarge_axis(
     total = sum(windows(old.transpose(plane).shape) for plane in planes)
     finished = 0
 
-    def report(done: int, _: int) -> None:
+    def advance(done: int, _: int) -> None:
         if progress is not None:
             progress(finished + done, total)
 
@@ -108,7 +108,7 @@ def enlarge_axis(
         several = max(1, CHUNK // (before[0].size * network.scale**2))
         for start in range(0, len(before), several):
             chunk = before[start : start + several]
-            predicted = predict(chunk, progress=report)
+            predicted = predict(chunk, progress=advance)
             finished += windows(chunk.shape)
             columns = resample_axis(predicted, 2, before.shape[2], network.scale)
             after[start : start + several] += columns / len(planes)

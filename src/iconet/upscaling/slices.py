@@ -81,8 +81,8 @@ def predict_stack(
     waiting = _repeat_constants(stack, out)
     windows = len(list(tiles(_whole(stack), plan.side, network)))
     done, total = (count - len(waiting)) * windows, count * windows
-    report = progress or (lambda done, total: None)
-    report(done, total)
+    advance = progress or (lambda done, total: None)
+    advance(done, total)
     if not waiting:
         return out
     # A single window gets all cores.
@@ -96,7 +96,7 @@ def predict_stack(
         work = _Work(network, preparing.result(), stack, out, intensity, dark, plan)
         for finished in _few_ahead(pool, work.jobs(waiting), workers):
             done += finished
-            report(done, total)
+            advance(done, total)
     return out
 
 

@@ -136,7 +136,7 @@ def upscale_scan(
     volumes = scan.array.shape[3] if scan.array.ndim == 4 else 1
     finished = 0
 
-    def report(done: int, _: int) -> None:
+    def advance(done: int, _: int) -> None:
         if progress is not None:
             progress(finished + done, volumes * total)
 
@@ -144,7 +144,7 @@ def upscale_scan(
         nonlocal finished
         for operation in chain:
             windows = operation.windows(volume.shape)
-            volume = operation(volume, out if operation is chain[-1] else None, report)
+            volume = operation(volume, out if operation is chain[-1] else None, advance)
             finished += windows
 
     from torch import OutOfMemoryError

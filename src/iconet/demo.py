@@ -44,7 +44,7 @@ def run(output: Path, *, model: str = "mri-x2") -> dict[str, Comparison]:
 
     from iconet.evaluation.compare import compare_files
     from iconet.images import read, write
-    from iconet.study.study import Talk, upscale_study
+    from iconet.study.study import upscale_study
     from iconet.upscaling.degrade import degrade_scan
     from iconet.upscaling.options import Options
 
@@ -71,8 +71,12 @@ def run(output: Path, *, model: str = "mri-x2") -> dict[str, Comparison]:
         seconds[name] = time.perf_counter() - start
     paths[ICONET] = output / "iconet.nii.gz"
     start = time.perf_counter()
-    talk = Talk(say=lambda line: print(line, file=sys.stderr), complain=_fail)
-    upscale_study([low], paths[ICONET], Options(model, FACTOR), talk, overwrite=True)
+    upscale_study(
+        *([low], paths[ICONET], Options(model, FACTOR)),
+        overwrite=True,
+        say=lambda line: print(line, file=sys.stderr),
+        complain=_fail,
+    )
     seconds[ICONET] = time.perf_counter() - start
 
     results = {name: compare_files(path, truth) for name, path in paths.items()}

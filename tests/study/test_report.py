@@ -14,7 +14,7 @@ from iconet import zoo
 from iconet.images import from_array, from_nibabel
 from iconet.physics.kspace import zero_fill
 from iconet.study import run_one
-from iconet.study.study import Talk, upscale_study
+from iconet.study.study import upscale_study
 from iconet.upscaling.input_consistency import input_consistency
 from iconet.upscaling.options import Options
 from iconet.zoo.model import Model
@@ -99,7 +99,7 @@ def test_a_report_is_what_the_document_says_and_names_no_person(tmp_path, linear
     image.header["descrip"] = b"Doe^Jane 1970"
     image.to_filename(secret / "scan.nii")
     source, target = secret / "scan.nii", secret / "big.nii.gz"
-    failed = upscale_study([source], target, Options(), Talk(print, print), reports=True)
+    failed = upscale_study([source], target, Options(), reports=True, say=print, complain=print)
     assert failed == 0
     assert sorted(os.listdir(secret)) == ["big.nii.gz", "big.nii.gz.report.json", "scan.nii"]
     text = (secret / "big.nii.gz.report.json").read_text()

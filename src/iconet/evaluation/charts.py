@@ -1,7 +1,5 @@
 """Two charts of a group: accuracy against time, and every subject's value."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 

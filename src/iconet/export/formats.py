@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from iconet.errors import InputError
-from iconet.export.monai_bundle import write_bundle
-from iconet.export.torchscript import write_torchscript
+from iconet.export.monai_bundle import write_bundle, write_torchscript
 from iconet.files import complete_together
 
 if TYPE_CHECKING:

@@ -1,7 +1,5 @@
 """`iconet train`: from a recipe to a file of trained weights."""
 
-from __future__ import annotations
-
 import sys
 from contextlib import nullcontext, redirect_stdout
 from pathlib import Path

@@ -4,8 +4,6 @@ The scan is made smaller as a shorter acquisition would have made it, upscaled b
 `iconet upscale` does, and compared with interpolation and with the truth.
 """
 
-from __future__ import annotations
-
 import shutil
 import sys
 import time
@@ -27,7 +25,7 @@ ICONET = "ICONet"
 INTERPOLATIONS = {"Nearest": "nearest", "Bicubic": "bicubic", "Zero-filling": "zero-filling"}
 
 
-def run(output: Path, *, model: str = "mri-x2") -> dict[str, Comparison]:
+def run(output: Path, *, model: str = "mri-x2") -> "dict[str, Comparison]":
     """Run the demonstration and print what it shows.
 
     Args:
@@ -104,14 +102,14 @@ def _interpolate(low: Path, output: Path, method: str) -> None:
 
 
 def _draw(
-    picture: Path, scans: dict[str, Scan], truth: Scan, results: dict[str, Comparison]
+    picture: Path, scans: "dict[str, Scan]", truth: "Scan", results: "dict[str, Comparison]"
 ) -> None:
     from iconet.evaluation.panel import panel, upright
 
     axis = results[ICONET].slice_axis
     index = truth.array.shape[axis] // 3
 
-    def shown(scan: Scan) -> tuple[NDArray, float]:
+    def shown(scan: "Scan") -> tuple[NDArray, float]:
         assert scan.affine is not None
         return upright(scan.array, scan.affine, axis, index)
 
@@ -134,9 +132,9 @@ def _draw(
 
 
 def _explain(
-    truth: Scan,
-    low: Scan,
-    results: dict[str, Comparison],
+    truth: "Scan",
+    low: "Scan",
+    results: "dict[str, Comparison]",
     seconds: dict[str, float],
     picture: Path,
 ) -> None:

@@ -1,7 +1,5 @@
 """A trained network and all that others may know of it."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Mapping
@@ -34,7 +32,7 @@ class Model:
         sha256: Of its file of weights; None for a network that was not loaded from one.
     """
 
-    network: ICONet
+    network: "ICONet"
     name: str | None
     purpose: str | None
     task: str
@@ -42,7 +40,7 @@ class Model:
     sha256: str | None
 
     @classmethod
-    def of(cls, network: ICONet) -> Model:
+    def of(cls, network: "ICONet") -> "Model":
         """Describe a network by what its file of weights says of itself."""
         metadata = network.metadata
         try:
@@ -95,7 +93,7 @@ def _listed(content: Mapping[str, Any]) -> str:
 
 
 def open_model(
-    model: str | os.PathLike[str] | ICONet | None = None,
+    model: "str | os.PathLike[str] | ICONet | None" = None,
     *,
     scale: int | None = None,
     device: str = "cpu",
@@ -122,7 +120,7 @@ def open_model(
 
 
 def open_any_model(
-    model: str | os.PathLike[str] | ICONet | None,
+    model: "str | os.PathLike[str] | ICONet | None",
     *,
     scale: int | None,
     device: str,

@@ -200,9 +200,9 @@ def models(
     for entry in zoo.catalogue():
         print(f"{entry.name}  {entry.scale}x  {entry.purpose} ({entry.licence})")
         if verbose:
-            from iconet.zoo.model import open_any_model
+            from iconet.zoo.model import open_model
 
-            print(open_any_model(entry.name, scale=None, device="cpu").details)
+            print(open_model(entry.name, kind="").details)
 
 
 @app.command()

@@ -14,7 +14,12 @@ from iconet.export.formats import FORMATS
 from iconet.runtime import runtimes
 
 SHAPES = [(1, 16, 16), (3, 33, 57), (2, 64, 48), (1, 17, 100), (1, 24, 31)]
-NETWORK_FORMATS = [name for name in FORMATS if name != "monai-bundle"]
+# torch.export runs through so much Python that measuring coverage would double its time.
+NETWORK_FORMATS = [
+    pytest.param(name, marks=pytest.mark.no_cover if name == "torch-export" else ())
+    for name in FORMATS
+    if name != "monai-bundle"
+]
 
 
 @pytest.fixture(scope="module")

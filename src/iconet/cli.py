@@ -167,17 +167,22 @@ def upscale(
 
     Of a study (several scans, folders, BIDS datasets) what is finished is not done again.
     """
-    from iconet.study.study import Talk, upscale_study
+    from iconet.study.study import upscale_study
     from iconet.upscaling.options import Options
 
-    options = Options(
-        *(model, scale, plane, axes, spacing, isotropic, device, precision, backend),
-        tile=tile,
-        series=series,
-    )
-    talk = Talk(say=lambda line: print(line, file=sys.stderr), complain=complain)
     failed = upscale_study(
-        inputs, output, options, talk, jobs=jobs, overwrite=overwrite, reports=report
+        inputs,
+        output,
+        Options(
+            *(model, scale, plane, axes, spacing, isotropic, device, precision, backend),
+            tile=tile,
+            series=series,
+        ),
+        jobs=jobs,
+        overwrite=overwrite,
+        reports=report,
+        say=lambda line: print(line, file=sys.stderr),
+        complain=complain,
     )
     if failed:
         raise typer.Exit(2)
@@ -195,9 +200,9 @@ def models(
     for entry in zoo.catalogue():
         print(f"{entry.name}  {entry.scale}x  {entry.purpose} ({entry.licence})")
         if verbose:
-            from iconet.zoo.model import open_any_model
+            from iconet.zoo.model import open_model
 
-            print(open_any_model(entry.name, scale=None, device="cpu").details)
+            print(open_model(entry.name, kind="").details)
 
 
 @app.command()

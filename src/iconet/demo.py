@@ -4,8 +4,6 @@ The scan is made smaller as a shorter acquisition would have made it, upscaled b
 `iconet upscale` does, and compared with interpolation and with the truth.
 """
 
-from __future__ import annotations
-
 import shutil
 import sys
 import time
@@ -27,7 +25,7 @@ ICONET = "ICONet"
 INTERPOLATIONS = {"Nearest": "nearest", "Bicubic": "bicubic", "Zero-filling": "zero-filling"}
 
 
-def run(output: Path, *, model: str = "mri-x2") -> dict[str, Comparison]:
+def run(output: Path, *, model: str = "mri-x2") -> "dict[str, Comparison]":
     """Run the demonstration and print what it shows.
 
     Args:
@@ -44,7 +42,7 @@ def run(output: Path, *, model: str = "mri-x2") -> dict[str, Comparison]:
 
     from iconet.evaluation.compare import compare_files
     from iconet.images import read, write
-    from iconet.study.study import Talk, upscale_study
+    from iconet.study.study import upscale_study
     from iconet.upscaling.degrade import degrade_scan
     from iconet.upscaling.options import Options
 
@@ -71,8 +69,12 @@ def run(output: Path, *, model: str = "mri-x2") -> dict[str, Comparison]:
         seconds[name] = time.perf_counter() - start
     paths[ICONET] = output / "iconet.nii.gz"
     start = time.perf_counter()
-    talk = Talk(say=lambda line: print(line, file=sys.stderr), complain=_fail)
-    upscale_study([low], paths[ICONET], Options(model, FACTOR), talk, overwrite=True)
+    upscale_study(
+        *([low], paths[ICONET], Options(model, FACTOR)),
+        overwrite=True,
+        say=lambda line: print(line, file=sys.stderr),
+        complain=_fail,
+    )
     seconds[ICONET] = time.perf_counter() - start
 
     results = {name: compare_files(path, truth) for name, path in paths.items()}
@@ -100,14 +102,14 @@ def _interpolate(low: Path, output: Path, method: str) -> None:
 
 
 def _draw(
-    picture: Path, scans: dict[str, Scan], truth: Scan, results: dict[str, Comparison]
+    picture: Path, scans: "dict[str, Scan]", truth: "Scan", results: "dict[str, Comparison]"
 ) -> None:
     from iconet.evaluation.panel import panel, upright
 
     axis = results[ICONET].slice_axis
     index = truth.array.shape[axis] // 3
 
-    def shown(scan: Scan) -> tuple[NDArray, float]:
+    def shown(scan: "Scan") -> tuple[NDArray, float]:
         assert scan.affine is not None
         return upright(scan.array, scan.affine, axis, index)
 
@@ -130,9 +132,9 @@ def _draw(
 
 
 def _explain(
-    truth: Scan,
-    low: Scan,
-    results: dict[str, Comparison],
+    truth: "Scan",
+    low: "Scan",
+    results: "dict[str, Comparison]",
     seconds: dict[str, float],
     picture: Path,
 ) -> None:

@@ -5,8 +5,6 @@ disk or Ctrl-C, removes it, and what had the name before stays. Only a process t
 once leaves it behind, where `partial_files` finds it.
 """
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import glob

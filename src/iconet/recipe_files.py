@@ -1,7 +1,5 @@
 """Recipes: small YAML files that a person edits, each checked against a schema."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar, get_args

@@ -17,7 +17,6 @@ from safetensors.torch import save_file
 
 import iconet
 from iconet import cli
-from iconet.errors import InputError
 from iconet.network import SIZES
 from iconet.study.find import find_tasks
 
@@ -234,19 +233,6 @@ def test_a_fault_of_ours_does_not_stop_the_others_and_is_shown(monkeypatch, caps
     with pytest.raises(RuntimeError, match="ZeroDivisionError"):
         upscale("in", "-o", "out")
     assert "b.nii" in files_below("out")
-
-
-def test_the_calls_that_cannot_be_meant():
-    scan("a/x.nii")
-    scan("b/x.nii")
-    Path("empty").mkdir()
-    for inputs, output, said in [
-        (["a/x.nii", "b/x.nii"], "out", "two inputs"),
-        (["a/x.nii"], None, "--output"),
-        (["empty"], "out", "no scan"),
-    ]:
-        with pytest.raises(InputError, match=said):
-            find_tasks([Path(p) for p in inputs], None if output is None else Path(output))
 
 
 def test_jobs_share_the_work_and_a_bad_scan_is_named(capfd):

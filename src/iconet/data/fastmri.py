@@ -5,8 +5,6 @@ Names, axes and the header's place are those of the data set's description (Zbon
 phase); the readout is oversampled two times and the reconstruction is the middle of the image.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,7 +86,7 @@ def _middle(length: int, wanted: int) -> slice:
 
 
 def _target(
-    path: Path, file: h5py.File, kspace: h5py.Dataset, header: Header
+    path: Path, file: "h5py.File", kspace: "h5py.Dataset", header: Header
 ) -> NDArray[np.float32] | None:
     for name in RECONSTRUCTIONS:
         if name in file:

@@ -1,7 +1,5 @@
 """Finds the scans of a data set in the folders and names it is published with."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path

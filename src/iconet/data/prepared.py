@@ -4,8 +4,6 @@ Published data sets are larger than memory (three contrasts of IXI: 1700 scans o
 preparing them, over half a second a scan, is not to be repeated by a run that goes on.
 """
 
-from __future__ import annotations
-
 import hashlib
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """From the section ``data`` of a recipe to the volumes of a split."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from iconet.data.layouts import find_scans

@@ -1,7 +1,5 @@
 """The table of scans: which subject is for training, validation and test."""
 
-from __future__ import annotations
-
 import csv
 import hashlib
 import io

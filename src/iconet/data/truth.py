@@ -1,7 +1,5 @@
 """From a scan to the slices that networks learn from and methods are measured against."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

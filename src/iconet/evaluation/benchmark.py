@@ -1,7 +1,5 @@
 """`iconet benchmark`: trains networks under equal terms, measures every method, writes a page."""
 
-from __future__ import annotations
-
 import time
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Equal cost for every network: how many steps a budget buys, and what a prediction costs."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import statistics

@@ -1,9 +1,8 @@
 """Two charts of a group: accuracy against time, and every subject's value."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -24,10 +23,7 @@ def accuracy_against_time(
         milliseconds: Of each network; methods that are not in it are left out.
         focus: Drawn in another colour.
     """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6.4, 4.4), layout="constrained")
-    axes = figure.add_subplot()
+    figure, axes = _chart(6.4, group)
     for score in group.scores:
         if score.method in milliseconds:
             place = (milliseconds[score.method], score.mean("PSNR fg"))
@@ -39,8 +35,6 @@ def accuracy_against_time(
     axes.tick_params(axis="x", which="minor", labelsize=7)
     axes.margins(x=0.2, y=0.12)
     axes.set_xlabel("time of a slice of 128 x 128 low-resolution pixels (ms, one CPU thread)")
-    axes.set_ylabel("foreground PSNR (dB)")
-    axes.set_title(group.title, fontsize=11)
     axes.grid(alpha=0.3, which="both")
     figure.savefig(path, dpi=110)
 
@@ -53,10 +47,7 @@ def subjects(path: Path, group: Group, focus: str | None) -> None:
         group: The scores.
         focus: Drawn in another colour.
     """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(1.6 + 0.75 * len(group.scores), 4.4), layout="constrained")
-    axes = figure.add_subplot()
+    figure, axes = _chart(1.6 + 0.75 * len(group.scores), group)
     names = list(group.scores[0].subjects)
     # The same subject stands at the same place of every column.
     offsets = np.linspace(-0.25, 0.25, len(names)) if len(names) > 1 else np.zeros(1)
@@ -67,10 +58,19 @@ def subjects(path: Path, group: Group, focus: str | None) -> None:
         axes.hlines(score.mean("PSNR fg"), column - 0.35, column + 0.35, color=colour)
     ticks = [score.method for score in group.scores]
     axes.set_xticks(range(len(ticks)), ticks, rotation=40, ha="right", fontsize=9)
-    axes.set_ylabel("foreground PSNR (dB)")
-    axes.set_title(group.title, fontsize=11)
     axes.grid(axis="y", alpha=0.3)
     figure.savefig(path, dpi=110)
+
+
+def _chart(width: float, group: Group) -> tuple[Any, Any]:
+    """A figure of so many inches and its axes."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, 4.4), layout="constrained")
+    axes = figure.add_subplot()
+    axes.set_ylabel("foreground PSNR (dB)")
+    axes.set_title(group.title, fontsize=11)
+    return figure, axes
 
 
 def _colour(method: str, focus: str | None) -> str:

@@ -1,7 +1,5 @@
 """`iconet evaluate`: one scan against another, number by number under the stated convention."""
 
-from __future__ import annotations
-
 import json
 import math
 from dataclasses import asdict, dataclass, replace

@@ -4,8 +4,6 @@ Times on shared machines swing by a factor of three within minutes. So everythin
 runs in turns, one call each a round, and the median over the rounds is taken.
 """
 
-from __future__ import annotations
-
 import statistics
 import time
 import weakref
@@ -66,7 +64,7 @@ class Cost:
     gpu_mb: float
 
 
-def forward_costs(networks: Mapping[str, nn.Module], compute: Compute) -> dict[str, Cost]:
+def forward_costs(networks: "Mapping[str, nn.Module]", compute: Compute) -> dict[str, Cost]:
     """Costs of applying networks of one scale. Trained or not: weights change no time.
 
     Args:
@@ -154,7 +152,7 @@ def _summary(seconds: list[float]) -> Times:
     return Times(statistics.median(seconds), low, high)
 
 
-def _inputs(channels: Any, batch: int, side: int, device: torch.device) -> tuple[Any, ...]:
+def _inputs(channels: Any, batch: int, side: int, device: "torch.device") -> tuple[Any, ...]:
     """Noise as input, with samples where images are complex."""
     import torch
 
@@ -170,7 +168,7 @@ def _inputs(channels: Any, batch: int, side: int, device: torch.device) -> tuple
     return low, intensity, samples
 
 
-def _applied(network: nn.Module, compute: Compute) -> Callable[[], object]:
+def _applied(network: "nn.Module", compute: Compute) -> Callable[[], object]:
     import torch
 
     inputs = _inputs(network.channels, 1, SIDE, compute.device)

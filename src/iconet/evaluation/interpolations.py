@@ -4,8 +4,6 @@ All keep the field of view: output voxel j of factor f looks at input position (
 so nothing moves in millimetres. Slices are resized one by one, in plane only.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

@@ -1,7 +1,5 @@
 """How test scans lose resolution: fixed, and seeded by the scan, so the same for every method."""
 
-from __future__ import annotations
-
 import zlib
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -48,10 +46,10 @@ class Lowered(NamedTuple):
         samples: The measured k-space; None likewise.
     """
 
-    magnitude: Tensor
+    magnitude: "Tensor"
     truth: NDArray[np.float32]
-    parts: Tensor | None = None
-    samples: Samples | None = None
+    parts: "Tensor | None" = None
+    samples: "Samples | None" = None
 
 
 def lower(

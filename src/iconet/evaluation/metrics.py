@@ -5,8 +5,6 @@ Conventions move a PSNR by 15 dB, so this module fixes them once: a volume is a 
 reference *volume* (not of a slice, not of the data type), as fastMRI does.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What a benchmark found: Markdown with tables, and figures beside it."""
 
-from __future__ import annotations
-
 import os
 import platform
 import shlex

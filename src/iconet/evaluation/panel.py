@@ -1,7 +1,5 @@
 """A picture of what every method made of one slice, with a zoom and the error."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -85,7 +83,7 @@ def panel(
 
 def _grid(
     columns: int, shape: tuple[int, ...], zoom: tuple[slice, slice], pixel_aspect: float
-) -> tuple[Figure, list[list[Axes]]]:
+) -> "tuple[Figure, list[list[Axes]]]":
     """A figure, and for each column its axes from the top: the slice, the detail, the error."""
     from matplotlib.figure import Figure
 
@@ -96,7 +94,7 @@ def _grid(
     total_height = top + sum(heights) + 2 * gap + bottom
     figure = Figure(figsize=(total_width, total_height), facecolor="white")
 
-    def place(column: int, row: int) -> Axes:
+    def place(column: int, row: int) -> "Axes":
         left = gap + column * (width + gap)
         low = bottom + sum(heights[row + 1 :]) + (2 - row) * gap
         inches = np.array([left, low, width, heights[row]])
@@ -107,7 +105,7 @@ def _grid(
     return figure, [[place(column, row) for row in range(3)] for column in range(columns)]
 
 
-def _label(axes: Axes, text: str, points: float, **style: Any) -> None:
+def _label(axes: "Axes", text: str, points: float, **style: Any) -> None:
     """Text centred above an image, ``points`` away."""
     style |= {"xycoords": "axes fraction", "textcoords": "offset points"}
     axes.annotate(text, (0.5, 1), (0, points), ha="center", **style)

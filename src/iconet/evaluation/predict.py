@@ -1,7 +1,5 @@
 """A degraded test scan through a network, in the way that is the same for all architectures."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def predict(
-    network: nn.Module, low: Lowered, *, known_samples: bool, compute: Compute
+    network: "nn.Module", low: Lowered, *, known_samples: bool, compute: Compute
 ) -> NDArray[np.float32]:
     """Enlarge the slices of a test scan.
 

@@ -4,8 +4,6 @@ Several workers may run the same command at the same time, and each may be stopp
 what is finished is on disk and recognised, and what was begun is gone on with.
 """
 
-from __future__ import annotations
-
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -203,7 +201,7 @@ class Queue:
         for name, model in self.models[condition.name]:
             yield self._given(name, model)
 
-    def _given(self, name: str, model: nn.Module) -> Method:
+    def _given(self, name: str, model: "nn.Module") -> Method:
         enlarge = partial(_predicted, lambda: model, self.compute)
         return Method(name, "", str(model.sha256), str(self.compute), enlarge)
 
@@ -304,7 +302,7 @@ def _tests(recipe: BenchmarkRecipe) -> Iterator[Test]:
             yield Test(dataset, line["subject"], path, contrast, plane, stack)
 
 
-def _model(name: str, condition: Condition) -> tuple[str, nn.Module]:
+def _model(name: str, condition: Condition) -> "tuple[str, nn.Module]":
     model = load_trained(name)
     if (model.scale, model.channels) != (condition.scale, 2 if condition.known_samples else 1):
         raise InputError(
@@ -319,7 +317,7 @@ def _interpolated(name: str, low: Lowered, condition: Condition) -> NDArray[np.f
 
 
 def _predicted(
-    network: Callable[[], nn.Module], compute: Compute, low: Lowered, condition: Condition
+    network: "Callable[[], nn.Module]", compute: Compute, low: Lowered, condition: Condition
 ) -> NDArray[np.float32]:
     return predict(network(), low, known_samples=condition.known_samples, compute=compute)
 

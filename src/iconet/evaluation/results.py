@@ -1,7 +1,5 @@
 """Tables on disk, a line written as soon as it is measured: results, costs, times of a step."""
 
-from __future__ import annotations
-
 import csv
 import hashlib
 import io
@@ -131,10 +129,14 @@ def read_rows(path: Path, kind: type[Line]) -> list[Line]:
         return []
     if list(reader.fieldnames) != _columns(kind):
         raise InputError(f"{path} has other columns than this version writes: move it away")
-    kinds = {"int": int, "float": float, "str": str}
     try:
         return [
-            kind(**{f.name: kinds[str(f.type)](line[f.name]) for f in fields(kind)})
+            kind(
+                **{
+                    f.name: f.type(line[f.name])  # type: ignore[operator]
+                    for f in fields(kind)
+                }
+            )
             for line in reader
         ]
     except (TypeError, ValueError) as error:

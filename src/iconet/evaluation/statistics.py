@@ -1,7 +1,5 @@
 """Uncertainty over subjects: bootstrap intervals and the paired Wilcoxon test."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """Measured rows to Markdown tables: one section a condition, its groups of subjects never mixed."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """How good thin slices made from thick ones are, beside the truth and beside interpolation."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 

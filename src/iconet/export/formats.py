@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from iconet.errors import InputError
-from iconet.export.monai_bundle import write_bundle
-from iconet.export.torchscript import write_torchscript
+from iconet.export.monai_bundle import write_bundle, write_torchscript
 from iconet.files import complete_together
 
 if TYPE_CHECKING:
@@ -56,25 +55,12 @@ def export_model(model: "str | os.PathLike | ICONet", output: Path, format: str)
     facts = facts_of(network)
     try:
         with complete_together(output) as partial:  # OpenVINO's weights are a second file
-            _write(network, partial, facts, format)
+            _WRITERS[format](network, partial, facts)
     except OSError as error:
         raise InputError(
             f"{output} cannot be written: {error.strerror}: choose another place"
         ) from None
     return output
-
-
-def _write(network: "ICONet", path: Path, facts: dict[str, str], format: str) -> None:
-    if format == "onnx":
-        _write_onnx(network, path, facts)
-    elif format == "openvino":
-        _write_openvino(network, path, facts)
-    elif format == "torchscript":
-        write_torchscript(network, path, facts)
-    elif format == "torch-export":
-        _write_program(network, path, facts)
-    else:
-        write_bundle(network, path, facts)
 
 
 def facts_of(network: "ICONet") -> dict[str, str]:
@@ -129,3 +115,12 @@ def _write_program(network: "ICONet", path: Path, facts: dict[str, str]) -> None
 
     program = as_program(PlainNetwork(network))
     torch.export.save(program, path, extra_files={"iconet.json": json.dumps(facts)})
+
+
+_WRITERS = {
+    "onnx": _write_onnx,
+    "openvino": _write_openvino,
+    "torchscript": write_torchscript,
+    "torch-export": _write_program,
+    "monai-bundle": write_bundle,
+}

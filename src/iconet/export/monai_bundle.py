@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from iconet.errors import InputError
-from iconet.export.torchscript import write_torchscript
 
 if TYPE_CHECKING:
     from iconet.network import ICONet
@@ -42,6 +41,13 @@ def write_bundle(network: "ICONet", folder: Path, facts: dict[str, str]) -> None
     (folder / "scripts" / "upscale.py").write_bytes((_PARTS / "upscale.py").read_bytes())
     readme = (_PARTS / "README.md").read_text("utf-8").format(**facts)
     (folder / "docs" / "README.md").write_text(readme, "utf-8")
+
+
+def write_torchscript(network: "ICONet", path: Path, facts: dict[str, str]) -> None:
+    """Write TorchScript with `facts` as its extra file ``iconet.json``."""
+    from iconet.runtime.traceable import PlainNetwork, trace
+
+    trace(PlainNetwork(network)).save(path, _extra_files={"iconet.json": json.dumps(facts)})
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:

@@ -5,8 +5,6 @@ What a program makes of a dataset is a dataset of its own, a derivative, which s
 links to the images it was made from.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re

@@ -5,8 +5,6 @@ A factor f divides every voxel into f: the field of view stays, so the first new
 the *voxel grid* by whole voxels and is half a voxel off.)
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -171,7 +169,9 @@ def check_upscalable(scan: Scan, slice_axis: int) -> None:
             )
 
 
-def updated_header(header: Nifti1Header, affine: np.ndarray, shape: Sequence[int]) -> Nifti1Header:
+def updated_header(
+    header: "Nifti1Header", affine: np.ndarray, shape: Sequence[int]
+) -> "Nifti1Header":
     """The header of an image derived from another one, on another grid.
 
     qform and sform may differ and keep their codes: what moved one grid to the other, in voxels,

@@ -1,7 +1,5 @@
 """Says that a scan, or what is to be made of it, does not fit before anything is allocated."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 

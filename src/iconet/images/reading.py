@@ -5,8 +5,6 @@ scales in double precision, notices a truncated file, and stops decompressing wh
 that the voxels end.
 """
 
-from __future__ import annotations
-
 import contextlib
 import gzip
 import io
@@ -133,7 +131,7 @@ def from_array(array: np.ndarray, *, path: Path | None = None, scale: int = 1) -
     return Scan(values, path=path, dtype=array.dtype)
 
 
-def from_nibabel(image: SpatialImage, *, scale: int = 1) -> Scan:
+def from_nibabel(image: "SpatialImage", *, scale: int = 1) -> Scan:
     """A scan from any spatial image of nibabel.
 
     Args:
@@ -221,7 +219,7 @@ def _read_nifti(path: Path, scale: int, *, compressed: bool) -> Scan:
     )
 
 
-def _read_behind_text(path: Path, layout: Layout, scale: int) -> Scan:
+def _read_behind_text(path: Path, layout: "Layout", scale: int) -> Scan:
     """The voxels that a text header describes, behind it or in a file beside it."""
     from iconet.images.text_headers.layout import Inflating, nifti_header
 
@@ -254,7 +252,7 @@ def _read_behind_text(path: Path, layout: Layout, scale: int) -> Scan:
     )
 
 
-def _read_header(name: str, stream: BinaryIO) -> Nifti1Header:
+def _read_header(name: str, stream: BinaryIO) -> "Nifti1Header":
     from nibabel import Nifti1Header, Nifti2Header, imageglobals
 
     start = stream.read(Nifti1Header.template_dtype.itemsize)

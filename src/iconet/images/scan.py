@@ -1,7 +1,5 @@
 """An image in memory, with all that is needed to write another one like it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,14 +34,14 @@ class Scan:
 
     array: np.ndarray
     affine: np.ndarray | None = None
-    header: Nifti1Header | None = None
+    header: "Nifti1Header | None" = None
     path: Path | None = None
     dtype: np.dtype[Any] = field(default_factory=lambda: np.dtype(np.float32))
     slope: float = 1.0
     inter: float = 0.0
     data_path: Path | None = None
     keywords: Mapping[str, str] = field(default_factory=dict)
-    dicom: tuple[Dataset, ...] = ()
+    dicom: "tuple[Dataset, ...]" = ()
 
     @property
     def name(self) -> str:

@@ -5,8 +5,6 @@ voxels of a detached header, and the b-values and directions (`.bval`, `.bvec`) 
 NIfTI series. Directions are along the voxel axes, which stay, so they are copied as they are.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import shutil
@@ -114,7 +112,7 @@ def write(scan: Scan, path: str | os.PathLike[str], *, like: Scan) -> None:
                 shutil.copyfileobj(given, copy)
 
 
-def to_nibabel(scan: Scan) -> Nifti1Image:
+def to_nibabel(scan: Scan) -> "Nifti1Image":
     """A scan as an image of nibabel.
 
     Returns:
@@ -266,7 +264,7 @@ def _write_npy(array: np.ndarray, stream: BinaryIO) -> None:
     stream.write(np.ravel(array, order="A").data)
 
 
-def _derived_header(scan: Scan, like: Scan) -> Nifti1Header:
+def _derived_header(scan: Scan, like: Scan) -> "Nifti1Header":
     if like.header is None or scan.affine is None:
         raise InputError(f"{like.name}: has no geometry, which NIfTI needs; keep it as an array")
     header = updated_header(like.header, scan.affine, scan.array.shape)

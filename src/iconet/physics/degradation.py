@@ -1,14 +1,14 @@
 """The random mix of acquisitions that training images go through."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from iconet.physics.blur import blur_and_resample
 from iconet.physics.kspace import crop_kspace, low_resolution_size, resize_kspace
-from iconet.physics.mixture import check_mixture, pick
-from iconet.physics.noise import rician
+from iconet.physics.mixture import Mixture
 
 # From a light taper to a full Hann window: the range of scanners' own filters.
 _WINDOW = (0.1, 1.0)
@@ -17,7 +17,7 @@ _FWHM = (0.8, 1.4)
 
 
 @dataclass(frozen=True)
-class DegradationMix:
+class DegradationMix(Mixture):
     """Turns clean magnitude images into low-resolution ones, each by a way chosen at random.
 
     Calling it draws for every image one way of losing resolution and, for some, noise. The result
@@ -36,25 +36,15 @@ class DegradationMix:
         InputError: for a negative weight, no positive weight, or noise out of range.
     """
 
+    name: ClassVar[str] = "degradation"
+    ways: ClassVar[tuple[str, ...]] = ("kspace", "windowed", "blurred", "averaged")
+
     kspace: float = 0.6
     windowed: float = 0.15
     blurred: float = 0.15
     averaged: float = 0.1
     noise_probability: float = 0.5
     noise_max: float = 0.03
-
-    def __post_init__(self) -> None:
-        """Refuses weights that are no mix."""
-        check_mixture(
-            "degradation",
-            self._weights,
-            noise_probability=self.noise_probability,
-            noise_max=self.noise_max,
-        )
-
-    @property
-    def _weights(self) -> tuple[float, float, float, float]:
-        return self.kspace, self.windowed, self.blurred, self.averaged
 
     def __call__(
         self, clean: Tensor, factor: int, generator: torch.Generator, scale: Tensor
@@ -77,8 +67,8 @@ class DegradationMix:
         size = low_resolution_size(clean, factor)
         # As many numbers for every image whatever its way, so that images stay independent.
         draws = torch.rand(4, batch, generator=generator, device=generator.device)
-        way = pick(self._weights, draws[0])
-        strength, noisy, level = draws[1:].to(clean).reshape(3, batch, 1, 1, 1)
+        way = self.pick(draws[0])
+        strength = draws[1].to(clean).reshape(batch, 1, 1, 1)
         window = _WINDOW[0] + (_WINDOW[1] - _WINDOW[0]) * strength
         fwhm = factor * (_FWHM[0] + (_FWHM[1] - _FWHM[0]) * strength)
 
@@ -94,5 +84,4 @@ class DegradationMix:
             if len(chosen):
                 low[chosen] = operator(clean[chosen], chosen)
 
-        sigma = scale * self.noise_max * level * (noisy < self.noise_probability)
-        return rician(low, sigma, generator)
+        return self.noisy(low, draws[2:], generator, scale)

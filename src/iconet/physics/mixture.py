@@ -1,37 +1,52 @@
-"""A mix of ways to degrade an image: weights, and one way drawn for every image."""
+"""What random mixes of degradations share: relative weights of ways, and noise for some images."""
 
-from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from iconet.errors import InputError
+from iconet.physics.noise import rician
 
 
-def check_mixture(
-    name: str, weights: Sequence[float], *, noise_probability: float, noise_max: float
-) -> None:
-    """Refuse weights and noise that are no mix.
-
-    Args:
-        name: of what the weights are, for the message.
-        weights: relative, one for each way.
-        noise_probability: share of the images with noise.
-        noise_max: largest level, as a share of an intensity scale.
+class Mixture:
+    """Base of a frozen dataclass whose fields `ways` are the relative weights of its ways.
 
     Raises:
-        InputError: says what is wrong.
+        InputError: for a negative weight, no positive weight, or noise out of range.
     """
-    if not (min(weights) >= 0 and 0 < sum(weights) < float("inf")):
-        raise InputError(f"{name} weights {weights} are no mix: none below 0, at least one above")
-    if not 0 <= noise_probability <= 1:
-        raise InputError(f"noise_probability {noise_probability} is not within 0 to 1")
-    if not 0 <= noise_max < float("inf"):
-        raise InputError(f"noise_max {noise_max} is not a share of the scale: 0 or more")
 
+    name: ClassVar[str]
+    ways: ClassVar[tuple[str, ...]]
+    noise_probability: float
+    noise_max: float
 
-def pick(weights: Sequence[float], uniform: Tensor) -> Tensor:
-    """Index of the way of each image, by inverting the cumulated weights at numbers in [0, 1)."""
-    edges = torch.tensor(weights, dtype=torch.float64).cumsum(0)
-    edges = (edges / edges[-1]).to(uniform.dtype)[:-1].to(uniform.device)
-    return torch.bucketize(uniform, edges, right=True)
+    def __post_init__(self) -> None:
+        """Refuses weights and noise that are no mix."""
+        weights = self._weights
+        if not (min(weights) >= 0 and 0 < sum(weights) < float("inf")):
+            raise InputError(
+                f"{self.name} weights {weights} are no mix: none below 0, at least one above"
+            )
+        if not 0 <= self.noise_probability <= 1:
+            raise InputError(f"noise_probability {self.noise_probability} is not within 0 to 1")
+        if not 0 <= self.noise_max < float("inf"):
+            raise InputError(f"noise_max {self.noise_max} is not a share of the scale: 0 or more")
+
+    @property
+    def _weights(self) -> tuple[float, ...]:
+        return tuple(getattr(self, way) for way in self.ways)
+
+    def pick(self, uniform: Tensor) -> Tensor:
+        """Number of each image's way, by inverting the cumulated weights at numbers in [0, 1)."""
+        edges = torch.tensor(self._weights, dtype=torch.float64).cumsum(0)
+        edges = (edges / edges[-1]).to(uniform.dtype)[:-1].to(uniform.device)
+        return torch.bucketize(uniform, edges, right=True)
+
+    def noisy(
+        self, low: Tensor, uniform: Tensor, generator: torch.Generator, scale: Tensor
+    ) -> Tensor:
+        """Magnitudes (B, 1, h, w), some with Rician noise, by (2, B) numbers in [0, 1)."""
+        chosen, level = uniform.to(low).reshape(2, -1, 1, 1, 1)
+        sigma = scale * self.noise_max * level * (chosen < self.noise_probability)
+        return rician(low, sigma, generator)

@@ -1,19 +1,19 @@
 """The random mix of slice profiles that training images go through for the through-plane task."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from iconet.errors import InputError
 from iconet.physics.kspace import resize_kspace
-from iconet.physics.mixture import check_mixture, pick
-from iconet.physics.noise import rician
+from iconet.physics.mixture import Mixture
 from iconet.physics.slice_profile import thick_slices
 
 
 @dataclass(frozen=True)
-class SliceMix:
+class SliceMix(Mixture):
     """Turns the rows of clean magnitude images into fewer, thick ones; columns stay as they are.
 
     Calling it draws for every image one profile, a gap where a profile has one and, for some,
@@ -31,6 +31,9 @@ class SliceMix:
         InputError: for a negative weight, no positive weight, or gaps or noise out of range.
     """
 
+    name: ClassVar[str] = "slice profile"
+    ways: ClassVar[tuple[str, ...]] = ("gaussian", "rect", "kspace")
+
     gaussian: float = 0.5
     rect: float = 0.25
     kspace: float = 0.25
@@ -39,21 +42,12 @@ class SliceMix:
     noise_max: float = 0.01
 
     def __post_init__(self) -> None:
-        """Refuses weights that are no mix."""
-        check_mixture(
-            "slice profile",
-            self._weights,
-            noise_probability=self.noise_probability,
-            noise_max=self.noise_max,
-        )
+        """Refuses gaps that cannot be, too."""
+        super().__post_init__()
         if not 0 <= self.gap_max < 1:
             raise InputError(
                 f"gap_max {self.gap_max} is no share of a distance: 0 or more, below 1"
             )
-
-    @property
-    def _weights(self) -> tuple[float, float, float]:
-        return self.gaussian, self.rect, self.kspace
 
     def __call__(
         self, clean: Tensor, factor: int, generator: torch.Generator, scale: Tensor
@@ -73,7 +67,7 @@ class SliceMix:
             InputError: where `factor` does not divide H.
         """
         draws = torch.rand(4, len(clean), generator=generator, device=generator.device)
-        ways = pick(self._weights, draws[0]).tolist()
+        ways = self.pick(draws[0]).tolist()
         gaps = (draws[1] * self.gap_max * factor).tolist()
         low = torch.stack(
             [
@@ -81,9 +75,7 @@ class SliceMix:
                 for image, *how in zip(clean, ways, gaps, strict=True)
             ]
         )
-        noisy, level = draws[2:].to(clean).reshape(2, -1, 1, 1, 1)
-        sigma = scale * self.noise_max * level * (noisy < self.noise_probability)
-        return rician(low, sigma, generator)
+        return self.noisy(low, draws[2:], generator, scale)
 
     def _thick(self, image: Tensor, factor: int, way: int, gap: float) -> Tensor:
         """(1, H, W) to (1, H/factor, W)."""

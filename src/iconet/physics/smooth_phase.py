@@ -49,13 +49,3 @@ def _smooth_terms(height: int, width: int) -> Tensor:
         for wave in (torch.sin, torch.cos)
     ]
     return torch.stack([term.expand(height, width) for term in polynomial + waves])
-
-
-def with_smooth_phase(
-    image: Tensor, generator: torch.Generator, *, amplitude: float = torch.pi
-) -> Tensor:
-    """Gives a magnitude image (..., H, W) a random smooth phase, so complex; see `smooth_phase`."""
-    phase = smooth_phase(
-        tuple(image.shape), generator=generator, device=image.device, amplitude=amplitude
-    )
-    return image * torch.exp(1j * phase.to(image.real.dtype))

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from iconet.errors import InputError
-from iconet.physics.fourier import fft2c, ifft2c
 
 
 def cartesian_mask(
@@ -61,21 +60,3 @@ def cartesian_mask(
         raise InputError(f"no mask is called {kind!r}: choose random or equispaced")
     mask[outside[picked]] = True
     return mask
-
-
-def undersample(image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Measures an image along the lines of a mask only.
-
-    Give the image a phase first (`iconet.physics.smooth_phase`): k-space of a real image is
-    Hermitian, so the half that was measured tells the half that was not.
-
-    Args:
-        image: real or complex, (..., H, W); the phase-encoding axis is the last.
-        mask: bool, (W,) or broadcastable to (..., H, W).
-
-    Returns:
-        The zero-filled image and the measured k-space, 0 where not measured; both complex,
-        (..., H, W).
-    """
-    kspace = fft2c(image) * mask
-    return ifft2c(kspace), kspace

@@ -4,8 +4,6 @@ An output is finished when it is there, unchanged since iconet wrote it, and was
 input with the same weights and options; `iconet.study.ledger` knows that.
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 from collections.abc import Mapping, Sequence

@@ -4,8 +4,6 @@ A scan or DICOM series given by name, all readable scans below a folder, or the 
 a BIDS dataset.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re

@@ -4,8 +4,6 @@ A pool of `concurrent.futures` gives all up when one of its processes is killed,
 those that need too much memory. Here only the task at hand is lost.
 """
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 import signal

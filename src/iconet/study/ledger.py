@@ -5,8 +5,6 @@ another one when it is complete. Outputs take their names only when complete, so
 the first line is there is ours, but nothing is known of it: it is made again.
 """
 
-from __future__ import annotations
-
 import errno
 import json
 import os

@@ -4,8 +4,6 @@ The schema is in docs/report.md. A report has no patient data of its own: file n
 folders, hashes, geometry and numbers.
 """
 
-from __future__ import annotations
-
 import platform
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict

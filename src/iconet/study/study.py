@@ -1,7 +1,5 @@
 """Many scans, one after the other or several at a time, and what became of each."""
 
-from __future__ import annotations
-
 import errno
 import time
 import traceback
@@ -10,7 +8,6 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
 
 import iconet
 from iconet.errors import InputError
@@ -24,38 +21,16 @@ from iconet.study.summary import Outcome, summarise
 from iconet.upscaling.options import Options
 
 
-class Work(Protocol):
-    """Upscales a scan; see `iconet.study.run_one.Upscaler`."""
-
-    def how(self, task: Task) -> dict[str, Any]:
-        """The weights and options that decide on the result; what JSON can hold."""
-
-    def __call__(self, task: Task) -> tuple[str, list[Path]]:
-        """Write the output; returns a line that says so, and the files that were read."""
-
-
-@dataclass(frozen=True)
-class Talk:
-    """Whom to tell what.
-
-    Attributes:
-        say: called with a line about each scan, and with the summary where they are several.
-        complain: called with the error of each scan that could not be used.
-    """
-
-    say: Callable[[str], None]
-    complain: Callable[[InputError], object]
-
-
 def upscale_study(
     inputs: Sequence[Path],
     output: Path | None,
     options: Options,
-    talk: Talk,
     *,
     jobs: int = 1,
     overwrite: bool = False,
     reports: bool = False,
+    say: Callable[[str], None],
+    complain: Callable[[InputError], object],
 ) -> int:
     """Upscale scans; one that cannot be used does not stop the others.
 
@@ -65,10 +40,11 @@ def upscale_study(
             For one DICOM series, unless it has the suffix of an image: the folder of the derived
             series.
         options: for all of them.
-        talk: who hears of it.
         jobs: how many scans at the same time, each in a process with its share of the threads.
         overwrite: replace whatever is there, finished or not made by iconet.
         reports: write a JSON report beside every output.
+        say: called with a line about each scan, and with the summary where they are several.
+        complain: called with the error of each scan that could not be used.
 
     Returns:
         How many scans could not be used.
@@ -78,47 +54,11 @@ def upscale_study(
         RuntimeError: a fault of iconet, after the other scans are done; with its traceback.
     """
     tasks = find_tasks(inputs, output)
-    start = partial(Upscaler, options, reports=reports)
-    return run(tasks, start, talk, jobs=jobs, overwrite=overwrite, needs_report=reports)
-
-
-def run(
-    tasks: Sequence[Task],
-    start: Callable[[], Work],
-    talk: Talk,
-    *,
-    jobs: int,
-    overwrite: bool,
-    needs_report: bool,
-) -> int:
-    """Do what is not done yet; see `upscale_study`.
-
-    Args:
-        tasks: from `find_tasks`.
-        start: makes what does the work; called here, and once in each of several processes.
-        talk: see there, like the next two.
-        jobs: see there.
-        overwrite: see there.
-        needs_report: whether an output without its report is not finished.
-    """
     if jobs < 1:
         raise InputError(f"jobs must be at least 1, not {jobs}")
-    work = start()
-    how = {task: work.how(task) for task in tasks}  # what is wrong with the model concerns all
-    outcomes = _Outcomes(tasks, talk)
-    records = {task.root: Ledger(task.root).entries() for task in tasks if task.root is not None}
-    to_do = []
-    for task in tasks:
-        known = [] if task.root is None else records[task.root].get(task.key, [])
-        try:
-            if not overwrite and is_finished(task, known, how[task], needs_report=needs_report):
-                outcomes.note(task, Outcome("finished", f"{task.target}: is finished already"))
-                continue
-        except InputError as error:
-            outcomes.note(task, Outcome("failed", str(error)))
-            continue
-        remove_partial(task, known)
-        to_do.append(task)
+    start = partial(Upscaler, options, reports=reports)
+    work, outcomes = start(), _Outcomes(tasks, say, complain)
+    to_do = _unfinished(tasks, work, outcomes, overwrite=overwrite, needs_report=reports)
     with _folders(to_do):
         if jobs == 1 or len(to_do) < 2:
             results = ((task, attempt(task, work)) for task in to_do)
@@ -132,22 +72,53 @@ def run(
     return outcomes.end()
 
 
+def _unfinished(
+    tasks: Sequence[Task],
+    work: Upscaler,
+    outcomes: "_Outcomes",
+    *,
+    overwrite: bool,
+    needs_report: bool,
+) -> list[Task]:
+    """The tasks that are to be done; notes what became of the others."""
+    how = {task: work.how(task) for task in tasks}  # what is wrong with the model concerns all
+    records = {task.root: Ledger(task.root).entries() for task in tasks if task.root is not None}
+    to_do = []
+    for task in tasks:
+        known = [] if task.root is None else records[task.root].get(task.key, [])
+        try:
+            if not overwrite and is_finished(task, known, how[task], needs_report=needs_report):
+                outcomes.note(task, Outcome("finished", f"{task.target}: is finished already"))
+                continue
+        except InputError as error:
+            outcomes.note(task, Outcome("failed", str(error)))
+            continue
+        remove_partial(task, known)
+        to_do.append(task)
+    return to_do
+
+
 class _Outcomes:
     """What became of the tasks so far."""
 
-    def __init__(self, tasks: Sequence[Task], talk: Talk) -> None:
-        self.tasks, self.talk = tasks, talk
+    def __init__(
+        self,
+        tasks: Sequence[Task],
+        say: Callable[[str], None],
+        complain: Callable[[InputError], object],
+    ) -> None:
+        self.tasks, self.say, self.complain = tasks, say, complain
         self.found: dict[Task, Outcome] = {}
 
     def note(self, task: Task, outcome: Outcome) -> None:
         """Keep an outcome, and tell of it."""
         self.found[task] = outcome
         if outcome.status == "failed":
-            self.talk.complain(InputError(outcome.line))
+            self.complain(InputError(outcome.line))
         elif outcome.status == "upscaled" or len(self.tasks) == 1:
             several = len(self.tasks) > 1
             count = f"[{len(self.found)}/{len(self.tasks)}] " if several else ""
-            self.talk.say(count + outcome.line)
+            self.say(count + outcome.line)
 
     def end(self) -> int:
         """Sum up; returns how many scans could not be used.
@@ -158,7 +129,7 @@ class _Outcomes:
         for task in self.tasks:
             self.found.setdefault(task, Outcome("not begun", "the disk is full"))
         if len(self.tasks) > 1:
-            summarise([(task, self.found[task]) for task in self.tasks], self.talk.say)
+            summarise([(task, self.found[task]) for task in self.tasks], self.say)
         for outcome in self.found.values():
             if outcome.fault is not None:
                 raise RuntimeError(outcome.fault)
@@ -169,7 +140,7 @@ class _Outcomes:
 class _Attempts:
     """What a process does: attempts one task after the other."""
 
-    start: Callable[[], Work]
+    start: Callable[[], Upscaler]
 
     def __call__(self) -> Callable[[Task], Outcome]:
         work = self.start()
@@ -177,7 +148,7 @@ class _Attempts:
 
 
 def _in_processes(
-    tasks: Sequence[Task], start: Callable[[], Work], jobs: int
+    tasks: Sequence[Task], start: Callable[[], Upscaler], jobs: int
 ) -> Generator[tuple[Task, Outcome], None, None]:
     with closing(run_in_processes(tasks, _Attempts(start), jobs)) as results:
         for task, outcome in results:
@@ -190,7 +161,7 @@ def _in_processes(
             yield task, outcome
 
 
-def attempt(task: Task, work: Work) -> Outcome:
+def attempt(task: Task, work: Upscaler) -> Outcome:
     """Upscale a scan; whatever is wrong with it is in the outcome."""
     began = time.monotonic()
     ledger = None if task.root is None else Ledger(task.root)

@@ -1,7 +1,5 @@
 """What became of the scans of a study, for people."""
 
-from __future__ import annotations
-
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence

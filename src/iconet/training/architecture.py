@@ -1,7 +1,5 @@
 """From a recipe, or a file that training wrote, to a network: ICONet or one it is compared with."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -19,7 +17,7 @@ if TYPE_CHECKING:
     from iconet.peers import Peer
 
 
-def build(network: Network, scale: int, channels: int = 1) -> ICONet | Peer:
+def build(network: Network, scale: int, channels: int = 1) -> "ICONet | Peer":
     """Make an untrained network.
 
     Args:
@@ -54,7 +52,7 @@ def architecture_metadata(recipe: Recipe) -> dict[str, str]:
     return {"architecture": recipe.network.architecture, "config": json.dumps(settings)}
 
 
-def load_trained(path: str | Path) -> ICONet | Peer:
+def load_trained(path: str | Path) -> "ICONet | Peer":
     """Load any network that training wrote, in evaluation mode.
 
     Args:
@@ -92,7 +90,7 @@ def load_trained(path: str | Path) -> ICONet | Peer:
     return model.eval()
 
 
-def _peer(name: str, scale: int, channels: int) -> Peer | ICONet:
+def _peer(name: str, scale: int, channels: int) -> "Peer | ICONet":
     # Here and not above: training ICONet works without the libraries that peers come from.
     from iconet import peers
 

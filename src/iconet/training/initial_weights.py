@@ -1,7 +1,5 @@
 """The weights that a network, or a stage that joins it, begins with."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from torch import Tensor, nn

@@ -1,7 +1,5 @@
 """Batches, prepared by other processes while the network learns."""
 
-from __future__ import annotations
-
 import os
 import signal
 from collections.abc import Callable, Generator

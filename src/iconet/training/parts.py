@@ -1,7 +1,5 @@
 """What a recipe asks for: what draws its batches, its optimizer and its validation."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

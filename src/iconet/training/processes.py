@@ -1,7 +1,5 @@
 """One run in several processes, one for each device."""
 
-from __future__ import annotations
-
 from importlib import import_module
 from typing import Any
 

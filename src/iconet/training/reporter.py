@@ -1,7 +1,5 @@
 """What a person sees of a run: a bar on a terminal, lines elsewhere, curves in TensorBoard."""
 
-from __future__ import annotations
-
 import math
 import time
 from pathlib import Path

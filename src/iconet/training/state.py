@@ -1,7 +1,5 @@
 """Where a run stands, and what its checkpoint and its weights say of it."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 from dataclasses import dataclass, field
@@ -41,7 +39,7 @@ class RunState:
     extended: list[int] = field(default_factory=list)
 
     @classmethod
-    def resumed(cls, found: dict[str, Any], recipe: Recipe, checkpoint: Path) -> RunState:
+    def resumed(cls, found: dict[str, Any], recipe: Recipe, checkpoint: Path) -> "RunState":
         """Of what a checkpoint says, for a recipe that may ask for more steps than it did.
 
         Raises:

@@ -1,7 +1,5 @@
 """`iconet train`: from a recipe to a file of trained weights."""
 
-from __future__ import annotations
-
 import sys
 from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
@@ -98,11 +96,7 @@ def fit(
 
 def _launch(recipe: Recipe, device: str, devices: int) -> Any:
     precision = recipe.optimisation.precision
-    bf16 = precision == "bf16" or (precision == "auto" and _bf16_is_fast(device))
+    where = torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
+    bf16 = precision == "bf16" or (precision == "auto" and has_fast_bf16(where))
     kind = "bf16-mixed" if bf16 else "32-true"
     return launch(device, devices, kind, partly=recipe.optimisation.grow > 0)
-
-
-def _bf16_is_fast(device: str) -> bool:
-    on_gpu = device != "cpu" and torch.cuda.is_available()
-    return has_fast_bf16(torch.device("cuda" if on_gpu else "cpu"))

@@ -21,7 +21,7 @@ from iconet.upscaling.options import Options
 from iconet.upscaling.plan import plan_grid
 from iconet.upscaling.slices import Progress
 from iconet.upscaling.upscale import upscale_scan
-from iconet.zoo.model import SMALLEST, Model, open_any_model
+from iconet.zoo.model import SMALLEST, Model, open_model
 
 if TYPE_CHECKING:
     from nibabel.nifti1 import Nifti1Header
@@ -77,11 +77,11 @@ def open_kspace_models(options: Options, *, device: str) -> KspaceModels:
             + ", no ".join(f"--{name}" for name in given)
         )
     if options.model is not None:
-        model = open_any_model(options.model, scale=options.scale, device=device)
+        model = open_model(options.model, scale=options.scale, device=device, kind="")
         return KspaceModels(model, model)
     return KspaceModels(
         *(
-            open_any_model(None, scale=options.scale, device=device, kind=kind)
+            open_model(None, scale=options.scale, device=device, kind=kind)
             for kind in ("-joint", "")
         )
     )

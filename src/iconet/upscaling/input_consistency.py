@@ -1,7 +1,5 @@
 """Whether an output still says what was measured: degraded again, it must be the input."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache

@@ -1,7 +1,5 @@
 """What the user asked for, from the command line or `iconet.upscale` down to the slices."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,7 +25,7 @@ class Options:
         InputError: An option that no scan could be given, or two that contradict each other.
     """
 
-    model: str | os.PathLike[str] | ICONet | None = None
+    model: "str | os.PathLike[str] | ICONet | None" = None
     scale: int | None = None
     plane: str = "auto"
     axes: str = "auto"

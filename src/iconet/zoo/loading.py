@@ -1,7 +1,5 @@
 """From a name or a file to a network ready to use."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -19,7 +17,7 @@ if TYPE_CHECKING:
 LARGEST = 1 << 30  # bytes; the weights that come with the package have about a hundredth of it
 
 
-def load(name: str | Path, device: str = "cpu") -> ICONet:
+def load(name: str | Path, device: str = "cpu") -> "ICONet":
     """Load a trained network.
 
     Args:
@@ -60,7 +58,7 @@ def _find(name: str | Path) -> tuple[Path, str | None]:
     return path, None
 
 
-def read_weights(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+def read_weights(path: Path) -> "tuple[dict[str, str], dict[str, Tensor]]":
     """Metadata and tensors of a trained file; of one that is not ours only the header is read.
 
     Raises:
@@ -89,7 +87,7 @@ def read_weights(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
     return metadata, tensors
 
 
-def _build(path: Path, metadata: dict[str, str], tensors: dict[str, Tensor]) -> ICONet:
+def _build(path: Path, metadata: dict[str, str], tensors: "dict[str, Tensor]") -> "ICONet":
     import torch
 
     from iconet.network import ICONet

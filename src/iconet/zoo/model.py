@@ -1,7 +1,5 @@
 """A trained network and all that others may know of it."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Mapping
@@ -34,7 +32,7 @@ class Model:
         sha256: Of its file of weights; None for a network that was not loaded from one.
     """
 
-    network: ICONet
+    network: "ICONet"
     name: str | None
     purpose: str | None
     task: str
@@ -42,7 +40,7 @@ class Model:
     sha256: str | None
 
     @classmethod
-    def of(cls, network: ICONet) -> Model:
+    def of(cls, network: "ICONet") -> "Model":
         """Describe a network by what its file of weights says of itself."""
         metadata = network.metadata
         try:
@@ -95,46 +93,32 @@ def _listed(content: Mapping[str, Any]) -> str:
 
 
 def open_model(
-    model: str | os.PathLike[str] | ICONet | None = None,
+    model: "str | os.PathLike[str] | ICONet | None" = None,
     *,
     scale: int | None = None,
     device: str = "cpu",
+    kind: str | None = None,
 ) -> Model:
-    """Load a model for images, or take the network that is there.
+    """Load a model, or take the network that is there.
 
     Args:
         model: Name of a trained model, path of a ``.safetensors`` file, or a network; by default
             the package's own for the scale.
         scale: 2 or 4, which the model must have; None for any.
         device: Where to put it, as torch names devices.
+        kind: None for a model of magnitude images. Otherwise one of any images will do, and the
+            name of the default one ends in this, such as "-joint".
 
     Raises:
         InputError: Unknown or broken model; a scale without weights; model and scale disagree; a
-            model of complex images.
+            model of complex images where one of magnitude images is asked for.
     """
-    opened = open_any_model(model, scale=scale, device=device)
-    if opened.channels != 1:
-        raise InputError(
-            "the model takes complex images with their k-space, not magnitude images: "
-            f"for a scan as it is stored choose mri-x{opened.scale}"
-        )
-    return opened
-
-
-def open_any_model(
-    model: str | os.PathLike[str] | ICONet | None,
-    *,
-    scale: int | None,
-    device: str,
-    kind: str = "",
-) -> Model:
-    """As `open_model`, of complex images too; by default the model whose name ends in ``kind``."""
     from iconet.zoo.loading import load
 
     if scale is not None and scale not in SCALES:
         raise InputError(f"scale {scale} is not available: use {' or '.join(map(str, SCALES))}")
     if model is None:
-        model = f"mri-x{scale or SCALES[0]}{kind}"
+        model = f"mri-x{scale or SCALES[0]}{kind or ''}"
     if isinstance(model, str | os.PathLike):
         network = load(os.fspath(model), device=device)
     else:
@@ -142,5 +126,10 @@ def open_any_model(
     if scale is not None and network.scale != scale:
         raise InputError(
             f"the model enlarges {network.scale}x, not {scale}x: give only one of them"
+        )
+    if kind is None and network.channels != 1:
+        raise InputError(
+            "the model takes complex images with their k-space, not magnitude images: "
+            f"for a scan as it is stored choose mri-x{network.scale}"
         )
     return Model.of(network)

@@ -4,8 +4,6 @@ It stays in the patient's study and frame of reference. What its headers say is 
 what they keep of the source's in `source_header`.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import re
@@ -38,7 +36,7 @@ ENHANCED_PET = "1.2.840.10008.5.1.4.1.1.130"
 
 def write_series(
     scan: Scan,
-    headers: Sequence[Dataset],
+    headers: "Sequence[Dataset]",
     folder: str | os.PathLike[str],
     *,
     provenance: Provenance,
@@ -88,7 +86,7 @@ def write_series(
 
 def check_series(
     scan: Scan,
-    headers: Sequence[Dataset],
+    headers: "Sequence[Dataset]",
     folder: str | os.PathLike[str],
     *,
     replace: bool = False,
@@ -149,7 +147,7 @@ def check_apart(folder: str | os.PathLike[str], inputs: Iterable[str | os.PathLi
             )
 
 
-def _sources(scan: Scan, headers: Sequence[Dataset]) -> set[Path]:
+def _sources(scan: Scan, headers: "Sequence[Dataset]") -> set[Path]:
     """The files and folders that the source is known to come from."""
     names = [getattr(header, "filename", None) for header in headers]
     paths = {Path(name) for name in names if isinstance(name, (str, os.PathLike))}
@@ -157,8 +155,8 @@ def _sources(scan: Scan, headers: Sequence[Dataset]) -> set[Path]:
 
 
 def _checked(
-    scan: Scan, headers: Sequence[Dataset], folder: Path, replace: bool
-) -> tuple[str, list[tuple[Dataset, int]], DerivedGrid]:
+    scan: Scan, headers: "Sequence[Dataset]", folder: Path, replace: bool
+) -> "tuple[str, list[tuple[Dataset, int]], DerivedGrid]":
     """The modality, each source slice's header with its frame (0: a file of its own), the grid."""
     check_folder(folder, _sources(scan, headers), replace=replace)
     if scan.array.ndim != 3 or scan.affine is None:
@@ -183,7 +181,7 @@ def _checked(
     return modality, sources, DerivedGrid.of(scan, sources, folder)
 
 
-def _save(image: Dataset, path: Path) -> None:
+def _save(image: "Dataset", path: Path) -> None:
     from pydicom import dcmwrite
     from pydicom.dataset import FileMetaDataset
     from pydicom.uid import UID, ExplicitVRLittleEndian

@@ -1,7 +1,5 @@
 """Where the slices of a derived series lie, relative to those of the series it is made from."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -43,7 +41,9 @@ class DerivedGrid:
     source_step: float
 
     @classmethod
-    def of(cls, scan: Scan, sources: Sequence[tuple[Dataset, int]], folder: Path) -> DerivedGrid:
+    def of(
+        cls, scan: Scan, sources: "Sequence[tuple[Dataset, int]]", folder: Path
+    ) -> "DerivedGrid":
         """The grid of the scan that is to be written, among the headers of its sources.
 
         Raises:

@@ -4,8 +4,6 @@ They say what it is in the places where archives and viewers look (PS3.3 C.7.6.1
 C.12.1.1.5): its type, how and from which images it was made, by which program.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -73,10 +71,10 @@ class Provenance:
 def series_header(
     scan: Scan,
     grid: DerivedGrid,
-    sources: Sequence[tuple[Dataset, int]],
+    sources: "Sequence[tuple[Dataset, int]]",
     modality: str,
     provenance: Provenance,
-) -> Dataset:
+) -> "Dataset":
     """What all images of the new series share."""
     from pydicom import Dataset
 
@@ -93,7 +91,7 @@ def series_header(
     return header
 
 
-def _name_series(header: Dataset, source: Dataset, provenance: Provenance) -> None:
+def _name_series(header: "Dataset", source: "Dataset", provenance: Provenance) -> None:
     from pydicom.uid import generate_uid
 
     header.SeriesInstanceUID = generate_uid(prefix=None)
@@ -109,7 +107,7 @@ def _name_series(header: Dataset, source: Dataset, provenance: Provenance) -> No
     header.SeriesDescription = f"{before} {note}".strip()[:LONGEST_LO]
 
 
-def _explain(header: Dataset, source: Dataset, provenance: Provenance, now: datetime) -> None:
+def _explain(header: "Dataset", source: "Dataset", provenance: Provenance, now: datetime) -> None:
     """How it was made, and by which program."""
     from pydicom import Dataset
 
@@ -136,7 +134,7 @@ def _explain(header: Dataset, source: Dataset, provenance: Provenance, now: date
     header.ContributingEquipmentSequence = [*earlier, equipment]
 
 
-def _place(header: Dataset, scan: Scan, grid: DerivedGrid, source: Dataset) -> None:
+def _place(header: "Dataset", scan: Scan, grid: DerivedGrid, source: "Dataset") -> None:
     header.Rows, header.Columns = scan.array.shape[1], scan.array.shape[0]
     between_columns, between_rows, _ = (float(mm) for mm in scan.spacing)
     header.PixelSpacing = _ds(between_rows, between_columns)
@@ -150,7 +148,7 @@ def _place(header: Dataset, scan: Scan, grid: DerivedGrid, source: Dataset) -> N
         header.SpacingBetweenSlices = _ds(grid.step)
 
 
-def _window(header: Dataset, values: np.ndarray) -> None:
+def _window(header: "Dataset", values: np.ndarray) -> None:
     """One window for the series, so that slices do not flicker; sites set CT's, in HU."""
     sample = values[tuple(slice(None, None, max(1, n // 64)) for n in values.shape)]
     low, high = (float(v) for v in np.percentile(sample, (1, 99.8)))
@@ -163,10 +161,10 @@ def _window(header: Dataset, values: np.ndarray) -> None:
 def image_header(
     k: int,
     grid: DerivedGrid,
-    sources: Sequence[tuple[Dataset, int]],
+    sources: "Sequence[tuple[Dataset, int]]",
     encoding: Encoding,
     modality: str,
-) -> Dataset:
+) -> "Dataset":
     """The header of slice `k`, but for what all slices share and what `add_pixels` adds."""
     from pydicom.uid import generate_uid
 
@@ -203,14 +201,14 @@ def image_header(
     return image
 
 
-def _flavours(source: Dataset, modality: str) -> list[str]:
+def _flavours(source: "Dataset", modality: str) -> list[str]:
     """Image type from value 3 on."""
     values = value_of(source, "ImageType")
     kept = [] if isinstance(values, str) else [str(v) for v in (values or ())[2:] if v != "MOSAIC"]
     return kept or {"CT": ["AXIAL"], "MR": ["OTHER"], "PT": []}[modality]
 
 
-def _reference(source: Dataset, frame: int) -> Dataset | None:
+def _reference(source: "Dataset", frame: int) -> "Dataset | None":
     """The reference to a source image; None if the source has lost its name."""
     from pydicom import Dataset
 
@@ -229,7 +227,7 @@ def _reference(source: Dataset, frame: int) -> Dataset | None:
     return reference
 
 
-def _code(value: str, meaning: str) -> Dataset:
+def _code(value: str, meaning: str) -> "Dataset":
     from pydicom import Dataset
 
     code = Dataset()

@@ -1,7 +1,5 @@
 """Real-world values as the 16-bit integers of a DICOM image, with a slope and an intercept."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -62,7 +60,7 @@ def pet_encoding(plane: np.ndarray, volume: np.ndarray) -> Encoding:
     return Encoding(_decimal(largest / PET_LARGEST), 0.0, signed=True)
 
 
-def add_pixels(image: Dataset, plane: np.ndarray, encoding: Encoding) -> None:
+def add_pixels(image: "Dataset", plane: np.ndarray, encoding: Encoding) -> None:
     """Stores the values of one slice, (rows, columns), with what describes the stored numbers."""
     from pydicom import DataElement
 

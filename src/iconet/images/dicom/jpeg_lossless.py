@@ -5,8 +5,6 @@ of the whole process (it loads itself with RTLD_GLOBAL, an OpenSSL without suppo
 pylibjpeg's, which is under the GPL.
 """
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,13 +28,13 @@ def is_available(uid: str) -> bool:
     return uid in DECODER_DEPENDENCIES
 
 
-def add_to(decoder: Decoder) -> None:
+def add_to(decoder: "Decoder") -> None:
     """Make a decoder of pydicom know this plug-in, if it is one for JPEG Lossless."""
     if is_available(decoder.UID) and PLUGIN not in decoder.available_plugins:
         decoder.add_plugin(PLUGIN, (__name__, "decode_frame"))
 
 
-def decode_frame(frame: bytes, runner: DecodeRunner) -> bytes:
+def decode_frame(frame: bytes, runner: "DecodeRunner") -> bytes:
     """Decode one frame.
 
     libjpeg fills what is missing with a guess and does not say so here. So the frame is decoded

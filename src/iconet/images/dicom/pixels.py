@@ -4,8 +4,6 @@ Decoders differ in what they do with damaged data: some hand back half a picture
 size that a compressed frame claims for itself and allocate it. So frames are looked at first.
 """
 
-from __future__ import annotations
-
 import contextlib
 import struct
 from collections.abc import Iterator
@@ -33,7 +31,7 @@ JPEG_FRAMES = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}
 JPEG_SCAN = 0xDA
 
 
-def stored_frames(image: Dataset, name: str) -> Iterator[np.ndarray]:
+def stored_frames(image: "Dataset", name: str) -> Iterator[np.ndarray]:
     """Decodes one frame after the other.
 
     Args:
@@ -77,7 +75,7 @@ def stored_frames(image: Dataset, name: str) -> Iterator[np.ndarray]:
         yield array
 
 
-def _decoder(syntax: UID, name: str) -> Decoder:
+def _decoder(syntax: "UID", name: str) -> "Decoder":
     from pydicom.pixels.decoders.base import get_decoder
 
     with contextlib.suppress(NotImplementedError):
@@ -92,7 +90,7 @@ def _decoder(syntax: UID, name: str) -> Decoder:
     )
 
 
-def _check_complete(image: Dataset, frames: int, size: int, name: str) -> None:
+def _check_complete(image: "Dataset", frames: int, size: int, name: str) -> None:
     """Refuses pixel data of fewer frames, or of fewer than `size` bytes, than the header claims."""
     from pydicom.encaps import generate_frames
 

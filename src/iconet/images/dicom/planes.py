@@ -4,8 +4,6 @@ Conventions: DICOM PS3.3 C.7.6.2 (image plane), C.7.6.16.2 (functional groups of
 images). Patient coordinates point left, posterior, head; the affine points right, anterior, head.
 """
 
-from __future__ import annotations
-
 import functools
 import math
 from collections.abc import Sequence
@@ -65,7 +63,7 @@ class Plane:
         return np.asarray(across / np.linalg.norm(across))
 
 
-def planes_of(header: Dataset, file: int, name: str) -> list[Plane]:
+def planes_of(header: "Dataset", file: int, name: str) -> list[Plane]:
     """The slices in one file, in the order in which it stores them.
 
     Args:
@@ -103,8 +101,8 @@ def planes_of(header: Dataset, file: int, name: str) -> list[Plane]:
 
 
 def _plane(
-    header: Dataset,
-    groups: Sequence[Dataset],
+    header: "Dataset",
+    groups: "Sequence[Dataset]",
     file: int,
     frame: int,
     size: tuple[int, int],
@@ -147,8 +145,8 @@ def _plane(
 
 
 def _numbers(
-    header: Dataset,
-    groups: Sequence[Dataset],
+    header: "Dataset",
+    groups: "Sequence[Dataset]",
     name: str,
     sequence: str,
     keyword: str,

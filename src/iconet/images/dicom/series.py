@@ -1,7 +1,5 @@
 """Reads one DICOM series as a volume, or says in one line why it cannot be used."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Sequence
@@ -42,7 +40,7 @@ class _Entry:
     """A file with the part of its header that is needed, and why it is no slice (None if it is)."""
 
     file: DicomFile
-    header: Dataset
+    header: "Dataset"
     refused: str | None
 
 
@@ -113,7 +111,7 @@ def _by_series(files: Sequence[DicomFile]) -> dict[str, list[_Entry]]:
     return found
 
 
-def _why_no_slice(header: Dataset) -> str | None:
+def _why_no_slice(header: "Dataset") -> str | None:
     """What makes this object something else than a slice of a scan, with the remedy."""
     if header.get("Rows") is None or header.get("Columns") is None:
         return "not an image (a report, contour, plan or the like); name the images"
@@ -177,12 +175,12 @@ def _listing(uids: Sequence[str], found: dict[str, list[_Entry]]) -> str:
     return ", ".join(listed[:MOST_LISTED]) + (f" and {rest} more" if rest > 0 else "")
 
 
-def _series_number(header: Dataset) -> str:
+def _series_number(header: "Dataset") -> str:
     number = header.get("SeriesNumber")
     return "" if number is None else str(int(number))
 
 
-def _description(header: Dataset) -> str:
+def _description(header: "Dataset") -> str:
     """To be compared with, never shown: people write names into it."""
     try:
         return str(header.get("SeriesDescription") or "")
@@ -197,7 +195,7 @@ def _plain(text: str) -> str:
 
 def _read_slices(
     files: Sequence[DicomFile], planes: Sequence[Plane], shape: tuple[int, int, int]
-) -> tuple[np.ndarray, dict[int, Dataset], np.dtype]:
+) -> "tuple[np.ndarray, dict[int, Dataset], np.dtype]":
     """Values (column, row, slice) as float32, headers by file index, and the stored type."""
     # Slice after slice in memory, as they come.
     values = np.empty(shape, dtype=np.float32, order="F")
@@ -222,7 +220,7 @@ def _read_slices(
     return values, headers, np.result_type(*types)
 
 
-def _nifti_header(affine: np.ndarray, shape: tuple[int, ...], dtype: np.dtype) -> Nifti1Header:
+def _nifti_header(affine: np.ndarray, shape: tuple[int, ...], dtype: np.dtype) -> "Nifti1Header":
     import nibabel
 
     # The zeros stand for the voxels and take no memory.

@@ -4,8 +4,6 @@ Whatever described the source's pixels or files, and not the patient, the examin
 scanner's settings, is dropped: a derived image has its own.
 """
 
-from __future__ import annotations
-
 import copy
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +41,7 @@ DROPPED = {
 PULSES = {"SPIN": ["SE"], "GRADIENT": ["GR"], "BOTH": ["SE", "GR"]}
 
 
-def classic_headers(header: Dataset) -> list[tuple[Dataset, int]]:
+def classic_headers(header: "Dataset") -> "list[tuple[Dataset, int]]":
     """A classic header as it is; an enhanced one as a classic header a frame."""
     frames = value_of(header, "PerFrameFunctionalGroupsSequence")
     if not frames:
@@ -64,7 +62,7 @@ def classic_headers(header: Dataset) -> list[tuple[Dataset, int]]:
     return slices
 
 
-def _flatten(groups: Dataset, into: Dataset) -> None:
+def _flatten(groups: "Dataset", into: "Dataset") -> None:
     """Lifts the attributes of functional groups to where a classic image has them."""
     for group in groups:
         if group.VR == "SQ" and not group.tag.is_private:
@@ -72,7 +70,7 @@ def _flatten(groups: Dataset, into: Dataset) -> None:
                 into.update(item)
 
 
-def _classic_names(flat: Dataset) -> None:
+def _classic_names(flat: "Dataset") -> None:
     """Gives what enhanced MR calls differently its classic name."""
     if flat.get("Modality") == "MR":
         if "EchoTime" not in flat:
@@ -83,7 +81,7 @@ def _classic_names(flat: Dataset) -> None:
             flat.SequenceVariant = "NONE"
 
 
-def cleaned(source: Dataset) -> Dataset:
+def cleaned(source: "Dataset") -> "Dataset":
     """A copy without private and malformed attributes, and without what `DROPPED` names."""
     from pydicom import Dataset
 
@@ -102,7 +100,7 @@ def cleaned(source: Dataset) -> Dataset:
     return kept
 
 
-def readable(source: Dataset, tag: Any) -> DataElement | None:
+def readable(source: "Dataset", tag: Any) -> "DataElement | None":
     """An attribute whose value is what its type says; None for one that no reader could use."""
     try:
         return source[tag]
@@ -110,7 +108,7 @@ def readable(source: Dataset, tag: Any) -> DataElement | None:
         return None
 
 
-def value_of(source: Dataset, keyword: str) -> Any:
+def value_of(source: "Dataset", keyword: str) -> Any:
     """An attribute's value; None where it is absent, empty or malformed."""
     element = readable(source, keyword)
     return None if element is None or element.is_empty else element.value

@@ -4,8 +4,6 @@ Nothing is unpacked onto the disk and nothing outside the given place is opened,
 in a zip or a DICOMDIR say.
 """
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import os
@@ -53,7 +51,7 @@ class DicomFile:
     name: str
     open: Callable[[], BinaryIO]
 
-    def read(self, *, pixels: bool, only: list[str] | None = None) -> Dataset:
+    def read(self, *, pixels: bool, only: list[str] | None = None) -> "Dataset":
         """Its elements; their values are decoded, and can fail, when they are asked for.
 
         Args:

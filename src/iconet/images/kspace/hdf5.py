@@ -1,7 +1,5 @@
 """Opens HDF5 files and finds what is in them, or says in one line why not."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @contextlib.contextmanager
-def opened(path: Path) -> Iterator[h5py.File]:
+def opened(path: Path) -> "Iterator[h5py.File]":
     """The file, open for reading; whatever h5py finds wrong with it meanwhile ends in one line.
 
     Raises:
@@ -38,7 +36,7 @@ def opened(path: Path) -> Iterator[h5py.File]:
         raise InputError(f"{path}: cannot be read ({reason}); download it again") from None
 
 
-def dataset(path: Path, group: h5py.Group, name: str, kind: str = "fastMRI") -> h5py.Dataset:
+def dataset(path: Path, group: "h5py.Group", name: str, kind: str = "fastMRI") -> "h5py.Dataset":
     """A data set of a group.
 
     Raises:

@@ -4,8 +4,6 @@ Names are those of the format's schema, https://ismrmrd.readthedocs.io (Inati et
 Resonance in Medicine 77:411-421, 2017).
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 from xml.etree import ElementTree
 

@@ -1,7 +1,5 @@
 """Raw data of a stack of slices in memory's reach, whatever file it came from."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path

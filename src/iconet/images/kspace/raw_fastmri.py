@@ -5,8 +5,6 @@ Names, axes and the header's place are those of the data set's description (Zbon
 phase), already placed in the encoded matrix.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
@@ -23,7 +21,7 @@ if TYPE_CHECKING:
     import h5py
 
 
-def read_raw_fastmri(path: Path, file: h5py.File) -> RawData:
+def read_raw_fastmri(path: Path, file: "h5py.File") -> RawData:
     """What the file holds; slices are read one by one.
 
     fastMRI's files do not say where the slices were, and not how far apart: their thickness stands
@@ -56,7 +54,7 @@ def read_raw_fastmri(path: Path, file: h5py.File) -> RawData:
     )
 
 
-def fastmri_kspace(path: Path, file: h5py.File) -> h5py.Dataset:
+def fastmri_kspace(path: Path, file: "h5py.File") -> "h5py.Dataset":
     """The data set, unread.
 
     Raises:
@@ -71,7 +69,7 @@ def fastmri_kspace(path: Path, file: h5py.File) -> h5py.Dataset:
     return kspace
 
 
-def fastmri_mask(path: Path, file: h5py.File, width: int) -> NDArray[np.bool_] | None:
+def fastmri_mask(path: Path, file: "h5py.File", width: int) -> NDArray[np.bool_] | None:
     """(W,), True where a line was measured; None where the file has no mask.
 
     Raises:
@@ -93,7 +91,7 @@ def with_coils(kspace: NDArray[Any]) -> NDArray[np.complex64]:
     return kspace if kspace.ndim == 4 else kspace[:, None]
 
 
-def fastmri_header(path: Path, file: h5py.File) -> Header:
+def fastmri_header(path: Path, file: "h5py.File") -> Header:
     """The header that every file holds.
 
     Raises:

@@ -5,8 +5,6 @@ A group holds ``xml``, the header, and ``data``, one record for each readout: a 
 format's description lays it out, https://ismrmrd.readthedocs.io/en/latest/mrd_raw_data.html.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -61,7 +59,7 @@ class Readouts(NamedTuple):
     place: slice
 
 
-def mrd_group(file: h5py.File) -> str | None:
+def mrd_group(file: "h5py.File") -> str | None:
     """The group that holds raw data, ``dataset`` by custom; None if no group does."""
     import h5py
 
@@ -71,7 +69,7 @@ def mrd_group(file: h5py.File) -> str | None:
     return None
 
 
-def read_raw_mrd(path: Path, file: h5py.File, group: str) -> RawData:
+def read_raw_mrd(path: Path, file: "h5py.File", group: str) -> RawData:
     """What the file holds; slices are read one by one, a 3-D scan as a whole.
 
     Lines measured several times are averaged. Noise scans, navigators and the like are left out,
@@ -100,7 +98,7 @@ def read_raw_mrd(path: Path, file: h5py.File, group: str) -> RawData:
 
 
 def _of_the_image(
-    path: Path, group: h5py.Group
+    path: Path, group: "h5py.Group"
 ) -> tuple[NDArray[np.void], NDArray[np.intp], Header]:
     """The heads of the readouts of the image, their rows in ``data``, and the file's header."""
     data = dataset(path, group, "data", KIND)
@@ -154,7 +152,7 @@ def _loader(
     return load
 
 
-def _header(path: Path, group: h5py.Group, encoding: int) -> Header:
+def _header(path: Path, group: "h5py.Group", encoding: int) -> Header:
     xml = dataset(path, group, "xml", KIND)
     if xml.size != 1:
         raise InputError(f"{path}: holds {xml.size} headers instead of one; convert it again")

@@ -1,7 +1,5 @@
 """Files of raw k-space: which they are, and how to read them."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

@@ -5,8 +5,6 @@ millimetres (x to the left, y to the back) where NIfTI counts in RAS+, and may n
 the voxels. What they share is here; what their lines mean is in `nrrd` and `metaimage`.
 """
 
-from __future__ import annotations
-
 import math
 import os
 import re
@@ -226,7 +224,7 @@ def affine_of(name: str, axes: Sequence[np.ndarray], origin: np.ndarray) -> np.n
     return affine
 
 
-def nifti_header(layout: Layout) -> Nifti2Header | None:
+def nifti_header(layout: Layout) -> "Nifti2Header | None":
     """The header that the scan has among NIfTI scans; None without geometry.
 
     NIfTI-2 holds the affine in double precision, as the text did; `as_nifti1` is for files.
@@ -244,7 +242,7 @@ def nifti_header(layout: Layout) -> Nifti2Header | None:
     return header
 
 
-def as_nifti1(header: Nifti1Header) -> Nifti1Header:
+def as_nifti1(header: "Nifti1Header") -> "Nifti1Header":
     """The NIfTI-1 header of a scan that came with a text header, for more programs read that.
 
     Returns:
@@ -262,7 +260,7 @@ def as_nifti1(header: Nifti1Header) -> Nifti1Header:
     return new
 
 
-def _place(header: Nifti1Header, affine: np.ndarray) -> None:
+def _place(header: "Nifti1Header", affine: np.ndarray) -> None:
     header.set_xyzt_units("mm", "sec")
     header.set_qform(affine, code=1)
     header.set_sform(affine, code=1)

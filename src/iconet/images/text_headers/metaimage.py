@@ -9,8 +9,6 @@ first voxel; both in LPS+. `CenterOfRotation` moves nothing and `AnatomicalOrien
 what the matrix says.
 """
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

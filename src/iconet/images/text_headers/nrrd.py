@@ -8,8 +8,6 @@ What the NRRD does not say is not guessed: a space that is not anatomical is ref
 without any geometry stays one. Spacings without directions lie along L, P and S, as ITK has it.
 """
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Mapping

@@ -1,0 +1,127 @@
+"""One slice of k-space to one image: closed forms of what counts as measured."""
+
+import pytest
+import torch
+
+from iconet.errors import InputError
+from iconet.physics.fourier import fft2c, ifft2c
+from iconet.physics.reconstruction import reconstruct_slice
+
+HEIGHT, WIDTH = 24, 64
+
+
+def image(*leading: int, height: int = HEIGHT, seed: int = 0) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(*leading, height, WIDTH, dtype=torch.complex64, generator=generator)
+
+
+def kept(lines: list[int]) -> torch.Tensor:
+    """Those lines and the 12 around the centre."""
+    mask = torch.zeros(WIDTH, dtype=torch.bool)
+    mask[lines] = True
+    mask[WIDTH // 2 - 6 : WIDTH // 2 + 6] = True
+    return mask
+
+
+def smooth_coils(count: int) -> torch.Tensor:
+    """Sensitivities whose squares sum to 1 everywhere."""
+    x = torch.linspace(0, 1, WIDTH)
+    angles = torch.pi / 2 * (x + torch.arange(count)[:, None]) / count
+    maps = torch.stack([angle.cos() if i % 2 else angle.sin() for i, angle in enumerate(angles)])
+    maps = maps / maps.square().sum(dim=0).sqrt()
+    return maps[:, None].expand(count, HEIGHT, WIDTH).to(torch.complex64)
+
+
+def test_a_full_slice_of_one_coil_comes_back() -> None:
+    truth = image(1)
+    found = reconstruct_slice(fft2c(truth), HEIGHT)
+    torch.testing.assert_close(found.image, truth[0], rtol=1e-4, atol=1e-5)
+    assert found.mask.all() and found.complete and found.acceleration == 1
+
+
+def test_lines_that_were_left_out_count_as_unknown() -> None:
+    mask = kept(list(range(0, WIDTH, 3)))
+    kspace = fft2c(image(1)) * mask
+    found = reconstruct_slice(kspace, HEIGHT)
+    torch.testing.assert_close(found.image, ifft2c(kspace)[0])
+    assert torch.equal(found.mask, mask.expand(HEIGHT, WIDTH))
+    # The outermost measured lines are 0 and 63.
+    assert found.acceleration == pytest.approx(WIDTH / int(mask.sum()))
+    assert not found.complete
+
+
+def test_what_lies_beyond_the_outermost_lines_is_neither_measured_nor_missing() -> None:
+    """Partial Fourier: every line is there up to the last one."""
+    mask = torch.arange(WIDTH) >= 16
+    found = reconstruct_slice(fft2c(image(1)) * mask, HEIGHT)
+    assert found.acceleration == 1 and found.complete
+    assert torch.equal(found.mask, mask.expand(HEIGHT, WIDTH))
+
+
+@pytest.mark.parametrize("full", [2 * HEIGHT, 2 * HEIGHT + 1])
+def test_readout_oversampling_goes_and_the_centre_stays(full: int) -> None:
+    truth = image(1, height=full)
+    found = reconstruct_slice(fft2c(truth), HEIGHT)
+    start = full // 2 - HEIGHT // 2
+    torch.testing.assert_close(found.image, truth[0, start : start + HEIGHT], rtol=1e-4, atol=1e-5)
+    assert found.mask.all()
+
+
+def test_a_cut_readout_is_not_taken_as_measured() -> None:
+    kspace = fft2c(image(1))
+    kspace[:, :6] = 0  # an asymmetric echo
+    found = reconstruct_slice(kspace, HEIGHT)
+    assert not found.mask[:6].any() and found.mask[6:].all()
+
+
+def test_coils_of_a_full_scan_are_combined_to_the_image() -> None:
+    """A slow object: its sensitivities are those that were simulated."""
+    x = torch.linspace(-1, 1, WIDTH)
+    y = torch.linspace(-1, 1, HEIGHT)[:, None]
+    truth = torch.exp(-3 * (x**2 + y**2)).to(torch.complex64)
+    found = reconstruct_slice(fft2c(smooth_coils(3) * truth), HEIGHT)
+    assert found.complete and found.mask.all() and found.acceleration == 1
+    inside = truth.abs() > 0.3
+    torch.testing.assert_close(found.image.abs()[inside], truth.abs()[inside], rtol=0.02, atol=0.0)
+
+
+@pytest.mark.parametrize(
+    ("coils", "gap", "known"),
+    [
+        (3, 3, True),  # gaps of 3 lines are filled as well as measured
+        (3, 5, False),
+        (4, 1, True),
+    ],
+)
+def test_narrow_gaps_between_lines_of_several_coils_count_as_known(
+    coils: int, gap: int, known: bool
+) -> None:
+    mask = torch.ones(WIDTH, dtype=torch.bool)
+    mask[2 : 2 + gap] = False
+    mask[40 : 40 + gap] = False
+    found = reconstruct_slice(fft2c(smooth_coils(coils) * image()) * mask, HEIGHT)
+    # With at most 2 times acceleration and twice as many coils any gap is filled.
+    assert found.complete == (known or coils >= 2 * found.acceleration)
+
+
+def test_wide_gaps_of_few_coils_stay_unknown() -> None:
+    mask = kept(list(range(0, WIDTH, 6)))
+    found = reconstruct_slice(fft2c(smooth_coils(4) * image()) * mask, HEIGHT)
+    assert found.acceleration > 2 and not found.complete
+    assert not found.mask[:, 1:6].any() and found.mask[:, mask].all()
+
+
+@pytest.mark.parametrize(
+    ("coils", "lines", "said"),
+    [
+        (1, [0, 63], "32.0 times accelerated; more than 6"),
+        (1, [*range(29, 36), 0, 63], "7.1 times accelerated; more than 6"),
+        (2, [*range(24, 40), 0, 63], "more than 2 cannot be reconstructed well from 2 coils"),
+        (1, [*range(0, 64, 2), 31, 33], "only 5 lines of the centre of k-space are complete"),
+    ],
+)
+def test_what_cannot_be_reconstructed_well_is_refused(coils, lines, said) -> None:
+    mask = torch.zeros(WIDTH, dtype=torch.bool)
+    mask[lines] = True
+    with pytest.raises(InputError, match=said):
+        reconstruct_slice(fft2c(image(coils)) * mask, HEIGHT)

@@ -1,0 +1,92 @@
+"""Which scans there are, and where each output goes; no network, no voxels."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from iconet.errors import InputError
+from iconet.study.find import Task, find_tasks, names_series
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def touch(*names):
+    for name in names:
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_bytes(b"x")
+
+
+def targets(inputs, output):
+    tasks = find_tasks([Path(name) for name in inputs], None if output is None else Path(output))
+    return {task.source.as_posix(): task.target.as_posix() for task in tasks}
+
+
+def test_one_scan_goes_to_a_file_or_into_a_folder():
+    touch("a.nii.gz")
+    (task,) = find_tasks([Path("a.nii.gz")], Path("b.nii"))
+    assert task == Task(Path("a.nii.gz"), Path("b.nii")) and task.key == "b.nii"
+    (task,) = find_tasks([Path("a.nii.gz")], Path("out"))
+    assert (task.target, task.root, task.key) == (Path("out/a.nii.gz"), Path("out"), "a.nii.gz")
+
+
+def test_several_folders_keep_their_names_and_one_its_content():
+    touch("in/a/x.nii", "in/a/deep/y.mha", "in/b/x.nii", "in/a/notes.txt", "in/a/.hidden/z.nii")
+    assert targets(["in"], "o") == {
+        "in/a/deep/y.mha": "o/a/deep/y.mha",
+        "in/a/x.nii": "o/a/x.nii",
+        "in/b/x.nii": "o/b/x.nii",
+    }
+    assert targets(["in/a", "in/b"], "o")["in/b/x.nii"] == "o/b/x.nii"
+
+
+def test_kspace_becomes_nifti_and_results_are_no_inputs():
+    touch("in/raw.h5", "in/x.nii", "in/out/x.nii")
+    assert targets(["in"], "in/out") == {
+        "in/raw.h5": "in/out/raw.nii.gz",
+        "in/x.nii": "in/out/x.nii",
+    }
+
+
+def test_a_dataset_has_a_place_for_results_of_its_own():
+    touch("ds/sub-1/anat/sub-1_T1w.nii.gz", "ds/sub-1/anat/sub-1_T1map.nii.gz")
+    Path("ds/dataset_description.json").write_text(json.dumps({"BIDSVersion": "1.9.0"}))
+    (task,) = find_tasks([Path("ds")], None)
+    assert task.dataset == Path("ds")
+    assert task.key == "sub-1/anat/sub-1_desc-iconet_T1w.nii.gz"
+    assert task.report_path == task.root / "sub-1/anat/sub-1_desc-iconet_T1w.json"
+
+
+def test_calls_that_cannot_be_meant():
+    touch("a/x.nii", "b/x.nii", "ds/sub-1/anat/sub-1_bold.nii.gz")
+    Path("empty").mkdir()
+    Path("ds/dataset_description.json").write_text(json.dumps({"BIDSVersion": "1.9.0"}))
+    for inputs, output, said in [
+        (["a/x.nii", "b/x.nii"], "out", "two inputs would be written to out/x.nii"),
+        (["a/x.nii"], None, "--output"),
+        (["empty"], "out", "no scan"),
+        (["a", "b"], "out.nii", "names one file for the folder a"),
+        (["a/x.nii", "b/x.nii"], "o.mha", "names one file for several scans"),
+        (["a"], "a", "is the folder of the scans"),
+        (["ds"], None, "no structural image"),
+    ]:
+        with pytest.raises(InputError, match=said):
+            targets(inputs, output)
+
+
+@pytest.mark.parametrize(
+    ("name", "series"),
+    [
+        ("out", True),
+        ("1.2.840.10008", True),
+        ("v1.2", True),
+        ("out.nii.gz", False),
+        ("out.mha", False),
+        ("out.dcm", False),
+    ],
+)
+def test_a_series_is_named_as_folders_are(name, series):
+    assert names_series(Path(name)) == series

@@ -1,0 +1,83 @@
+"""The record of a folder of results: what it remembers, and what a crash costs it."""
+
+import json
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from iconet.errors import InputError
+from iconet.study.ledger import NAME, Ledger, fingerprint, unchanged
+
+
+@pytest.fixture
+def files(tmp_path):
+    made = [tmp_path / name for name in ("out.nii", "in.nii")]
+    for path in made:
+        path.write_bytes(path.name.encode())
+    return made
+
+
+def test_what_is_complete_is_remembered_with_all_it_depends_on(tmp_path, files):
+    ledger = Ledger(tmp_path)
+    ledger.begin("out.nii")
+    assert ledger.entries() == {"out.nii": [{"output": "out.nii", "pid": os.getpid()}]}
+    ledger.finish("out.nii", files[:1], files[1:], {"weights": ["a"], "plane": "auto"})
+    latest = ledger.entries()["out.nii"][-1]
+    assert latest["how"] == {"weights": ["a"], "plane": "auto"}
+    assert unchanged(files[:1], latest["files"]) and unchanged(files[1:], latest["inputs"])
+    assert not unchanged(files, latest["files"]) and not unchanged(files[:1], None)
+
+
+def test_a_file_is_the_same_by_time_and_size_or_else_by_content(files):
+    known = [fingerprint(files[0])]
+    os.utime(files[0], ns=(0, 0))
+    assert unchanged(files[:1], known)
+    files[0].write_bytes(b"OUT.NII")  # as long as before
+    assert not unchanged(files[:1], known)
+    files[0].unlink()
+    assert not unchanged(files[:1], known)
+
+
+def test_a_line_that_was_cut_off_costs_itself_alone(tmp_path, files):
+    ledger = Ledger(tmp_path)
+    ledger.begin("a")
+    with ledger.path.open("ab") as file:
+        file.write(b'\n{"output": "b", "fil')
+    ledger.begin("c")
+    for damaged in (b"[]", b"3", b"\xff", b"[" * 100_000, b'{"pid": 1}'):
+        with ledger.path.open("ab") as file:
+            file.write(b"\n" + damaged)
+    assert set(ledger.entries()) == {"a", "c"}
+
+
+def test_lines_of_several_writers_do_not_mix(tmp_path):
+    names = [f"{number}-{'x' * 500}" for number in range(200)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda name: Ledger(tmp_path).begin(name), names))
+    assert set(Ledger(tmp_path).entries()) == set(names)
+
+
+def test_a_record_of_nothing_is_removed_and_one_of_something_stays(tmp_path, files):
+    ledger = Ledger(tmp_path)
+    ledger.begin("a")
+    ledger.give_up("a")
+    assert ledger.entries()["a"][-1]["files"] == []
+    assert ledger.discard_if_unused() and not ledger.path.exists()
+    ledger.finish("out.nii", files[:1], files[1:], None)
+    assert not ledger.discard_if_unused() and ledger.path.exists()
+
+
+def test_a_record_that_cannot_be_written_is_said_in_one_line(tmp_path, monkeypatch):
+    (tmp_path / NAME).mkdir()
+    with pytest.raises(InputError, match="cannot be written") as error:
+        Ledger(tmp_path).begin("a")
+    assert "\n" not in str(error.value)
+    assert Ledger(tmp_path).entries() == {}
+
+
+def test_entries_are_json_lines_that_other_programs_read(tmp_path, files):
+    Ledger(tmp_path).finish("out ü.nii", files[:1], files[1:], {})
+    (line,) = [json.loads(line) for line in (tmp_path / NAME).read_text().splitlines() if line]
+    assert line["output"] == "out ü.nii"
+    assert {"name", "size", "mtime_ns", "sha256"} == set(line["files"][0])

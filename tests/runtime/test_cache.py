@@ -13,11 +13,11 @@ from iconet.runtime import runtimes
 pytestmark = pytest.mark.skipif(not runtimes.installed("openvino"), reason="openvino is missing")
 
 if runtimes.installed("openvino"):
-    from iconet.runtime import cache as kept
+    from iconet.runtime import cache
 
 
 @pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
+def folder(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     return tmp_path / "iconet" / "openvino"
 
@@ -40,7 +40,7 @@ def conversions(monkeypatch, converted):
             converted[weights] = runtimes.openvino_model(network)
         return converted[weights].clone()
 
-    monkeypatch.setattr(kept, "openvino_model", counted)
+    monkeypatch.setattr(cache, "openvino_model", counted)
     return made
 
 
@@ -57,7 +57,7 @@ def result(model):
 
 
 def test_converted_once_and_the_same(conversions):
-    first, second = kept.kept_openvino_model(small()), kept.kept_openvino_model(small())
+    first, second = cache.cached_openvino_model(small()), cache.cached_openvino_model(small())
     assert len(conversions) == 1
     np.testing.assert_allclose(result(first), result(second), atol=1e-3)
     image = 100 * torch.rand(1, 1, 19, 26, generator=torch.Generator().manual_seed(3))
@@ -69,42 +69,42 @@ def test_other_weights_are_another_network(conversions):
     one, other = small(0), small(0)
     with torch.no_grad():
         next(other.parameters()).view(-1)[0] += 1e-3
-    kept.kept_openvino_model(one)
-    kept.kept_openvino_model(other)
+    cache.cached_openvino_model(one)
+    cache.cached_openvino_model(other)
     assert len(conversions) == 2
 
 
 def test_other_sources_are_another_network(conversions, monkeypatch, tmp_path):
-    kept.kept_openvino_model(small())
+    cache.cached_openvino_model(small())
     changed = tmp_path / "plain.py"
     changed.write_text("# the exported network computes something else now\n")
-    monkeypatch.setattr(kept, "_own_sources", lambda: (changed,))
-    kept.kept_openvino_model(small())
+    monkeypatch.setattr(cache, "_own_sources", lambda: (changed,))
+    cache.cached_openvino_model(small())
     assert len(conversions) == 2
 
 
 @pytest.mark.parametrize("name", ["network.xml", "network.bin"])
-def test_what_is_damaged_is_converted_again(conversions, cache, name):
-    expected = result(kept.kept_openvino_model(small()))
-    (entry,) = cache.iterdir()
+def test_what_is_damaged_is_converted_again(conversions, folder, name):
+    expected = result(cache.cached_openvino_model(small()))
+    (entry,) = folder.iterdir()
     (entry / name).write_bytes((entry / name).read_bytes()[:100])
-    np.testing.assert_allclose(result(kept.kept_openvino_model(small())), expected, atol=1e-3)
+    np.testing.assert_allclose(result(cache.cached_openvino_model(small())), expected, atol=1e-3)
     assert len(conversions) == 2
-    kept.kept_openvino_model(small())
+    cache.cached_openvino_model(small())
     assert len(conversions) == 2  # mended
 
 
-def test_a_place_that_cannot_be_written_costs_nothing_but_time(conversions, cache, monkeypatch):
-    cache.parent.mkdir(parents=True)
-    cache.write_text("a file where the folder should be")
-    assert result(kept.kept_openvino_model(small())).shape == (1, 1, 38, 52)
+def test_a_place_that_cannot_be_written_costs_nothing_but_time(conversions, folder, monkeypatch):
+    folder.parent.mkdir(parents=True)
+    folder.write_text("a file where the folder should be")
+    assert result(cache.cached_openvino_model(small())).shape == (1, 1, 38, 52)
     monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setattr(kept.Path, "home", lambda: (_ for _ in ()).throw(RuntimeError("no home")))
-    kept.kept_openvino_model(small())
+    monkeypatch.setattr(cache.Path, "home", lambda: (_ for _ in ()).throw(RuntimeError("no home")))
+    cache.cached_openvino_model(small())
     assert len(conversions) == 2
 
 
-def test_a_full_disk_leaves_nothing(conversions, cache, monkeypatch):
+def test_a_full_disk_leaves_nothing(conversions, folder, monkeypatch):
     import openvino
 
     save = openvino.save_model
@@ -114,25 +114,25 @@ def test_a_full_disk_leaves_nothing(conversions, cache, monkeypatch):
         os.truncate(path.with_suffix(".bin"), 100)
 
     monkeypatch.setattr(openvino, "save_model", truncated)
-    kept.kept_openvino_model(small())
-    assert list(cache.iterdir()) == []
+    cache.cached_openvino_model(small())
+    assert list(folder.iterdir()) == []
 
 
-def test_those_used_last_stay(cache, monkeypatch):
-    monkeypatch.setattr(kept, "KEPT", 2)
-    kept.kept_openvino_model(small(0))
-    (first,) = cache.iterdir()
+def test_those_used_last_stay(folder, monkeypatch):
+    monkeypatch.setattr(cache, "LARGEST_CACHE", 2)
+    cache.cached_openvino_model(small(0))
+    (first,) = folder.iterdir()
     os.utime(first, (1, 1))
-    kept.kept_openvino_model(small(1))
-    (second,) = set(cache.iterdir()) - {first}
+    cache.cached_openvino_model(small(1))
+    (second,) = set(folder.iterdir()) - {first}
     os.utime(second, (2, 2))
-    kept.kept_openvino_model(small(0))
-    kept.kept_openvino_model(small(2))
-    assert first in set(cache.iterdir()) and second not in set(cache.iterdir())
-    assert len(list(cache.iterdir())) == 2
+    cache.cached_openvino_model(small(0))
+    cache.cached_openvino_model(small(2))
+    assert first in set(folder.iterdir()) and second not in set(folder.iterdir())
+    assert len(list(folder.iterdir())) == 2
 
 
-def test_it_is_for_its_owner_to_read(cache):
-    kept.kept_openvino_model(small())
-    (entry,) = cache.iterdir()
+def test_it_is_for_its_owner_to_read(folder):
+    cache.cached_openvino_model(small())
+    (entry,) = folder.iterdir()
     assert not stat.S_IMODE(entry.stat().st_mode) & (stat.S_IWGRP | stat.S_IWOTH)

@@ -14,7 +14,7 @@ from iconet.errors import InputError
 from iconet.physics.kspace import resize_kspace
 from iconet.physics.slice_profile import thick_slices
 from iconet.training.recipe import Recipe
-from iconet.training.state import fingerprint
+from iconet.training.state import recipe_text
 from iconet.training.train import fit
 from iconet.training.validation import Validation
 from iconet.zoo.model import Model
@@ -43,8 +43,8 @@ def test_training_writes_weights_that_know_what_they_are_for(tmp_path: Path) -> 
 
 
 def test_runs_of_other_tasks_go_on_with_the_fingerprint_they_began_with() -> None:
-    assert "slice_profile" not in json.loads(fingerprint(make_recipe()))
-    assert "slice_profile" in json.loads(fingerprint(through_plane()))
+    assert "slice_profile" not in json.loads(recipe_text(make_recipe()))
+    assert "slice_profile" in json.loads(recipe_text(through_plane()))
 
 
 def test_wrong_profiles_are_refused() -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from iconet.evaluation.benchmark_recipe import BenchmarkRecipe, Condition, Entrant
 from iconet.evaluation.costs import forward_costs, step_times
 from iconet.evaluation.results import CostRow, StepRow, append_row, read_rows, write_rows
-from iconet.evaluation.runs import alone, plan_run
+from iconet.evaluation.runs import lock, plan_run
 from iconet.runtime.device import Compute
 from iconet.training.architecture import build
 from iconet.training.recipe import Network, Recipe
@@ -43,7 +43,7 @@ class Budget:
 
     def measure(self, models: Models) -> None:
         """Measure what is not known yet: seconds of a step if there is a budget, and costs."""
-        with alone(self.recipe.output, "costs", wait=True):
+        with lock(self.recipe.output, "costs", wait=True):
             if self.recipe.budget:
                 self._measure_steps()
             self._measure_costs(models)

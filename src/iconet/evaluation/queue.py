@@ -24,7 +24,7 @@ from iconet.evaluation.lowering import Lowered, lower
 from iconet.evaluation.metrics import evaluate
 from iconet.evaluation.predict import predict
 from iconet.evaluation.results import Key, Row, append_row, convention_id, read_rows
-from iconet.evaluation.runs import Finished, Run, Volumes, alone, plan_run
+from iconet.evaluation.runs import Finished, Run, Volumes, lock, plan_run
 from iconet.runtime.device import Compute, choose_compute
 from iconet.training.architecture import load_trained
 
@@ -105,7 +105,7 @@ class Queue:
         self.budget.measure(self.models)
         for condition in self.recipe.conditions:
             for method in self._untrained(condition):
-                with alone(
+                with lock(
                     self.recipe.output, f"{condition.name}_{_file_name(method.name)}"
                 ) as free:
                     if free and time.monotonic() < deadline:
@@ -138,7 +138,7 @@ class Queue:
 
     def rows(self) -> dict[Key, Row]:
         """What has been measured."""
-        with alone(self.recipe.output, "results", wait=True):
+        with lock(self.recipe.output, "results", wait=True):
             return {row.key: row for row in read_rows(self.results, Row)}
 
     def wanted(self) -> list[Row]:
@@ -167,14 +167,14 @@ class Queue:
         finished = self._train(run, deadline)
         if finished is None:
             return False
-        with alone(self.recipe.output, run.folder.name) as free:
+        with lock(self.recipe.output, run.folder.name) as free:
             if free:
                 self._measure(self._trained(run, finished), condition)
         return free
 
     def _train(self, run: Run, deadline: float) -> Finished | None:
         if run.finished is None and time.monotonic() < deadline:
-            with alone(self.recipe.output, run.folder.name) as free:
+            with lock(self.recipe.output, run.folder.name) as free:
                 if free and run.finished is None:
                     _say(f"training {run.folder.name}, {run.recipe.optimisation.steps} steps")
                     run.train(self.volumes, device=self.recipe.device)
@@ -254,7 +254,7 @@ class Queue:
                     slices=len(low.truth),
                     **{name: round(value, 6) for name, value in vars(measured).items()},
                 )
-                with alone(self.recipe.output, "results", wait=True):
+                with lock(self.recipe.output, "results", wait=True):
                     append_row(self.results, row)
                 if number == 0:
                     self._keep_example(method, condition, way, prediction)

@@ -158,7 +158,7 @@ def plan_run(
 
 
 @contextmanager
-def alone(output: Path, name: str, *, wait: bool = False) -> Iterator[bool]:
+def lock(output: Path, name: str, *, wait: bool = False) -> Iterator[bool]:
     """Hold the lock of that name, so that no other worker does the same; False where one does.
 
     The operating system frees what a process held when it ends, however it ends.

@@ -5,7 +5,7 @@ import weakref
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from iconet.runtime.cache import kept_openvino_model
+from iconet.runtime.cache import cached_openvino_model
 from iconet.runtime.device import Compute
 from iconet.runtime.runtimes import Predict, run_onnxruntime, run_openvino
 
@@ -69,7 +69,7 @@ def _convert(model: "ICONet") -> Any:
     with _one_at_a_time:
         if model not in _converted:
             with torch.inference_mode(False):
-                _converted[model] = kept_openvino_model(model)
+                _converted[model] = cached_openvino_model(model)
         return _converted[model]
 
 

@@ -17,10 +17,10 @@ from iconet.runtime.runtimes import import_openvino, openvino_core, openvino_mod
 if TYPE_CHECKING:
     from iconet.network import ICONet
 
-KEPT = 16  # networks, of 5 MB each, those used last
+LARGEST_CACHE = 16  # networks, of 5 MB each, those used last
 
 
-def kept_openvino_model(network: "ICONet") -> Any:
+def cached_openvino_model(network: "ICONet") -> Any:
     """The network as an ``openvino.Model``, from ``~/.cache/iconet`` if it was converted before.
 
     A folder that cannot be read or written costs the time of converting, nothing else.
@@ -74,5 +74,5 @@ def _keep(model: Any, place: Path) -> None:
         openvino.save_model(model, partial / "network.xml", compress_to_fp16=False)
         openvino_core().read_model(partial / "network.xml")  # a full disk goes unnoticed otherwise
     by_use = sorted(place.parent.iterdir(), key=lambda p: p.stat().st_mtime)
-    for old in by_use[:-KEPT]:
+    for old in by_use[:-LARGEST_CACHE]:
         shutil.rmtree(old, ignore_errors=True)

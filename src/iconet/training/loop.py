@@ -23,7 +23,7 @@ from iconet.training.processes import Consensus, lightning
 from iconet.training.recipe import Recipe
 from iconet.training.reporter import Reporter
 from iconet.training.schedule import finished_share, learning_rate, stages_in_training
-from iconet.training.state import RunState, fingerprint, weights_metadata
+from iconet.training.state import RunState, recipe_text, weights_metadata
 
 
 class Loop:
@@ -66,7 +66,7 @@ class Loop:
         self.newest: list[Tensor] = list(self.network.parameters())
         self.average: list[Tensor] = list(self.averaged.parameters())
         self.validation = make_validation(recipe, validation_volumes, fabric.device)
-        self.state = RunState(recipe=fingerprint(recipe))
+        self.state = RunState(recipe=recipe_text(recipe))
         if self.checkpoint.exists():
             average = self.averaged.state_dict()
             found = load_checkpoint(self.checkpoint, self.network, average, self.optimizer)

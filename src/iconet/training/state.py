@@ -24,7 +24,7 @@ class RunState:
         stepping: Seconds of these in steps, not in validation.
         waiting: Seconds of these for batches.
         best: Scores of the best validation, and its step.
-        recipe: See `fingerprint`.
+        recipe: See `recipe_text`.
         depth: Stages that have been trained.
         extended: Steps at which the run had been over, before the recipe asked for more.
     """
@@ -45,7 +45,7 @@ class RunState:
         Raises:
             InputError: If the checkpoint is of another recipe.
         """
-        state = cls(**{**found, "recipe": fingerprint(recipe)})
+        state = cls(**{**found, "recipe": recipe_text(recipe)})
         if _without_steps(found["recipe"]) != _without_steps(state.recipe):
             raise InputError(f"{checkpoint}: of another recipe; delete it or choose another folder")
         asked = json.loads(found["recipe"])["optimisation"]["steps"]
@@ -58,7 +58,7 @@ class RunState:
         return self.step * batch / self.stepping, self.waiting / self.stepping
 
 
-def fingerprint(recipe: Recipe) -> str:
+def recipe_text(recipe: Recipe) -> str:
     """A recipe as text, without the folder of its data, which may move."""
     return recipe.model_dump_json(exclude={"data": {"root"}})
 

@@ -20,7 +20,7 @@ settings.register_profile(
     "default",
     deadline=None,
     derandomize=True,
-    max_examples=15,
+    max_examples=10,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 settings.register_profile("ci", settings.get_profile("default"), max_examples=60)

@@ -1,4 +1,5 @@
 import json
+import os
 import sys
 import warnings
 
@@ -80,6 +81,8 @@ def needed(format):
 @pytest.mark.usefixtures("untraced")
 def test_exported_networks_agree_with_eager_whatever_the_shape(network, exported, format):
     needed(format)
+    if (format, network.scale) == ("torch-export", 4) and not os.environ.get("HYPOTHESIS_PROFILE"):
+        pytest.skip("takes most of a minute: in CI, or with HYPOTHESIS_PROFILE=ci")
     run = opened(exported(format), format)
     for shape in SHAPES:
         image, intensity = inputs(*shape)

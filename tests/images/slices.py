@@ -1,14 +1,30 @@
-"""DICOM series with a known truth, written by pydicom alone."""
+"""DICOM series with a known truth, written by pydicom alone, and how they are refused."""
+
+from pathlib import Path
 
 import numpy as np
+import pytest
 from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
 from pydicom.sequence import Sequence
 from pydicom.uid import CTImageStorage, EnhancedMRImageStorage, ExplicitVRLittleEndian, generate_uid
 from pydicom.valuerep import format_number_as_ds
 
+from iconet.errors import InputError
+from iconet.images.dicom.series import read_series
+
 LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 PATIENT = "Secret^Name"
+REAL = Path(__file__).parents[3] / "shared/data/dicom"
+"""Real series, where there are any; never a part of the repository."""
+AFFINE = np.array([[-2, 0, 0, 90], [0, -1.5, 0, 70], [0, 0, 3, -40], [0, 0, 0, 1.0]])
+# A right-handed oblique one: turned by 30 degrees about the first axis.
+OBLIQUE = AFFINE.copy()
+OBLIQUE[:3, :3] = [
+    [-2, 0, 0],
+    [0, -1.5 * np.cos(np.pi / 6), -3 * np.sin(np.pi / 6)],
+    [0, -1.5 * np.sin(np.pi / 6), 3 * np.cos(np.pi / 6)],
+]
 
 
 def ds(values):
@@ -96,3 +112,26 @@ def save_all(slices, folder, seed=0):
     for name, made in zip(names, slices, strict=True):
         save(made, folder / f"{name:03d}.dcm")
     return folder
+
+
+def numbers(shape=(5, 7, 4), dtype=np.int16, top=4000):
+    return np.random.default_rng(1).integers(0, top, shape).astype(dtype)
+
+
+def refusal(path, **choice):
+    """The line that says why something is refused: it names the place and a remedy, no patient."""
+    with pytest.raises(InputError) as error:
+        read_series(path, **choice)
+    line = str(error.value)
+    assert line.startswith(str(path))
+    assert len(line.splitlines()) == 1
+    assert ";" in line, "no remedy"
+    assert not any(part in line for part in PATIENT.split("^"))
+    return line
+
+
+def every(slices, **elements):
+    """Set elements of every slice."""
+    for made in slices:
+        for keyword, value in elements.items():
+            setattr(made, keyword, value)

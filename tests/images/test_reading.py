@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from iconet.errors import InputError
-from iconet.images import Scan, from_array, from_nibabel, memory_needed, read
+from iconet.images import Scan, from_array, from_nibabel, read
 
 AFFINE = np.array([[-2, 0, 0, 90], [0, 1.5, 0.2, -70], [0, -0.2, 3, -40], [0, 0, 0, 1.0]])
 
@@ -343,12 +343,6 @@ def test_memory_for_the_enlarged_image_is_demanded_too(tmp_path, monkeypatch):
     assert read(path).array.size == 10**7
     with pytest.raises(InputError, match=r"need 0\.2 GB"):
         read(path, scale=2)
-
-
-def test_the_memory_of_a_scan_and_its_enlargement():
-    assert memory_needed((256, 256, 150)) == 256 * 256 * 150 * 4
-    assert memory_needed((10, 10, 10, 2), scale=4) == 8000 + 16 * 8000
-    assert memory_needed((32767,) * 7) == 4 * 32767**7  # no overflow
 
 
 @pytest.mark.parametrize("axis", [1, 2, 3])

@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 from dataclasses import replace
-from pathlib import Path
 
 import nibabel
 import numpy as np
@@ -31,8 +30,7 @@ from ...images.scanned import (
     source_of,
     validator_errors,
 )
-
-REAL = Path(__file__).parents[3] / "shared/data/dicom"
+from ...images.slices import REAL
 
 
 def needs(program):

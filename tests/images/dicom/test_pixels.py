@@ -15,8 +15,7 @@ from pydicom.uid import (
 
 from iconet.images.dicom.series import read_series
 
-from ...images.slices import enhanced_of, save, slices_of
-from .test_series import AFFINE, numbers, refusal
+from ...images.slices import AFFINE, enhanced_of, numbers, refusal, save, slices_of
 
 
 def compressed(syntax):

@@ -15,8 +15,7 @@ from pydicom.uid import (
 from iconet.images.dicom import sources as dicom_files
 from iconet.images.dicom.series import read_series
 
-from ...images.slices import image, items, save, save_all, slices_of
-from .test_series import AFFINE, numbers, refusal
+from ...images.slices import AFFINE, image, items, numbers, refusal, save, save_all, slices_of
 
 
 def zipped(path, folder, *, rename=str, compression=zipfile.ZIP_DEFLATED):

@@ -7,7 +7,7 @@ from iconet.physics.coils import centre_lines, combine, sense, sensitivities
 from iconet.physics.fourier import fft2c, ifft2c
 from iconet.physics.kspace import crop_kspace
 
-from ..upscaling.test_from_kspace import anatomy, coil_maps, measured
+from .simulated_coils import anatomy, coil_maps, measured
 
 
 def test_sense_undoes_the_aliasing_that_known_coils_tell_apart() -> None:

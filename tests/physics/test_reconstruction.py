@@ -125,3 +125,110 @@ def test_what_cannot_be_reconstructed_well_is_refused(coils, lines, said) -> Non
     mask[lines] = True
     with pytest.raises(InputError, match=said):
         reconstruct_slice(fft2c(image(coils)) * mask, HEIGHT)
+
+
+@pytest.mark.parametrize("coils", [2, 5])
+def test_equal_coils_of_a_full_scan_give_the_image_times_the_root_of_their_number(
+    coils: int,
+) -> None:
+    truth = 1 + 0.1 * image(seed=1).abs()  # positive, so that coils see it everywhere
+    same = torch.polar(torch.tensor(1.0), torch.tensor(0.7)) * truth
+    found = reconstruct_slice(fft2c(same.expand(coils, -1, -1)), HEIGHT)
+    torch.testing.assert_close(found.image.abs(), coils**0.5 * truth, rtol=1e-4, atol=1e-4)
+    assert found.mask.all() and found.acceleration == 1 and found.complete
+
+
+@pytest.mark.parametrize(("gap", "known"), [(1, True), (3, True), (4, False), (7, False)])
+def test_gaps_of_up_to_3_lines_count_as_known_and_wider_ones_do_not(gap: int, known: bool) -> None:
+    mask = kept(list(range(0, WIDTH, 4)))
+    mask[1 : 1 + gap] = False
+    mask[1 + gap] = True
+    last = int(mask.nonzero().max())
+    found = reconstruct_slice(fft2c(smooth_coils(3) * image()) * mask, HEIGHT)
+    assert found.acceleration > 2  # up to which more coils than these would fill any gap
+    assert found.mask[:, 1 : 1 + gap].all() == found.mask[:, 1 : 1 + gap].any() == known
+    assert found.complete == known
+    # All other gaps are of 3 lines; of what lies outside the outermost ones nothing is known.
+    assert found.mask[:, 1 + gap : last + 1].all() and not found.mask[:, last + 1 :].any()
+    kspace = fft2c(found.image)
+    assert (kspace[~found.mask].abs() < 1e-5 * kspace.abs().max()).all()
+
+
+@pytest.mark.parametrize(("coils", "filled"), [(3, False), (4, True)])
+def test_twice_as_many_coils_as_the_acceleration_fill_any_gap(coils: int, filled: bool) -> None:
+    mask = torch.ones(WIDTH, dtype=torch.bool)
+    mask[2:17] = mask[45:60] = False
+    found = reconstruct_slice(fft2c(smooth_coils(coils) * image()) * mask, HEIGHT)
+    assert found.acceleration == WIDTH / 34 and 3 < 2 * found.acceleration < 4
+    assert found.complete == found.mask.all() == filled
+    assert found.mask[:, mask].all()
+
+
+@pytest.mark.parametrize("coils", [1, 2])
+@pytest.mark.parametrize("full", [48, 49, 30])
+def test_the_voxel_in_the_middle_stays_the_one_in_the_middle(full: int, coils: int) -> None:
+    truth = torch.ones(full, WIDTH, dtype=torch.complex64)
+    truth[full // 2, 20] = 9
+    found = reconstruct_slice(fft2c(truth.expand(coils, -1, -1)), HEIGHT)
+    assert found.image.shape == found.mask.shape == (HEIGHT, WIDTH)
+    assert found.image.abs().argmax() == HEIGHT // 2 * WIDTH + 20
+    assert found.mask.all()
+
+
+def test_an_oversampled_cut_readout_is_known_where_its_nearest_sample_was() -> None:
+    kspace = fft2c(image(1, height=2 * HEIGHT))
+    kspace[:, :20] = 0  # of every two samples one is left
+    found = reconstruct_slice(kspace, HEIGHT)
+    assert not found.mask[:10].any() and found.mask[10:].all()
+
+
+def test_partial_fourier_of_several_coils_is_no_acceleration() -> None:
+    mask = torch.arange(WIDTH) >= 16
+    found = reconstruct_slice(fft2c(smooth_coils(4) * image()) * mask, HEIGHT)
+    assert found.acceleration == 1 and found.complete
+    assert torch.equal(found.mask, mask.expand(HEIGHT, WIDTH))
+
+
+@pytest.mark.parametrize(
+    ("coils", "lines", "said"),
+    [
+        (
+            1,
+            [*range(29, 36), 0, 63],
+            "7.1 times accelerated; more than 6 cannot be reconstructed well from 1 coil",
+        ),
+        (
+            8,
+            [*range(29, 36), 0, 63],
+            "7.1 times accelerated; more than 6 cannot be reconstructed well from 8 coils",
+        ),
+        (
+            4,
+            [*range(0, 64, 2)],
+            "only 1 lines of the centre of k-space are complete; 8 are needed: include the"
+            " calibration lines",
+        ),
+        (
+            1,
+            [*range(33, 64)],
+            "only 0 lines of the centre of k-space are complete; 8 are needed: include the"
+            " calibration lines",
+        ),
+    ],
+)
+def test_a_refusal_says_what_is_wrong_and_no_more(coils: int, lines: list[int], said: str) -> None:
+    mask = torch.zeros(WIDTH, dtype=torch.bool)
+    mask[lines] = True
+    with pytest.raises(InputError) as error:
+        reconstruct_slice(fft2c(image(coils)) * mask, HEIGHT)
+    assert str(error.value) == said
+
+
+def test_a_narrow_matrix_needs_a_quarter_of_its_lines_in_the_centre() -> None:
+    which = torch.arange(16)
+    kspace = fft2c(image(1))[..., :16].contiguous()
+    three, five = ((which - 8).abs() <= radius for radius in (1, 2))
+    found = reconstruct_slice(kspace * ((which % 2 == 0) | five), HEIGHT)
+    assert found.mask[0].sum() == 10
+    with pytest.raises(InputError, match="only 3 lines of the centre"):
+        reconstruct_slice(kspace * ((which % 4 == 0) | three), HEIGHT)

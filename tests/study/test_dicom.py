@@ -1,12 +1,10 @@
 """DICOM series through the command line."""
 
-import json
 import os
 import shutil
 import subprocess
 import sys
 import zipfile
-from dataclasses import asdict
 from pathlib import Path
 
 import nibabel
@@ -20,14 +18,9 @@ from iconet import cli
 from iconet.evaluation.compare import compare_files
 from iconet.images import read
 from iconet.images.dicom.series import read_series
-from iconet.study.provenance import untrained_for
-from iconet.zoo.model import Model
 
-from ..images.slices import PATIENT, save_all, slices_of
-
-AFFINE = np.array([[-0.8, 0, 0, 90], [0, -0.7, 0, 70], [0, 0, 3, -40], [0, 0, 0, 1.0]])
-REAL = Path(__file__).parents[3] / "shared/data/dicom"
-PURPOSE = "structural MRI (T1w), slices 2x larger in plane"
+from ..images.slices import PATIENT, REAL, save_all, slices_of
+from .studies import AFFINE, PURPOSE, series
 
 
 @pytest.fixture(autouse=True)
@@ -37,37 +30,6 @@ def folder(tmp_path, monkeypatch):
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     monkeypatch.setenv("PATH", path)
     return tmp_path
-
-
-@pytest.fixture(scope="session")
-def weights(tmp_path_factory):
-    """An untrained network that says it is for MRI."""
-    import torch
-    from safetensors.torch import save_file
-
-    torch.manual_seed(0)
-    network = iconet.ICONet(2, width=16, exchanges=1, rec_units=1, sr_units=1)
-    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
-    metadata = {"format": "iconet", "config": json.dumps(asdict(network.config)), "name": "small"}
-    save_file(network.state_dict(), path, {**metadata, "purpose": PURPOSE})
-    return str(path)
-
-
-def series(
-    path,
-    modality="CT",
-    uid="1.2.3",
-    number=4,
-    shape=(20, 24, 3),
-    description="",
-    affine=AFFINE,
-):
-    smooth = sum(np.ogrid[tuple(slice(n) for n in shape)]) * 20
-    made = slices_of(smooth.astype(np.int16), affine, intercept=-1024)
-    for image in made:
-        image.Modality, image.SeriesInstanceUID, image.SeriesNumber = modality, uid, number
-        image.SeriesDescription = description
-    return save_all(made, Path(path))
 
 
 def upscale(weights, *arguments):
@@ -165,16 +127,6 @@ def test_a_series_is_measured_image_by_image_even_where_it_has_more_images_than_
 def test_mri_is_what_it_was_trained_for(weights, capfd):
     assert upscale(weights, series("in", "MR"), "-o", "out") == 0
     assert not any("not trained" in line for line in errors(capfd))
-
-
-def test_weights_that_do_not_say_mri_are_believed(weights):
-    network = iconet.load(weights)
-    scan = read(series("in", "PT"))
-    assert "PET" in untrained_for(scan, Model.of(network))
-    network.metadata = {**network.metadata, "purpose": "FDG PET"}
-    assert untrained_for(scan, Model.of(network)) is None
-    del network.metadata
-    assert untrained_for(scan, Model.of(network)) is None
 
 
 @pytest.mark.parametrize("suffix", [".nii.gz", ".nrrd", ".mha"])

@@ -1,12 +1,15 @@
-"""Which scans there are, and where each output goes; no network, no voxels."""
+"""Which scans there are, and where each output goes; no network."""
 
 import json
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from iconet.errors import InputError
 from iconet.study.find import Task, find_tasks, names_series
+
+from .studies import raw, scan, series
 
 
 @pytest.fixture(autouse=True)
@@ -90,3 +93,38 @@ def test_calls_that_cannot_be_meant():
 )
 def test_a_series_is_named_as_folders_are(name, series):
     assert names_series(Path(name)) == series
+
+
+def test_a_folder_of_dicom_is_one_scan_and_not_mixed_with_others(capsys):
+    series("in/deep", "MR")
+    Path("in/.hidden").mkdir()
+    scan("in/.hidden/a.nii")
+    Image.new("L", (8, 8)).save("in/preview.png")
+    Path("in/report.docx").write_bytes(b"PK\3\4")
+    assert find_tasks([Path("in")], Path("out")) == [Task(Path("in"), Path("out"))]
+    scan("in/b.nii")
+    with pytest.raises(InputError, match=r"in: holds DICOM and other scans \(b.nii\)"):
+        find_tasks([Path("in")], Path("out"))
+
+
+def test_two_inputs_of_one_output_are_refused():
+    raw("in/a.h5")
+    scan("in/a.nii.gz")
+    with pytest.raises(InputError, match=r"two inputs would be written to out/a.nii.gz"):
+        find_tasks([Path("in")], Path("out"))
+
+
+def test_series_in_a_folder_are_named_by_their_folder_or_archive():
+    series("in/1.2.840")
+    scan("a.nii")
+    file = sorted(Path("in/1.2.840").iterdir())[0]
+    tasks = find_tasks([Path("in/1.2.840"), file, Path("a.nii")], Path("out"))
+    names = ["out/1.2.840", f"out/{file.stem}", "out/a.nii"]
+    assert [task.target.as_posix() for task in tasks] == names
+
+
+def test_a_folder_that_is_there_may_have_any_other_name():
+    Path("out.dcm").mkdir()
+    Path("out.nii").mkdir()
+    assert names_series(Path("out.dcm"))
+    assert not names_series(Path("out.nii"))

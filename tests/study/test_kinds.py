@@ -6,43 +6,15 @@ import os
 import shutil
 from pathlib import Path
 
-import h5py
 import nibabel
-import numpy as np
 import pydicom
 import pytest
-from PIL import Image
 
-from iconet import cli, zoo
-from iconet.errors import InputError
-from iconet.study.find import Task, find_tasks
+from iconet import zoo
 
-from ..upscaling.test_from_kspace import HEADER
-from .test_dicom import series
-from .test_study import files_below, network, scan, times
+from .studies import files_below, raw, scan, series, times, upscale
 
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    network("model.safetensors", seed=0)
-
-
-def upscale(*arguments, model="model.safetensors", backend="torch"):
-    """The exit code; in the runtime that need not convert the network first."""
-    chosen = [] if model is None else ["--model", model]
-    return cli.run(["upscale", *arguments, *chosen, "--precision", "fp32", "--backend", backend])
-
-
-def raw(path):
-    """Raw k-space of two slices of 32 x 24: 3 coils, the central and the outermost lines."""
-    values = np.random.default_rng(0).normal(size=(2, 3, 32, 24, 2)).astype(np.float32)
-    lines = np.isin(np.arange(24), [0, 23]) | (abs(np.arange(24) - 12) < 5)
-    sizes = {"H": 32, "W": 24, "h": 32, "w": 24, "fx": 64, "fy": 36, "gx": 64, "gy": 36}
-    Path(path).parent.mkdir(exist_ok=True)
-    with h5py.File(path, "w") as file:
-        file["kspace"] = values.view(np.complex64)[..., 0] * lines
-        file["ismrmrd_header"] = HEADER.format(**sizes)
+pytestmark = pytest.mark.usefixtures("folder")
 
 
 def test_a_derived_series_is_an_output_like_another_one(capsys):
@@ -114,18 +86,6 @@ def test_a_folder_by_name_is_replaced_only_if_it_holds_a_derived_series_alone(ca
     assert times("theirs") == before
 
 
-def test_a_folder_of_dicom_is_one_scan_and_not_mixed_with_others(capsys):
-    series("in/deep", "MR")
-    Path("in/.hidden").mkdir()
-    scan("in/.hidden/a.nii")
-    Image.new("L", (8, 8)).save("in/preview.png")
-    Path("in/report.docx").write_bytes(b"PK\3\4")
-    assert find_tasks([Path("in")], Path("out")) == [Task(Path("in"), Path("out"))]
-    scan("in/b.nii")
-    with pytest.raises(InputError, match=r"in: holds DICOM and other scans \(b.nii\)"):
-        find_tasks([Path("in")], Path("out"))
-
-
 def test_raw_kspace_and_images_make_one_study(capsys):
     raw("in/a.h5")
     scan("in/sub/b.nii")
@@ -161,32 +121,3 @@ def test_raw_kspace_and_images_make_one_study(capsys):
     # What only images take is not left out in silence for the others.
     assert upscale(*call, "--plane", "axial", model=None, backend="auto") == 2
     assert "raw k-space is taken in whole slices" in capsys.readouterr().err
-
-
-def test_two_inputs_of_one_output_are_refused():
-    raw("in/a.h5")
-    scan("in/a.nii.gz")
-    with pytest.raises(InputError, match=r"two inputs would be written to out/a.nii.gz"):
-        find_tasks([Path("in")], Path("out"))
-
-
-def test_a_report_names_every_network_that_took_part():
-    scan("a.nii")
-    call = ["a.nii", "-o", "b.nii", "--report", "--spacing", "0.5x0.5x1"]
-    assert upscale(*call, model=None) == 0
-    report = json.loads(Path("b.nii.report.json").read_text())
-    hashes = {entry.name: entry.sha256 for entry in zoo.catalogue()}
-    names = [model["name"] for model in report["models"]]
-    assert len(names) == 2 and names[-1] == "mri-x2"  # across thick slices first
-    assert [model["sha256"] for model in report["models"]] == [hashes[name] for name in names]
-    assert report["output"]["shape"] == [40, 48, 9]
-    assert report["options"]["spacing"] == "0.5x0.5x1"
-    assert report["consistency"]["nmse"] < 0.2
-
-
-def test_a_report_says_why_there_is_no_consistency():
-    scan("a.nii")
-    assert upscale("a.nii", "-o", "b.nii", "--report", "--spacing", "0.7x0.7x3") == 0
-    report = json.loads(Path("b.nii.report.json").read_text())
-    assert report["consistency"] is None
-    assert "another field of view" in report["consistency_missing"]

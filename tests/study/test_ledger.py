@@ -2,10 +2,14 @@
 
 import json
 import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
+import iconet
 from iconet.errors import InputError
 from iconet.study.ledger import NAME, Ledger, fingerprint, unchanged
 
@@ -81,3 +85,42 @@ def test_entries_are_json_lines_that_other_programs_read(tmp_path, files):
     (line,) = [json.loads(line) for line in (tmp_path / NAME).read_text().splitlines() if line]
     assert line["output"] == "out ü.nii"
     assert {"name", "size", "mtime_ns", "sha256"} == set(line["files"][0])
+
+
+def test_several_processes_write_whole_lines(tmp_path):
+    ledger = Ledger(tmp_path)
+    program = (
+        "import sys\nfrom pathlib import Path\nfrom iconet.study.ledger import Ledger\n"
+        "for number in range(200): Ledger(Path(sys.argv[1])).begin(f'{sys.argv[2]}{number}')"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(iconet.__file__).parents[1])}
+    processes = [
+        subprocess.Popen([sys.executable, "-c", program, str(ledger.folder), name], env=environment)
+        for name in "ab"
+    ]
+    assert [process.wait(600) for process in processes] == [0, 0]
+    found = {entry["pid"] for known in ledger.entries().values() for entry in known}
+    assert found == {process.pid for process in processes}
+    assert set(ledger.entries()) == {f"{name}{number}" for name in "ab" for number in range(200)}
+
+
+def test_files_are_those_of_the_record_in_number_order_and_name(files):
+    file, other = files
+    both = [fingerprint(file), fingerprint(other)]
+    assert unchanged([file, other], both)
+    assert not unchanged([other, file], both)
+    assert not unchanged([file], both)
+    assert not unchanged([file, other], both[:1])
+    for damaged in (None, "a.nii", [None], [{}], [{"name": "a.nii"}]):
+        assert not unchanged([file], damaged)
+
+
+def test_a_full_disk_is_said(tmp_path, monkeypatch):
+    ledger = Ledger(tmp_path)
+    real = os.write
+    monkeypatch.setattr(os, "write", lambda descriptor, line: real(descriptor, line[:5]))
+    with pytest.raises(InputError, match="No space left"):
+        ledger.begin("a.nii")
+    monkeypatch.setattr(os, "write", real)
+    ledger.begin("b.nii")
+    assert list(ledger.entries()) == ["b.nii"]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import nibabel
 import numpy as np
+import pytest
 
 import iconet
 from iconet import zoo
@@ -13,6 +14,8 @@ from iconet.study import run_one
 from iconet.study.study import upscale_study
 from iconet.upscaling.options import Options
 from iconet.zoo.model import Model
+
+from .studies import scan, upscale
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "report.md"
 
@@ -71,3 +74,27 @@ def test_a_report_is_what_the_document_says_and_names_no_person(tmp_path, linear
         assert report[side]["files"] == [{"name": name, "sha256": digest}]
     assert 0 < report["consistency"]["nmse"] < 1
     assert report["seconds"]["upscale"] >= 0
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_report_names_every_network_that_took_part():
+    scan("a.nii")
+    call = ["a.nii", "-o", "b.nii", "--report", "--spacing", "0.5x0.5x1"]
+    assert upscale(*call, model=None) == 0
+    report = json.loads(Path("b.nii.report.json").read_text())
+    hashes = {entry.name: entry.sha256 for entry in zoo.catalogue()}
+    names = [model["name"] for model in report["models"]]
+    assert len(names) == 2 and names[-1] == "mri-x2"  # across thick slices first
+    assert [model["sha256"] for model in report["models"]] == [hashes[name] for name in names]
+    assert report["output"]["shape"] == [40, 48, 9]
+    assert report["options"]["spacing"] == "0.5x0.5x1"
+    assert report["consistency"]["nmse"] < 0.2
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_report_says_why_there_is_no_consistency():
+    scan("a.nii")
+    assert upscale("a.nii", "-o", "b.nii", "--report", "--spacing", "0.7x0.7x3") == 0
+    report = json.loads(Path("b.nii.report.json").read_text())
+    assert report["consistency"] is None
+    assert "another field of view" in report["consistency_missing"]

@@ -2,49 +2,17 @@
 
 import json
 import os
-import signal
-import subprocess
-import sys
-import time
-from dataclasses import asdict
 from pathlib import Path
 
 import nibabel
 import numpy as np
 import pytest
-import torch
-from safetensors.torch import save_file
 
-import iconet
-from iconet import cli
-from iconet.network import SIZES
 from iconet.study.find import find_tasks
 
+from .studies import files_below, network, scan, times, upscale
 
-@pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    network("model.safetensors", seed=0)
-    return tmp_path
-
-
-def network(path, seed):
-    torch.manual_seed(seed)
-    made = iconet.ICONet(2, **SIZES["tiny"])
-    recipe = {"degradation": {"kspace": 1.0}}
-    metadata = {
-        "format": "iconet",
-        "config": json.dumps(asdict(made.config)),
-        "name": "mine",
-        "recipe": json.dumps(recipe),
-    }
-    save_file(made.state_dict(), path, metadata)
-
-
-def scan(path, seed=0):
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    values = np.random.default_rng(seed).gamma(2, 50, (20, 24, 3)).astype(np.int16)
-    nibabel.Nifti1Image(values, np.diag([-1.0, 1, 3, 1])).to_filename(path)
+pytestmark = pytest.mark.usefixtures("folder")
 
 
 def dataset(root="ds"):
@@ -62,20 +30,6 @@ def dataset(root="ds"):
         scan(f"{root}/{name}", seed=len(name))
     description = {"Name": "A study", "BIDSVersion": "1.9.0"}
     Path(root, "dataset_description.json").write_text(json.dumps(description))
-
-
-def upscale(*arguments, backend="torch"):
-    """The exit code; in the runtime that need not convert the network first."""
-    options = ["--model", "model.safetensors", "--precision", "fp32", "--backend", backend]
-    return cli.run(["upscale", *arguments, *options])
-
-
-def files_below(folder):
-    return sorted(p.relative_to(folder).as_posix() for p in Path(folder).rglob("*") if p.is_file())
-
-
-def times(folder):
-    return {name: (Path(folder) / name).stat().st_mtime_ns for name in files_below(folder)}
 
 
 DERIVED = [
@@ -248,70 +202,3 @@ def test_jobs_share_the_work_and_a_bad_scan_is_named(capfd):
     np.testing.assert_allclose(
         nibabel.load("out/a.nii").get_fdata(), nibabel.load("alone.nii").get_fdata(), atol=1
     )
-
-
-HANGS = 600  # seconds, far more than a slow machine needs
-# Without a network, whose import and loading by three processes would be most of the time.
-SLOW = """
-import os, shutil, signal, time
-from iconet import cli
-from iconet.study import study
-
-class Upscaler:
-    def __init__(self, *arguments, **options):
-        pass
-
-    def how(self, task):
-        return {}
-
-    def __call__(self, task):
-        if task.source.name != "a.nii":
-            open(f"busy-{os.getpid()}", "w").close()
-            time.sleep(3600)
-        shutil.copy(task.source, task.target)
-        return "copied", [task.source]
-
-study.Upscaler = Upscaler
-if __name__ == "__main__":
-    # Shells let what they run in the background ignore it.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    cli.main()
-"""
-
-
-@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_being_ended_leaves_complete_outputs_and_no_processes(folder, number):
-    for name in "abc":
-        scan(f"in/{name}.nii")
-    Path("slow.py").write_text(SLOW)
-    arguments = ["upscale", "in", "-o", "out", "--jobs", "2"]
-    # A relative path in it would not be found from here.
-    environment = {**os.environ, "PYTHONPATH": str(Path(iconet.__file__).parents[1])}
-    with Path("said").open("w") as said:
-        command = [sys.executable, "slow.py", *arguments]
-        process = subprocess.Popen(command, stderr=said, env=environment)
-    try:
-        wait_for(lambda: len(list(folder.glob("busy-*"))) == 2 or process.poll() is not None)
-        workers = [int(path.name.removeprefix("busy-")) for path in folder.glob("busy-*")]
-        assert len(workers) == 2, Path("said").read_text()
-        process.send_signal(number)
-        code = process.wait(HANGS)
-    finally:
-        process.kill()
-    assert code == {signal.SIGINT: 130, signal.SIGTERM: 143}.get(number, -number)
-    wait_for(lambda: not any(alive(pid) for pid in workers))
-    assert files_below("out") == [".iconet.jsonl", "a.nii"]
-
-
-def wait_for(condition):
-    deadline = time.monotonic() + HANGS
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-
-
-def alive(pid):
-    import psutil
-
-    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE

@@ -1,4 +1,4 @@
-"""A stand-in for the network whose answer is known: centred linear interpolation."""
+"""Stand-ins for the network whose answers are known, and what tests here share."""
 
 from types import SimpleNamespace
 
@@ -8,6 +8,9 @@ import torch
 import torch.nn.functional as F
 from scipy.fft import dctn, idctn
 from torch import nn
+
+from iconet.upscaling.models import Models
+from iconet.zoo.model import Model
 
 
 class Linear(nn.Module):
@@ -66,3 +69,20 @@ class Cosines(Linear):
 @pytest.fixture
 def cosines():
     return Cosines()
+
+
+def noise(*shape, seed=0):
+    return np.random.default_rng(seed).normal(100, 30, shape).astype(np.float32)
+
+
+@pytest.fixture
+def three_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield
+    torch.set_num_threads(before)
+
+
+def package(factor=2):
+    """The package's models, of which the first is loaded."""
+    return Models(Model.of(Linear(factor)), only=False)

@@ -3,82 +3,27 @@
 import json
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pytest
 import SimpleITK
 import torch
 
 import iconet
-from iconet import cli, zoo
+from iconet import cli
 from iconet.errors import InputError
-from iconet.images import read
 from iconet.images.kspace.read_kspace import read_kspace
 from iconet.network import Samples
 from iconet.physics.coils import centre_lines, combine, sensitivities
 from iconet.physics.fourier import fft2c, ifft2c
-from iconet.physics.kspace import crop_kspace, zero_fill
-from iconet.physics.smooth_phase import smooth_phase
-from iconet.physics.undersampling import cartesian_mask
+from iconet.physics.kspace import zero_fill
 from iconet.runtime.device import choose_compute
 from iconet.upscaling.from_kspace import KspaceModels, reconstruct, upscale_kspace
 from iconet.zoo.model import Model
 
+from ..images.raw_fastmri import fastmri
+from ..physics.simulated_coils import anatomy, coil_maps, measured
+
 CPU = choose_compute("cpu", "fp32")
-DEMO_SCAN = Path(zoo.__file__).parents[1] / "demo_scan" / "sub-01_T1w_slab.nii.gz"
-HEADER = """<ismrmrdHeader xmlns="http://www.ismrm.org/ISMRMRD"><encoding>
-<encodedSpace><matrixSize><x>{H}</x><y>{W}</y><z>1</z></matrixSize>
-<fieldOfView_mm><x>{fx}</x><y>{fy}</y><z>5</z></fieldOfView_mm></encodedSpace>
-<reconSpace><matrixSize><x>{h}</x><y>{w}</y><z>1</z></matrixSize>
-<fieldOfView_mm><x>{gx}</x><y>{gy}</y><z>5</z></fieldOfView_mm></reconSpace>
-<trajectory>cartesian</trajectory></encoding></ismrmrdHeader>"""
-
-
-def fastmri(path: Path, kspace: torch.Tensor, shown: tuple[int, int] | None = None) -> Path:
-    """A file of fastMRI with pixels of 2 x 1.5 mm; a single coil has no axis for it."""
-    height, width = kspace.shape[-2:]
-    h, w = shown or (height, width)
-    fields = {"fx": 2 * height, "fy": 1.5 * width, "gx": 2 * h, "gy": 1.5 * w}
-    with h5py.File(path, "w") as file:
-        file["kspace"] = (kspace[:, 0] if kspace.shape[1] == 1 else kspace).numpy()
-        file["ismrmrd_header"] = HEADER.format(H=height, W=width, h=h, w=w, **fields)
-    return path
-
-
-def coil_maps(coils: int, height: int, width: int) -> torch.Tensor:
-    """Coils on a ring around the field of view, their squares summing to 1."""
-    y = ((torch.arange(height) + 0.5) / height * 2 - 1)[:, None]
-    x = (torch.arange(width) + 0.5) / width * 2 - 1
-    angle = 2 * torch.pi * torch.arange(coils)[:, None, None] / coils
-    dy, dx = y - 1.4 * angle.sin(), x - 1.4 * angle.cos()
-    maps = torch.polar(1 / (0.5 + dy**2 + dx**2), torch.atan2(dy, dx) + angle)
-    return maps / maps.abs().square().sum(dim=0).sqrt()
-
-
-def anatomy(slices: int = 1) -> torch.Tensor:
-    """(S, 1, 192, 256) of the demo scan, its maximum 1."""
-    array = torch.from_numpy(read(DEMO_SCAN).array[..., 18 : 18 + slices]).permute(2, 0, 1)
-    return (array / array.max())[:, None]
-
-
-def measured(
-    truth: torch.Tensor, coils: int, acceleration: float, noise: float = 0.003, even: bool = False
-):
-    """k-space (S, C, 96, 128) of half the resolution and the mask of lines."""
-    generator = torch.Generator().manual_seed(3)
-    phase = smooth_phase(tuple(truth.shape), generator=generator)
-    maps = coil_maps(coils, *truth.shape[-2:]) if coils > 1 else torch.ones(1, 1, 1)
-    kspace = fft2c(crop_kspace(torch.polar(truth, phase) * maps, 2))
-    kspace = kspace + noise * torch.randn(kspace.shape, generator=generator, dtype=kspace.dtype)
-    lines = kspace.shape[-1]
-    if even:  # as scanners do: every n-th line, and calibration lines
-        mask = torch.arange(lines) % acceleration == 0
-        mask[lines // 2 - 9 : lines // 2 + 9] = True
-    else:
-        mask = cartesian_mask(
-            lines, acceleration=acceleration, centre_fraction=0.14, generator=generator
-        )
-    return torch.where(mask if acceleration > 1 else torch.ones(lines) > 0, kspace, 0), mask
 
 
 def psnr(image: np.ndarray, truth: torch.Tensor) -> float:

@@ -9,11 +9,7 @@ from iconet.errors import InputError
 from iconet.upscaling.models import Models, Step
 from iconet.zoo.model import Model
 
-from .conftest import Linear
-
-
-def package(factor=2):
-    return Models(Model.of(Linear(factor)), only=False)
+from .conftest import Linear, package
 
 
 def test_the_package_has_a_model_for_each_kind_of_step(monkeypatch):

@@ -18,17 +18,13 @@ from iconet.upscaling.options import Options
 from iconet.upscaling.plan import plan_grid
 from iconet.zoo.model import Model
 
-from .conftest import Cosines, Linear
+from .conftest import Cosines, Linear, package
 
 THICK = np.diag([0.9, 0.9, 5, 1])
 
 
 def scan(shape=(40, 36, 12), affine=THICK):
     return Scan(np.zeros(shape, np.float32), affine)
-
-
-def package(factor=2):
-    return Models(Model.of(Linear(factor)), only=False)
 
 
 def plan(options, *, models=None, **changes):

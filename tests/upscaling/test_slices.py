@@ -4,48 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from iconet.errors import InputError
 from iconet.intensity import robust_scale
 from iconet.runtime.device import choose_compute
-from iconet.upscaling import windows as cutting
 from iconet.upscaling.slices import predict_stack
-from iconet.upscaling.windows import BATCH_PIXELS, plan_windows
+from iconet.upscaling.windows import BATCH_PIXELS
+
+from .conftest import noise
 
 CPU = choose_compute("cpu", "fp32")
-
-
-def noise(*shape, seed=0):
-    return np.random.default_rng(seed).normal(100, 30, shape).astype(np.float32)
-
-
-@pytest.mark.parametrize("size", [(64, 80), (61, 83), (130, 47)])
-@pytest.mark.parametrize("tile", [8, 24, 30, 100])
-def test_tiles_leave_no_seam(wide, size, tile):
-    stack = noise(2, *size)
-    whole = predict_stack(wide, stack, compute=CPU)
-    tiled = predict_stack(wide, stack, compute=CPU, tile=tile)
-    assert np.abs(whole - stack.repeat(2, 1).repeat(2, 2)).max() > 1  # the network does something
-    np.testing.assert_allclose(tiled, whole, atol=1e-5 * np.ptp(whole))
-    assert max(max(shape[-2:]) for shape, _ in wide.calls[1:]) <= -(-tile // 8) * 8 + 2 * wide.halo
-
-
-def test_tiles_need_their_halo(wide):
-    """The stand-in really looks across tile borders, so the test above can fail."""
-    stack = noise(1, 64, 64)
-    whole = predict_stack(wide, stack, compute=CPU)
-    wide.halo = 0
-    tiled = predict_stack(wide, stack, compute=CPU, tile=32)
-    assert np.abs(tiled - whole).max() > 1e-2 * np.ptp(whole)
-
-
-def test_slices_are_tiled_unasked_where_the_network_would_need_too_much(linear, monkeypatch):
-    monkeypatch.setattr(cutting, "WORKING_SET", 100 * 100 * 72 * 64)
-    predict_stack(linear, noise(1, 90, 110), compute=CPU)
-    assert len(linear.calls) == 1
-    predict_stack(linear, noise(1, 20, 700), compute=CPU)
-    windows = [shape for shape, _ in linear.calls[1:]]
-    assert len(windows) == -(-700 // 88)
-    assert all(np.prod(shape) <= 100 * 104 for shape in windows)
 
 
 def test_batches_are_bounded_by_pixels_and_keep_the_order(linear):
@@ -106,14 +72,6 @@ def test_progress_of_large_slices_counts_tiles(linear):
     assert seen[0] == (0, 12) and seen[-1] == (12, 12) and seen == sorted(set(seen))
 
 
-@pytest.fixture
-def three_threads():
-    before = torch.get_num_threads()
-    torch.set_num_threads(3)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.mark.usefixtures("three_threads")
 def test_slices_at_work_at_the_same_time_come_out_in_their_places(linear):
     """The first thread waits until another one has finished a later slice."""
@@ -144,19 +102,6 @@ def test_slices_at_work_at_the_same_time_come_out_in_their_places(linear):
 
 
 @pytest.mark.usefixtures("three_threads")
-def test_memory_bounds_what_is_at_work_at_the_same_time(linear):
-    def plan(side):
-        return plan_windows(linear, side, side, device="cpu")
-
-    assert plan(256).workers == 3 and plan(256).memory == 3 * plan_memory(256)
-    assert plan(900).workers == 1 and plan(900).memory <= cutting.WORKING_SET
-
-
-def plan_memory(side):
-    return 72 * 64 * side * side
-
-
-@pytest.mark.usefixtures("three_threads")
 @pytest.mark.parametrize("reason", [KeyboardInterrupt, MemoryError])
 def test_what_stops_the_work_leaves_no_thread_behind(linear, reason):
     def stop(done, total):
@@ -184,9 +129,3 @@ def test_an_error_of_the_network_surfaces_and_ends_the_others(linear):
     with pytest.raises(torch.OutOfMemoryError):
         predict_stack(linear, noise(50, 32, 32), compute=CPU, batch=1)
     assert len(linear.calls) < 10 and threading.active_count() == before
-
-
-@pytest.mark.parametrize("option", [{"tile": 0}, {"batch": -1}])
-def test_refuses_sizes_below_one(linear, option):
-    with pytest.raises(InputError, match="at least 1"):
-        predict_stack(linear, noise(1, 16, 16), compute=CPU, **option)

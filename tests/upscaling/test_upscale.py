@@ -8,7 +8,6 @@ import iconet
 from iconet.errors import InputError
 from iconet.images import memory
 from iconet.upscaling import upscale
-from iconet.zoo.model import open_model
 
 ANGLE = np.deg2rad(25)
 ROTATION = np.array(
@@ -221,18 +220,5 @@ def test_says_when_the_device_runs_out_of_memory(linear, monkeypatch, error):
         upscale(np.eye(20), linear, device="cpu")
 
 
-def test_the_model_must_have_the_scale_asked_for(linear):
-    assert open_model(linear, scale=2).network is linear
-    with pytest.raises(InputError, match="2x, not 4x"):
-        open_model(linear, scale=4)
-    with pytest.raises(InputError, match="scale 3 is not available: use 2 or 4"):
-        open_model(scale=3)
-
-
 def test_is_the_public_function():
     assert iconet.upscale is upscale
-
-
-def test_a_model_of_complex_images_is_refused_for_stored_scans():
-    with pytest.raises(InputError, match="choose mri-x2"):
-        iconet.upscale(np.ones((20, 20), np.float32), iconet.ICONet(channels=2, width=8))

@@ -1,0 +1,92 @@
+"""One scan: what is written, and what is said and recorded of it."""
+
+import json
+
+import nibabel
+import numpy as np
+import pytest
+
+from iconet import zoo
+from iconet.errors import InputError
+from iconet.study import run_one
+from iconet.study.find import Task
+from iconet.study.run_one import Upscaler
+from iconet.upscaling.options import Options
+from iconet.zoo.model import Model
+
+from .studies import raw, scan, series
+
+OPTIONS = {"device": "cpu", "precision": "fp32", "backend": "torch"}
+
+
+@pytest.fixture
+def upscaler(linear, monkeypatch):
+    """Makes one whose only model is linear interpolation."""
+    monkeypatch.setattr(run_one, "open_model", lambda *_, **__: Model.of(linear))
+    return lambda *, reports=False, **options: Upscaler(
+        Options(model="mine", **OPTIONS, **options), reports=reports
+    )
+
+
+@pytest.fixture
+def task(tmp_path):
+    scan(tmp_path / "a.nii")
+    return Task(tmp_path / "a.nii", tmp_path / "b.nii")
+
+
+def test_a_scan_is_written_and_the_line_says_how_it_grew(upscaler, task):
+    line, files = upscaler()(task)
+    assert files == [task.source]
+    assert line.startswith(f"{task.target}: 20 x 24 x 3 voxels of 1 x 1 x 3 mm -> 40 x 48 x 3")
+    assert line.endswith(" s") and "constant" not in line
+    assert nibabel.load(task.target).shape == (40, 48, 3)
+    assert not task.report_path.exists()
+
+
+def test_a_constant_scan_is_said_to_be_one(upscaler, task):
+    nibabel.Nifti1Image(np.full((20, 24, 3), 7, np.int16), np.eye(4)).to_filename(task.source)
+    line, _ = upscaler()(task)
+    assert line.endswith("(the scan is constant: its value was repeated)")
+    assert (nibabel.load(task.target).get_fdata() == 7).all()
+
+
+def test_a_report_is_written_if_wanted_with_the_time_of_every_part(upscaler, task):
+    upscaler(reports=True)(task)
+    report = json.loads(task.report_path.read_text())
+    assert list(report["seconds"]) == ["read", "upscale", "write"]
+    assert report["output"]["shape"] == [40, 48, 3]
+
+
+def test_a_series_stays_one_or_is_converted(upscaler, tmp_path, capsys):
+    source = series(tmp_path / "in")
+    upscaler()(Task(source, tmp_path / "out"))
+    assert len(list((tmp_path / "out").glob("*.dcm"))) == 3
+    _, files = upscaler()(Task(source, tmp_path / "out.nii.gz"))
+    assert nibabel.load(tmp_path / "out.nii.gz").shape == (40, 48, 3)
+    assert files == sorted(source.iterdir())
+    assert "not trained" not in capsys.readouterr().err  # the model does not say what it is for
+
+
+def test_what_may_take_part_and_decides_can_be_recorded(linear, upscaler, task, tmp_path):
+    linear.sha256 = "ab" * 32
+    how = upscaler(spacing=0.5).how(task)
+    assert json.loads(json.dumps(how)) == how
+    assert how["weights"] == ["ab" * 32] and how["spacing"] == 0.5
+    raw(tmp_path / "a.h5")
+    kspace = Task(tmp_path / "a.h5", tmp_path / "c.nii")
+    hashes = {entry.name: entry.sha256 for entry in zoo.catalogue()}
+    found = Upscaler(Options(**OPTIONS), reports=False).how(kspace)["weights"]
+    assert found == [hashes["mri-x2-joint"], hashes["mri-x2"]]
+
+
+def test_the_output_is_checked_before_the_network_runs(upscaler, task, monkeypatch):
+    monkeypatch.setattr(run_one, "upscale_scan", None)
+    with pytest.raises(InputError, match="unknown kind"):
+        upscaler()(Task(task.source, task.target.with_suffix(".xyz")))
+    with pytest.raises(InputError, match="input"):
+        upscaler()(Task(task.source, task.source))
+
+
+def test_a_device_that_is_not_there_is_refused_before_any_scan_is_read():
+    with pytest.raises(InputError):
+        Upscaler(Options(device="abacus"), reports=False)

@@ -1,5 +1,6 @@
 """A small data set and a recipe on it; a training that takes no time."""
 
+import csv
 import json
 from dataclasses import asdict
 
@@ -10,6 +11,7 @@ import torch
 import yaml
 from safetensors.torch import save_file
 
+from iconet.evaluation import interpolations as interpolation
 from iconet.training.architecture import build
 
 NARROW = {"size": "tiny", "options": {"width": 8, "exchanges": 1, "rec_units": 1, "sr_units": 1}}
@@ -106,3 +108,43 @@ def trained(monkeypatch):
 
     monkeypatch.setattr("iconet.training.fit", fit)
     return recipes
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """Counts how often each interpolation runs."""
+    seen = []
+
+    def counted(name, enlarge):
+        def run(stack, factor):
+            seen.append((name, factor))
+            return enlarge(stack, factor)
+
+        return run
+
+    for name, enlarge in interpolation.METHODS.items():
+        monkeypatch.setitem(interpolation.METHODS, name, counted(name, enlarge))
+    return seen
+
+
+@pytest.fixture
+def no_figures(request, monkeypatch):
+    """Drawing takes longer than all else; one test draws."""
+    if "figures" not in request.node.name:
+        monkeypatch.setattr("iconet.evaluation.page._figures", lambda queue, found: [])
+
+
+@pytest.fixture
+def plain(content, write):
+    """A recipe of interpolations alone."""
+    del content["networks"], content["steps"], content["training"]
+    return write(content)
+
+
+def rows_of(recipe, name="results"):
+    with (recipe.parent / "out" / f"{name}.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def described(recipes):
+    return [(r.name, r.seed) for r in recipes]

@@ -1,5 +1,11 @@
-"""A recipe and a network small enough for a test."""
+"""A recipe and a network small enough for a test, their run, and what its files say."""
 
+from pathlib import Path
+
+from safetensors import safe_open
+
+from iconet.data import Volume
+from iconet.training import fit
 from iconet.training.recipe import Recipe
 
 NARROW = {"width": 16, "exchanges": 1, "rec_units": 1, "sr_units": 1}
@@ -19,3 +25,12 @@ def make_recipe(**optimisation: object) -> Recipe:
             "optimisation": options,
         }
     )
+
+
+def run(recipe: Recipe, volumes: list[Volume], output: Path, **options: float) -> Path:
+    return fit(recipe, volumes, volumes, output=output, device="cpu", **options)
+
+
+def metadata(path: Path) -> dict[str, str]:
+    with safe_open(path, framework="pt") as file:
+        return file.metadata()

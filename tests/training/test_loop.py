@@ -4,29 +4,25 @@ import itertools
 import json
 import os
 import signal
-import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from safetensors import safe_open
 from safetensors.torch import load_file
 
 import iconet
 from iconet.data import Volume
 from iconet.data.selection import Data
-from iconet.errors import InputError
 from iconet.training import fit, loop
-from iconet.training.processes import lightning
 from iconet.training.recipe import Degradation, Recipe
 from iconet.training.reporter import Reporter
 from iconet.training.validation import Validation
 
-from .small import NARROW, make_recipe
+from .small import NARROW, make_recipe, metadata, run
 
 Losses = dict[int, float]
 
@@ -61,10 +57,6 @@ def press_ctrl_c() -> None:
     os.kill(os.getpid(), signal.SIGINT)
 
 
-def run(recipe: Recipe, volumes: list[Volume], output: Path, **options: float) -> Path:
-    return fit(recipe, volumes, volumes, output=output, device="cpu", **options)
-
-
 def assert_same_run(one: Path, other: Path) -> None:
     """Same network, moments, average, best validation and written weights, to the last bit."""
     for name in ("checkpoint.safetensors", "small.safetensors"):
@@ -80,11 +72,6 @@ def assert_same_run(one: Path, other: Path) -> None:
     )
     assert first["step"] == second["step"]
     assert first["best"] == second["best"]
-
-
-def metadata(path: Path) -> dict[str, str]:
-    with safe_open(path, framework="pt") as file:
-        return file.metadata()
 
 
 @pytest.mark.parametrize("cut", [3, 5, 11], ids=lambda step: f"after-{step}-steps")
@@ -253,25 +240,6 @@ def test_bf16_trains_float32_weights(volumes: list[Volume], tmp_path: Path, loss
     assert list(bf16.values()) == pytest.approx(list(losses.values()), rel=0.05)
 
 
-def test_the_complete_lightning_package_serves_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    complete = ModuleType("lightning.fabric")
-    monkeypatch.setitem(sys.modules, "lightning_fabric", None)
-    monkeypatch.setitem(sys.modules, "lightning", ModuleType("lightning"))
-    monkeypatch.setitem(sys.modules, "lightning.fabric", complete)
-    assert lightning() is complete
-
-
-def test_a_checkpoint_of_another_recipe_is_refused(
-    recipe: Recipe, volumes: list[Volume], tmp_path: Path
-) -> None:
-    run(recipe, volumes, tmp_path)
-    before = (tmp_path / "checkpoint.safetensors").read_bytes()
-    with pytest.raises(InputError, match=r"checkpoint\.safetensors: of another recipe") as error:
-        run(make_recipe(learning_rate=2e-3), volumes, tmp_path)
-    assert "\n" not in str(error.value)
-    assert (tmp_path / "checkpoint.safetensors").read_bytes() == before
-
-
 def test_moved_data_is_still_the_same_recipe(
     recipe: Recipe, volumes: list[Volume], tmp_path: Path, losses: Losses
 ) -> None:
@@ -280,45 +248,6 @@ def test_moved_data_is_still_the_same_recipe(
     moved = recipe.model_copy(update={"data": Data(root=Path("elsewhere"))})
     run(moved, volumes, tmp_path)
     assert losses == {}
-
-
-def test_validation_scans_too_small_for_the_network_are_left_out(
-    recipe: Recipe, volumes: list[Volume], tmp_path: Path
-) -> None:
-    small = Volume("small", "a", torch.ones(4, 24, 40).half())
-    path = fit(recipe, volumes, [*volumes, small], output=tmp_path / "with", device="cpu")
-    expected = run(recipe, volumes, tmp_path / "without")
-    assert metadata(path)["validation"] == metadata(expected)["validation"]
-
-
-def test_an_output_that_cannot_be_a_folder_is_said_in_one_line(
-    recipe: Recipe, volumes: list[Volume], tmp_path: Path
-) -> None:
-    (tmp_path / "file").write_text("in the way")
-    with pytest.raises(InputError, match="file/out: cannot be written to") as error:
-        run(recipe, volumes, tmp_path / "file/out")
-    assert "\n" not in str(error.value)
-
-
-def test_no_training_scan_at_all_is_said(recipe: Recipe, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="nowhere: no training scan could be used"):
-        run(recipe, [], tmp_path)
-
-
-def test_a_weight_for_a_data_set_without_scans_is_refused(
-    volumes: list[Volume], tmp_path: Path
-) -> None:
-    recipe = make_recipe()
-    misspelt = Data(root=Path("nowhere"), weights={"a": 1.0, "ds00": 0.5})
-    with pytest.raises(InputError, match=r"data\.weights: .* 'ds00'; there are a, b"):
-        run(recipe.model_copy(update={"data": misspelt}), volumes, tmp_path)
-
-
-def test_a_run_that_diverges_stops_and_says_so(volumes: list[Volume], tmp_path: Path) -> None:
-    recipe = make_recipe(steps=60, learning_rate=1e30, validate_every=60)
-    with pytest.raises(InputError, match="the loss is no number at step 20; lower"):
-        run(recipe, volumes, tmp_path)
-    assert not (tmp_path / "small.safetensors").exists()
 
 
 def test_speed_and_waiting_are_measured_and_written(

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import nibabel as nib
 import numpy as np
@@ -16,7 +17,7 @@ from safetensors.torch import load_file
 
 from iconet.errors import InputError
 from iconet.training import train
-from iconet.training.processes import launch
+from iconet.training.processes import launch, lightning
 from iconet.training.reporter import Reporter
 
 from .small import make_recipe
@@ -132,3 +133,11 @@ def test_one_process_stops_and_two_go_on(
 def test_devices_that_are_not_there_are_refused(device: str, devices: int) -> None:
     with pytest.raises(InputError, match=f"{devices} devices"):
         launch(device, devices, "32-true")
+
+
+def test_the_complete_lightning_package_serves_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    complete = ModuleType("lightning.fabric")
+    monkeypatch.setitem(sys.modules, "lightning_fabric", None)
+    monkeypatch.setitem(sys.modules, "lightning", ModuleType("lightning"))
+    monkeypatch.setitem(sys.modules, "lightning.fabric", complete)
+    assert lightning() is complete

@@ -148,3 +148,12 @@ def rows_of(recipe, name="results"):
 
 def described(recipes):
     return [(r.name, r.seed) for r in recipes]
+
+
+def blobs(shape=(24, 64, 80), seed=0):
+    """Smooth structure on a dark background."""
+    from scipy.ndimage import gaussian_filter
+
+    noise = np.random.default_rng(seed).normal(size=shape)
+    stack = gaussian_filter(noise, (2, 4, 4)).clip(0)
+    return (1000 * stack / stack.max()).astype(np.float32)

@@ -9,16 +9,9 @@ from iconet.evaluation.lowering import WAYS, lower
 from iconet.physics.fourier import fft2c
 from iconet.physics.kspace import crop_kspace
 
+from .conftest import blobs
+
 IN_PLANE = ["kspace-crop", "windowed", "blurred", "noisy"]
-
-
-def blobs(shape=(24, 64, 80), seed=0):
-    """Smooth structure on a dark background."""
-    from scipy.ndimage import gaussian_filter
-
-    noise = np.random.default_rng(seed).normal(size=shape)
-    stack = gaussian_filter(noise, (2, 4, 4)).clip(0)
-    return (1000 * stack / stack.max()).astype(np.float32)
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -13,7 +13,7 @@ from iconet.runtime.device import choose_compute
 from iconet.upscaling.slices import predict_stack
 from iconet.upscaling.windows import BATCH_PIXELS
 
-from .test_lowering import blobs
+from .conftest import blobs
 
 FP32 = choose_compute("cpu", "fp32")
 

@@ -155,7 +155,9 @@ def test_of_a_folder_only_the_files_of_the_series_were_read(tmp_path):
     assert files_of(folder / "DICOMDIR") == files_of(folder)
 
 
-@pytest.mark.parametrize(("pid", "removed"), [(2**22 + 1, True), (os.getpid(), False)])
+@pytest.mark.parametrize(
+    ("pid", "removed"), [(2**22 + 1, True), (os.getpid(), False)], ids=["gone", "here"]
+)
 def test_what_a_process_left_is_removed_once_it_is_gone(task, pid, removed):
     folder = task.root / ".a.nii.deadbeef.partial"
     folder.mkdir()

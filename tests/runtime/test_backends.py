@@ -13,6 +13,8 @@ from iconet.runtime import backends, device, runtimes
 from iconet.runtime.device import choose_compute
 from iconet.upscaling.slices import predict_stack
 
+from ..network.small import tiny
+
 BACKENDS = [
     pytest.param(
         name, marks=pytest.mark.skipif(not runtimes.installed(name), reason=f"{name} is missing")
@@ -23,7 +25,7 @@ BACKENDS = [
 
 @pytest.fixture(scope="module")
 def network():
-    return iconet.load("mri-x2")
+    return tiny()
 
 
 def stack(*shape):
@@ -50,7 +52,8 @@ def test_tiles_and_batches_give_the_same_in_every_runtime(
 
 
 @pytest.mark.skipif(not runtimes.installed("openvino"), reason="openvino is missing")
-def test_bf16_rounds_features_and_not_the_image(network):
+def test_bf16_rounds_features_and_not_the_image():
+    network = iconet.load("mri-x2")
     slices = stack(1, 64, 72)
     full = predict_stack(network, slices, compute=choose_compute("cpu", "fp32"))
     half = predict_stack(network, slices, compute=choose_compute("cpu", "bf16", "openvino"))

@@ -9,7 +9,7 @@ from iconet.training.recipe import Recipe
 from .small import make_recipe
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def volumes() -> list[Volume]:
     """Smooth blobs on a dark background, intensities around 0 to 1, in two data sets."""
     generator = torch.Generator().manual_seed(7)
@@ -23,6 +23,6 @@ def volumes() -> list[Volume]:
     return found
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def recipe() -> Recipe:
     return make_recipe()

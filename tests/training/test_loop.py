@@ -27,9 +27,8 @@ from .small import NARROW, make_recipe, metadata, run
 Losses = dict[int, float]
 
 
-@pytest.fixture
-def losses(monkeypatch: pytest.MonkeyPatch) -> Losses:
-    """The loss of every step that was reported."""
+def watch(monkeypatch: pytest.MonkeyPatch) -> Losses:
+    """Gets the loss of every step that is reported from now on."""
     seen: Losses = {}
     report = Reporter.step
 
@@ -39,6 +38,24 @@ def losses(monkeypatch: pytest.MonkeyPatch) -> Losses:
 
     monkeypatch.setattr(Reporter, "step", step)
     return seen
+
+
+@pytest.fixture
+def losses(monkeypatch: pytest.MonkeyPatch) -> Losses:
+    """The loss of every step that was reported."""
+    return watch(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def whole(
+    recipe: Recipe, volumes: list[Volume], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Losses]:
+    """A run in one piece: its folder and the loss of every step."""
+    folder = tmp_path_factory.mktemp("whole")
+    with pytest.MonkeyPatch.context() as patch:
+        losses = watch(patch)
+        run(recipe, volumes, folder)
+    return folder, losses
 
 
 def at_step(monkeypatch: pytest.MonkeyPatch, wanted: int, act: Callable[[], None]) -> None:
@@ -82,10 +99,8 @@ def test_a_run_cut_in_two_equals_the_run_in_one_piece(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     losses: Losses,
+    whole: tuple[Path, Losses],
 ) -> None:
-    run(recipe, volumes, tmp_path / "whole")
-    whole = dict(losses)
-    losses.clear()
     with monkeypatch.context() as patch:
         at_step(patch, cut, press_ctrl_c)
         with pytest.raises(KeyboardInterrupt):
@@ -93,17 +108,20 @@ def test_a_run_cut_in_two_equals_the_run_in_one_piece(
     assert sorted(losses) == list(range(1, cut + 1))
     torch.manual_seed(99)  # another process has other random numbers
     run(recipe, volumes, tmp_path / "cut")
-    assert losses == whole
-    assert_same_run(tmp_path / "whole", tmp_path / "cut")
+    assert losses == whole[1]
+    assert_same_run(whole[0], tmp_path / "cut")
 
 
 def test_a_run_that_was_killed_goes_on_from_its_last_validation(
-    recipe: Recipe, volumes: list[Volume], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    recipe: Recipe,
+    volumes: list[Volume],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    whole: tuple[Path, Losses],
 ) -> None:
     def die() -> None:
         raise RuntimeError("power is off")
 
-    run(recipe, volumes, tmp_path / "whole")
     with monkeypatch.context() as patch:
         at_step(patch, 8, die)
         with pytest.raises(RuntimeError, match="power is off"):
@@ -111,7 +129,7 @@ def test_a_run_that_was_killed_goes_on_from_its_last_validation(
     state = json.loads(metadata(tmp_path / "cut/checkpoint.safetensors")["state"])
     assert state["step"] == 6
     run(recipe, volumes, tmp_path / "cut")
-    assert_same_run(tmp_path / "whole", tmp_path / "cut")
+    assert_same_run(whole[0], tmp_path / "cut")
 
 
 def test_a_second_ctrl_c_does_not_wait(
@@ -262,7 +280,7 @@ def test_speed_and_waiting_are_measured_and_written(
     assert said["waiting"] == "0.500"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def wide(volumes: list[Volume]) -> list[Volume]:
     """The same with four times as many pixels along each side."""
     return [
@@ -320,14 +338,21 @@ def test_the_stages_of_8x_come_one_by_one(wide: list[Volume], tmp_path: Path) ->
     assert not torch.equal(seven[third], six[second])
 
 
+@pytest.fixture(scope="module")
+def grown(wide: list[Volume], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a growing run in one piece."""
+    folder = tmp_path_factory.mktemp("grown")
+    run(growing(), wide, folder)
+    return folder
+
+
 @pytest.mark.parametrize("cut", [4, 6, 9], ids=lambda step: f"after-{step}-steps")
 def test_a_growing_run_cut_in_two_equals_the_run_in_one_piece(
-    cut: int, wide: list[Volume], tmp_path: Path
+    cut: int, wide: list[Volume], tmp_path: Path, grown: Path
 ) -> None:
-    run(growing(), wide, tmp_path / "whole")
     weights_after(cut, growing(), wide, tmp_path / "cut")
     run(growing(), wide, tmp_path / "cut")
-    assert_same_run(tmp_path / "whole", tmp_path / "cut")
+    assert_same_run(grown, tmp_path / "cut")
 
 
 def test_a_grown_cascade_keeps_its_stages_when_more_steps_are_asked_for(

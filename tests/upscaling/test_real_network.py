@@ -69,7 +69,7 @@ def test_intensities_come_back_on_the_scale_of_the_input(factor):
 def test_trained_networks_leave_no_seam(name):
     network = iconet.load(name)
     # So long that the first and the last tile with their context do not see all of it.
-    stack = head(network.halo + 75, 70)
+    stack = head(network.halo + 75, 60)
     whole = predict_stack(network, stack, compute=CPU)
     tiled = predict_stack(network, stack, compute=CPU, tile=64)
     assert np.abs(tiled - whole).max() < 1e-3 * np.ptp(whole)

@@ -32,14 +32,14 @@ import sys, time
 import iconet.cli
 from iconet.upscaling import slices
 
-predict = slices._predict
+predict = slices._Work.predict
 
 def first(*job):
-    slices._predict = predict
+    slices._Work.predict = predict
     sys.stdout.write(f"first slice {time.time()}\\n")  # several threads may come here
     return predict(*job)
 
-slices._predict = first
+slices._Work.predict = first
 iconet.cli.main()
 """
 
@@ -62,7 +62,8 @@ def network_seconds(options: argparse.Namespace) -> float:
     from iconet.runtime.allocator import keep_freed_blocks
     from iconet.runtime.backends import prepare
     from iconet.runtime.device import choose_compute
-    from iconet.upscaling.slices import _workers, plan_windows
+    from iconet.upscaling.slices import _workers
+    from iconet.upscaling.windows import plan_windows
 
     keep_freed_blocks()
     compute = choose_compute("auto", options.precision, options.backend)

@@ -13,7 +13,7 @@ from iconet.images import Scan, check_output, read, write
 from iconet.images.dicom.derived import check_series, write_series
 from iconet.images.kspace.read_kspace import is_kspace_file, read_kspace
 from iconet.runtime.backends import prepare_ahead
-from iconet.runtime.device import choose_compute
+from iconet.runtime.device import Compute, choose_compute
 from iconet.study.decide import files_of, read_from, written_files
 from iconet.study.find import Task, names_series
 from iconet.study.progress import shown_progress
@@ -76,7 +76,7 @@ class Upscaler:
         compute = self.compute
         if is_kspace_file(task.source):
             compute = replace(compute, backend="torch")  # samples stay in torch
-            made = self._kspace(task)
+            made = self._kspace(task, compute)
         else:
             made = self._image(task)
         if self.reports or task.dataset is not None:
@@ -132,14 +132,13 @@ class Upscaler:
                 print(line, file=sys.stderr)
         return models
 
-    def _kspace(self, task: Task) -> Made:
+    def _kspace(self, task: Task, compute: Compute) -> Made:
         from iconet.upscaling.from_kspace import shown_affine, upscale_kspace
 
         clock = _Clock()
         check_output(task.target, [task.source])
         raw = read_kspace(task.source)
         clock.note("read")
-        compute = replace(self.compute, backend="torch")
         with shown_progress(task.source.name) as progress:
             bigger, found = upscale_kspace(
                 raw, self.kspace_models, compute=compute, progress=progress

@@ -94,7 +94,7 @@ def predict_stack(
         if intensity is None:
             intensity = robust_scale(stack, dark)
         work = _Work(network, preparing.result(), stack, out, intensity, dark, plan)
-        for finished in _few_ahead(pool, work.jobs(waiting), workers):
+        for finished in _few_ahead(pool, work.jobs(waiting, windows), workers):
             done += finished
             advance(done, total)
     return out
@@ -158,10 +158,14 @@ class _Work:
     dark: float
     plan: WindowPlan
 
-    def jobs(self, waiting: Sequence[int]) -> Iterator[Job]:
-        """What makes these slices, batch by batch: windows on objects, and the background."""
+    def jobs(self, waiting: Sequence[int], windows: int) -> Iterator[Job]:
+        """What makes these slices, batch by batch: windows on objects, and the background.
+
+        Args:
+            waiting: numbers of the slices.
+            windows: how many a whole slice is.
+        """
         whole, side, batch = _whole(self.stack), self.plan.side, self.plan.batch
-        windows = len(list(tiles(whole, side, self.network)))
         parts = [waiting[start : start + batch] for start in range(0, len(waiting), batch)]
         together = max(1, NEIGHBOURS // batch)
         for number, part in enumerate(parts):

@@ -192,8 +192,10 @@ def to_jpeg_lossless(source: Path, target: Path) -> Path:
     return target
 
 
-def directory(path: Path, references: list, *, following: dict | None = None) -> Path:
-    """A DICOMDIR whose records name these files; links as offsets, 0 where not given."""
+def directory(
+    path: Path, references: list, *, lower: dict | None = None, following: dict | None = None
+) -> Path:
+    """A DICOMDIR whose records name these files (None: no file); links as offsets, else 0."""
     made = Dataset()
     made.file_meta = FileMetaDataset()
     made.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
@@ -205,11 +207,12 @@ def directory(path: Path, references: list, *, following: dict | None = None) ->
         record = Dataset()
         record.DirectoryRecordType, record.RecordInUseFlag = "IMAGE", 0xFFFF
         record.OffsetOfTheNextDirectoryRecord = (following or {}).get(index, 0)
-        record.OffsetOfReferencedLowerLevelDirectoryEntity = 0
+        record.OffsetOfReferencedLowerLevelDirectoryEntity = (lower or {}).get(index, 0)
         record.PatientName = PATIENT
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            record.ReferencedFileID = reference
+        if reference is not None:
+            with warnings.catch_warnings():  # names that the standard does not allow
+                warnings.simplefilter("ignore")
+                record.ReferencedFileID = reference
         records.append(record)
     made.DirectoryRecordSequence = Sequence(records)
     return save(made, path)

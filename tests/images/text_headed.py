@@ -18,6 +18,14 @@ def refusal(path, said=None):
     return line
 
 
+def refused_wherever_cut(path):
+    """That every truncation is noticed: of the header coarsely, of its 121 last bytes finely."""
+    whole = path.read_bytes()
+    for length in [*range(1, len(whole) - 121, 20), *range(len(whole) - 121, len(whole), 5)]:
+        path.write_bytes(whole[:length])
+        refusal(path)
+
+
 def same_scan_or_one_line(path, whole, header_length):
     """What becomes of a file with a few bytes of its header replaced: kinds of outcomes."""
     generator = np.random.default_rng(0)

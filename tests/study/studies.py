@@ -1,5 +1,6 @@
 """Scans, networks and the command that test studies consist of."""
 
+import io
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -16,6 +17,13 @@ from iconet.network import SIZES
 
 from ..images.raw_fastmri import HEADER
 from ..images.slices import save_all, slices_of
+
+
+class Terminal(io.StringIO):
+    """Keeps what is written to it, as to a terminal."""
+
+    def isatty(self):
+        return True
 
 
 def network(path, seed):

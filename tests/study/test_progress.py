@@ -1,8 +1,8 @@
-import io
-
 import pytest
 
 from iconet.study import progress
+
+from .studies import Terminal
 
 
 def test_a_log_file_gets_a_line_now_and_then(capsys, monkeypatch):
@@ -18,10 +18,6 @@ def test_a_log_file_gets_a_line_now_and_then(capsys, monkeypatch):
 
 
 def test_a_terminal_gets_a_bar_that_is_cleared(monkeypatch):
-    class Terminal(io.StringIO):
-        def isatty(self):
-            return True
-
     terminal = Terminal()
     monkeypatch.setattr("sys.stderr", terminal)
     monkeypatch.setenv("TERM", "xterm")

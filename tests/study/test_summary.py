@@ -1,12 +1,13 @@
 """What people read at the end of a study: a table on a terminal, lines elsewhere."""
 
-import io
 from pathlib import Path
 
 import pytest
 
 from iconet.study.find import Task
 from iconet.study.summary import Outcome, summarise
+
+from .studies import Terminal
 
 OUTCOMES = [
     (Task(Path("in/a.nii"), Path("out/a.nii")), Outcome("upscaled", "out/a.nii: 2x", 12.34)),
@@ -41,10 +42,6 @@ def test_only_what_happened_is_counted(said):
 
 
 def test_a_terminal_gets_a_table(said, monkeypatch):
-    class Terminal(io.StringIO):
-        def isatty(self):
-            return True
-
     terminal = Terminal()
     monkeypatch.setattr("sys.stderr", terminal)
     monkeypatch.setenv("COLUMNS", "120")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from iconet.data.selection import Data
 from iconet.evaluation.interpolations import METHODS
@@ -22,6 +23,18 @@ def _checked(duration: str) -> str:
 
 
 Duration = Annotated[str, AfterValidator(_checked)]
+
+
+def _all_among(known: Collection[str]) -> AfterValidator:
+    """Refuses a list that holds another name."""
+
+    def checked(names: list[str]) -> list[str]:
+        for name in names:
+            if name not in known:
+                raise ValueError(f"'{name}' is none of {', '.join(known)}")
+        return names
+
+    return AfterValidator(checked)
 
 
 class Condition(Section):
@@ -43,18 +56,10 @@ class Condition(Section):
     scale: Literal[2, 4, 8]
     task: Literal["super-resolution", "joint"] = "super-resolution"
     known_samples: bool = False
-    test: list[str] = Field(default=["kspace-crop"], min_length=1)
+    test: Annotated[list[str], _all_among(WAYS)] = Field(default=["kspace-crop"], min_length=1)
     models: list[str] = Field(default_factory=list)
     training: dict[str, Any] = Field(default_factory=dict)
     budget: Duration | None = None
-
-    @field_validator("test")
-    @classmethod
-    def _known_ways(cls, test: list[str]) -> list[str]:
-        for way in test:
-            if way not in WAYS:
-                raise ValueError(f"'{way}' is none of {', '.join(WAYS)}")
-        return test
 
     @model_validator(mode="after")
     def _samples_are_measured(self) -> Condition:
@@ -117,7 +122,7 @@ class BenchmarkRecipe(Section):
     datasets: list[str] = Field(min_length=1)
     every: int = Field(1, ge=1)
     conditions: list[Condition] = Field(min_length=1)
-    interpolations: list[str] = Field(default=["zero-filling"])
+    interpolations: Annotated[list[str], _all_among(METHODS)] = Field(default=["zero-filling"])
     networks: list[Entrant] = Field(default_factory=list)
     focus: str | None = None
     training: dict[str, Any] = Field(default_factory=dict)
@@ -128,14 +133,6 @@ class BenchmarkRecipe(Section):
     device: str = "auto"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     output: Path
-
-    @field_validator("interpolations")
-    @classmethod
-    def _known_interpolations(cls, names: list[str]) -> list[str]:
-        for name in names:
-            if name not in METHODS:
-                raise ValueError(f"'{name}' is none of {', '.join(METHODS)}")
-        return names
 
     @model_validator(mode="after")
     def _fits_together(self) -> BenchmarkRecipe:

@@ -15,6 +15,7 @@ from iconet.errors import InputError
 from iconet.files import partial_files
 from iconet.images import Scan, check_output
 from iconet.images.dicom.derived import check_apart
+from iconet.images.dicom.source_header import files_of_headers
 from iconet.images.text_headers.layout import DETACHED, raw_name
 from iconet.study.find import Task, names_series
 from iconet.study.ledger import unchanged
@@ -101,9 +102,7 @@ def files_of(path: str | os.PathLike[str], scan: Scan | None = None) -> list[Pat
 
 def read_from(path: str | os.PathLike[str], scan: Scan) -> list[Path]:
     """The files a scan was read from: as `files_of`, but of a DICOM series only its own."""
-    names = [getattr(header, "filename", None) for header in scan.dicom]
-    images = [Path(name) for name in dict.fromkeys(names) if isinstance(name, str | os.PathLike)]
-    return images or files_of(path, scan)
+    return files_of_headers(scan.dicom) or files_of(path, scan)
 
 
 def written_files(path: Path) -> list[Path]:

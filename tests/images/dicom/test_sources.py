@@ -1,21 +1,14 @@
-import warnings
 import zipfile
 
 import numpy as np
 import pytest
-from pydicom import Dataset
-from pydicom.dataset import FileMetaDataset
-from pydicom.sequence import Sequence
-from pydicom.uid import (
-    DeflatedExplicitVRLittleEndian,
-    ExplicitVRLittleEndian,
-    MediaStorageDirectoryStorage,
-)
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from iconet.images.dicom import sources as dicom_files
 from iconet.images.dicom.series import read_series
 
-from ...images.slices import AFFINE, image, items, numbers, refusal, save, save_all, slices_of
+from ...attacks.valid import directory
+from ...images.slices import AFFINE, image, numbers, refusal, save, save_all, slices_of
 
 
 def zipped(path, folder, *, rename=str, compression=zipfile.ZIP_DEFLATED):
@@ -25,30 +18,6 @@ def zipped(path, folder, *, rename=str, compression=zipfile.ZIP_DEFLATED):
             member = zipfile.ZipInfo(rename(f"a/{file.name}"))
             archive.writestr(member, file.read_bytes(), compression)
     return path
-
-
-def directory(path, references, *, lower=None, following=None):
-    """A DICOMDIR whose records name these files; links as offsets, 0 where not given."""
-    made = Dataset()
-    made.file_meta = FileMetaDataset()
-    made.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    made.file_meta.MediaStorageSOPClassUID = MediaStorageDirectoryStorage
-    made.file_meta.MediaStorageSOPInstanceUID = "1.2.3.4"
-    made.OffsetOfTheFirstDirectoryRecordOfTheRootDirectoryEntity = 400
-    records = []
-    for index, reference in enumerate(references):
-        record = items(DirectoryRecordType="IMAGE", RecordInUseFlag=0xFFFF)[0]
-        record.OffsetOfTheNextDirectoryRecord = (following or {}).get(index, 0)
-        record.OffsetOfReferencedLowerLevelDirectoryEntity = (lower or {}).get(index, 0)
-        if reference:
-            with warnings.catch_warnings():  # names that the standard does not allow
-                warnings.simplefilter("ignore")
-                record.ReferencedFileID = reference
-        records.append(record)
-    made.DirectoryRecordSequence = Sequence(records)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return save(made, path)
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from iconet.images.dicom.derived_header import (
     series_header,
 )
 from iconet.images.dicom.encoding import add_pixels, encoding_of, pet_encoding
-from iconet.images.dicom.source_header import classic_headers, value_of
+from iconet.images.dicom.source_header import classic_headers, files_of_headers, value_of
 from iconet.images.scan import Scan
 
 if TYPE_CHECKING:
@@ -149,8 +149,7 @@ def check_apart(folder: str | os.PathLike[str], inputs: Iterable[str | os.PathLi
 
 def _sources(scan: Scan, headers: "Sequence[Dataset]") -> set[Path]:
     """The files and folders that the source is known to come from."""
-    names = [getattr(header, "filename", None) for header in headers]
-    paths = {Path(name) for name in names if isinstance(name, (str, os.PathLike))}
+    paths = set(files_of_headers(headers))
     return paths if scan.path is None else paths | {scan.path}
 
 

@@ -5,9 +5,13 @@ scanner's settings, is dropped: a derived image has its own.
 """
 
 import copy
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pydicom import DataElement, Dataset
 
 # Group 0028 describes the pixels: all of it goes but what stays true of a derived image.
@@ -79,6 +83,13 @@ def _classic_names(flat: "Dataset") -> None:
             # Research mode, for a sequence that the header does not name.
             flat.ScanningSequence = PULSES.get(str(value_of(flat, "EchoPulseSequence")), ["RM"])
             flat.SequenceVariant = "NONE"
+
+
+def files_of_headers(headers: "Sequence[Dataset]") -> list[Path]:
+    """The files that headers were read from, each once; none where they came from memory."""
+    names = [getattr(header, "filename", None) for header in headers]
+    paths = (Path(name) for name in names if isinstance(name, str | os.PathLike))
+    return list(dict.fromkeys(paths))
 
 
 def cleaned(source: "Dataset") -> "Dataset":

@@ -147,17 +147,12 @@ def check_apart(folder: str | os.PathLike[str], inputs: Iterable[str | os.PathLi
             )
 
 
-def _sources(scan: Scan, headers: "Sequence[Dataset]") -> set[Path]:
-    """The files and folders that the source is known to come from."""
-    paths = set(files_of_headers(headers))
-    return paths if scan.path is None else paths | {scan.path}
-
-
 def _checked(
     scan: Scan, headers: "Sequence[Dataset]", folder: Path, replace: bool
 ) -> "tuple[str, list[tuple[Dataset, int]], DerivedGrid]":
     """The modality, each source slice's header with its frame (0: a file of its own), the grid."""
-    check_folder(folder, _sources(scan, headers), replace=replace)
+    inputs = files_of_headers(headers) + ([] if scan.path is None else [scan.path])
+    check_folder(folder, inputs, replace=replace)
     if scan.array.ndim != 3 or scan.affine is None:
         raise InputError(
             f"{folder}: a DICOM series is a volume with a geometry and {scan.name} is not one;"

@@ -44,7 +44,7 @@ import numpy as np
 import pydicom
 import torch
 from numpy.typing import DTypeLike, NDArray
-from pydicom.pixels import apply_rescale
+from pydicom.pixels.processing import apply_rescale
 from scipy.ndimage import binary_fill_holes, gaussian_filter
 
 import iconet
@@ -396,7 +396,7 @@ def enlarged(made: Trial, scale: int, kind: str, model: str | None) -> tuple[NDA
         if kind in ("CT", "PET"):
             source = Path(folder, f"sub-01_{kind.lower()}.nii")
             nibabel.save(image, source)
-        bigger = iconet.upscale(source, **options)
+        bigger = iconet.upscale(source, **options)  # type: ignore[operator]
     result = np.moveaxis(np.asarray(bigger.dataobj), 2, 0)
     return values(low, made), values(result, made)
 

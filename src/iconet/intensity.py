@@ -5,6 +5,32 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+DARKEST = 0.005
+"""Share of a slice's voxels below the value that stands for nothing."""
+
+
+def levels_of_slice(image: NDArray) -> tuple[float, float]:
+    """The values of a slice that stand for nothing and for something bright.
+
+    They follow any shift and any scale of the intensities, and no other slice changes them.
+    Nothing is the 0.5th percentile: the air, or the darkest tissue where there is no air. Bright
+    is the 99.5th percentile of what exceeds the mean, as of `robust_scale`.
+
+    Args:
+        image: (h, w), real, finite and not constant.
+
+    Returns:
+        The two, the second above the first.
+    """
+    values = np.sort(image, axis=None)
+    dark = values[int(DARKEST * (values.size - 1))]
+    first = int(np.searchsorted(values, values.mean(dtype=np.float64), side="right"))
+    count = values.size - first
+    bright = values[first + max(1, round(0.995 * count)) - 1] if count else values[-1]
+    if bright <= dark:  # all but a few voxels are one value
+        dark, bright = values[0], values[-1]
+    return float(dark), float(bright)
+
 
 def dark_level(volume: NDArray) -> float:
     """The value that stands for nothing: 0, or the 5th percentile of a signed volume if negative.

@@ -21,21 +21,17 @@ CELL = 8
 """Pixels along each side of the squares that are either object or air."""
 
 FAINT, BRIGHT = 0.03, 0.2
-"""Up to this mean, and to this maximum, as shares of the intensity scale, a cell is air."""
+"""Up to this mean, and to this maximum, as shares of what is bright, a cell is air."""
 
 MARGIN = 8
 """Pixels of air around an object that the network is given with it."""
 
 
-def frame_of_object(
-    slices: NDArray, intensity: float, dark: float, *, grid: int = 1
-) -> Frame | None:
+def frame_of_object(slices: NDArray, *, grid: int = 1) -> Frame | None:
     """The rectangle that holds all that is not air, and `MARGIN` around it.
 
     Args:
-        slices: (N, H, W), real.
-        intensity: the intensity scale, see `iconet.intensity.robust_scale`.
-        dark: the value that stands for nothing.
+        slices: (N, H, W), real; nothing is 0, something bright 1.
         grid: its corners lie at multiples of this many pixels, or at the end of the slice.
 
     Returns:
@@ -49,10 +45,10 @@ def frame_of_object(
     pixels = np.outer(heights, widths)
     bright = np.zeros(pixels.shape, bool)
     for image in slices:
-        magnitude = np.abs(image - np.float32(dark), dtype=np.float32)
+        magnitude = np.abs(image)
         sums = np.add.reduceat(np.add.reduceat(magnitude, rows, axis=0), columns, axis=1)
         peaks = np.maximum.reduceat(np.maximum.reduceat(magnitude, rows, axis=0), columns, axis=1)
-        bright |= (sums > FAINT * intensity * pixels) | (peaks > BRIGHT * intensity)
+        bright |= (sums > FAINT * pixels) | (peaks > BRIGHT)
     if not bright.any():
         return None
     grid = math.lcm(CELL, grid)

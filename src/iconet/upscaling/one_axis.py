@@ -27,8 +27,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from iconet.intensity import dark_level, robust_scale
 from iconet.runtime.device import Compute
+from iconet.upscaling.fidelity import keep_to_axis
 from iconet.upscaling.resampling import resample_axis
 from iconet.upscaling.slices import Progress, predict_stack
 from iconet.upscaling.windows import count_windows
@@ -83,15 +83,8 @@ def enlarge_axis(
     if out is None:
         out = np.empty(shape, np.float32)
     old, new = (array[..., None] if array.ndim == 2 else array for array in (volume, out))
-    dark = dark_level(volume)
     predict = partial(
-        predict_stack,
-        network,
-        compute=compute,
-        intensity=robust_scale(volume, dark),
-        dark=dark,
-        batch=batch,
-        tile=tile,
+        predict_stack, network, compute=compute, faithful=False, batch=batch, tile=tile
     )
     device = compute.device.type
     windows = partial(count_windows, network, device=device, batch=batch, tile=tile)
@@ -112,4 +105,5 @@ def enlarge_axis(
             finished += windows(chunk.shape)
             columns = resample_axis(predicted, 2, before.shape[2], network.scale)
             after[start : start + several] += columns / len(planes)
+    keep_to_axis(old, new, axis)
     return out

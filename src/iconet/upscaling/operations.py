@@ -105,7 +105,8 @@ class Enlarging:
             compute=self.compute,
             out=as_stack(out, self.across),
             progress=progress,
-            **self._cut,
+            batch=self.batch,
+            tile=self.tile,
         )
         return out
 

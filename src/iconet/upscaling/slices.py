@@ -11,17 +11,18 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from iconet.intensity import dark_level, robust_scale
+from iconet.intensity import levels_of_slice
 from iconet.runtime.backends import prepare
 from iconet.runtime.device import Compute
 from iconet.runtime.runtimes import Predict
 from iconet.upscaling.background import Frame, frame_of_object, interpolate_background
+from iconet.upscaling.fidelity import flat_background, keep_to_slice, repeated
 from iconet.upscaling.windows import Window, WindowPlan, plan_windows, tiles
 from iconet.zoo.model import SMALLEST
 
@@ -46,22 +47,20 @@ def predict_stack(
     *,
     compute: Compute,
     out: NDArray | None = None,
-    intensity: float | None = None,
-    dark: float | None = None,
+    faithful: bool = True,
     batch: int | None = None,
     tile: int | None = None,
     progress: Progress | None = None,
 ) -> NDArray[np.float32]:
-    """Run the network over a stack of slices.
+    """Run the network over a stack of slices, each on an intensity scale of its own.
 
     Args:
         network: in evaluation mode; it is moved to `compute.device`.
         stack: (N, H, W), real; H and W at least 2.
         compute: device, precision and runtime.
         out: (N, scale * H, scale * W) float32 to write into, any strides; made when not given.
-        intensity: what the network divides by, one value for the stack so that slices stay
-            consistent with each other; by default its `robust_scale` above `dark`.
-        dark: the value that stands for nothing; by default `dark_level(stack)`.
+        faithful: make each result agree with its slice (`iconet.upscaling.fidelity`), which holds
+            for networks that make both axes finer.
         batch: see `plan_windows`.
         tile: likewise.
         progress: called after each batch.
@@ -88,12 +87,8 @@ def predict_stack(
     # A single window gets all cores.
     workers = plan.workers if -(-len(waiting) // plan.batch) * windows > 1 else 1
     with _workers(workers, compute) as pool:
-        preparing = pool.submit(prepare, network, compute, workers)
-        if dark is None:
-            dark = dark_level(stack)
-        if intensity is None:
-            intensity = robust_scale(stack, dark)
-        work = _Work(network, preparing.result(), stack, out, intensity, dark, plan)
+        run = prepare(network, compute, workers)
+        work = _Work(network, run, stack, out, plan, faithful)
         for finished in _few_ahead(pool, work.jobs(waiting, windows), workers):
             done += finished
             advance(done, total)
@@ -124,7 +119,7 @@ def _workers(count: int, compute: Compute) -> Iterator[ThreadPoolExecutor]:
     threads = torch.get_num_threads()
 
     def begin() -> None:
-        if compute.backend == "torch" and compute.device.type == "cpu":
+        if compute.device.type == "cpu":
             torch.set_num_threads(max(1, threads // count))
 
     pool = ThreadPoolExecutor(count, initializer=begin)
@@ -154,53 +149,49 @@ class _Work:
     run: Predict
     stack: NDArray
     out: NDArray
-    intensity: float
-    dark: float
     plan: WindowPlan
+    faithful: bool
 
     def jobs(self, waiting: Sequence[int], windows: int) -> Iterator[Job]:
-        """What makes these slices, batch by batch: windows on objects, and the background.
+        """What makes these slices, batch by batch, window by window.
 
         Args:
             waiting: numbers of the slices.
             windows: how many a whole slice is.
         """
-        whole, side, batch = _whole(self.stack), self.plan.side, self.plan.batch
+        batch = self.plan.batch
         parts = [waiting[start : start + batch] for start in range(0, len(waiting), batch)]
         together = max(1, NEIGHBOURS // batch)
-        for number, part in enumerate(parts):
-            if number % together == 0:
-                near = list(chain(*parts[number : number + together]))
-                frame = frame_of_object(
-                    self.stack[near], self.intensity, self.dark, grid=self.network.multiple
-                )
-                inside = list(tiles(frame, side, self.network)) if frame else []
-            yield from (partial(self.predict, part, window) for window in inside)
-            if frame != whole:
-                spared = (windows - len(inside)) * len(part)
-                yield partial(self.interpolate, part, frame, spared)
+        for start in range(0, len(parts), together):
+            near = [_Part.of(self.stack, numbers) for numbers in parts[start : start + together]]
+            frame = frame_of_object(
+                np.concatenate([part.low for part in near]), grid=self.network.multiple
+            )
+            inside = list(tiles(frame, self.plan.side, self.network)) if frame else []
+            for part in near:
+                part.begin(self.network.scale, frame, len(inside), windows)
+                if not inside:
+                    yield partial(self.finish, part)
+                yield from (partial(self.predict, part, window) for window in inside)
 
-    def predict(self, part: Sequence[int], window: Window) -> int:
-        """One window of several slices."""
+    def predict(self, part: "_Part", window: Window) -> int:
+        """One window of several slices; the last of them finishes the slices."""
         import torch
 
         read, keep, write = window
-        slices = np.ascontiguousarray(self.stack[(part, *read)], np.float32)
         with torch.inference_mode():
-            given = torch.from_numpy(slices)[:, None]
-            kept = self._enlarged(given - self.dark)[(..., *keep)].numpy()
-        for position, index in enumerate(part):
-            np.add(kept[position], self.dark, out=self.out[(index, *write)])
-        return len(part)
+            given = torch.from_numpy(np.ascontiguousarray(part.low[(slice(None), *read)]))
+            part.high[(slice(None), *write)] = self._enlarged(given[:, None])[(..., *keep)]
+        return len(part.numbers) + (self.finish(part) if part.was_last_window() else 0)
 
-    def interpolate(self, part: Sequence[int], frame: Frame | None, spared: int) -> int:
-        """The background of several slices, which spares so many windows."""
-        for index in part:
-            interpolate_background(self.stack[index], frame, self.out[index])
-        return spared
+    def finish(self, part: "_Part") -> int:
+        """Add the background, make the slices agree with the scan and write them."""
+        for position, number in enumerate(part.numbers):
+            self.out[number] = part.finished(position, self.stack[number], self.faithful)
+        return part.spared * len(part.numbers)
 
-    def _enlarged(self, slices: "Tensor") -> "Tensor":
-        """(B, 1, H, W) on the CPU -> (B, scale * H, scale * W) float32 on the CPU.
+    def _enlarged(self, slices: "Tensor") -> NDArray[np.float32]:
+        """(B, 1, H, W) -> (B, scale * H, scale * W).
 
         Smaller slices than the network takes are padded with their edge values.
         """
@@ -211,5 +202,66 @@ class _Work:
         padding = (0, max(0, SMALLEST - width), 0, max(0, SMALLEST - height))
         if any(padding):
             slices = F.pad(slices, padding, mode="replicate")
-        image = self.run(slices, torch.full((len(slices), 1, 1, 1), self.intensity))[:, 0]
-        return image[:, : height * self.network.scale, : width * self.network.scale]
+        image = self.run(slices, torch.ones(len(slices), 1, 1, 1))[:, 0]
+        return image[:, : height * self.network.scale, : width * self.network.scale].numpy()
+
+
+class _Part:
+    """Slices that go through the network together.
+
+    Attributes:
+        numbers: theirs in the stack.
+        levels: the values of each that stand for nothing and for something bright.
+        low: (B, H, W), between these levels 0 and 1.
+        high: (B, scale H, scale W) likewise, once `begin` made it.
+        spared: windows of a slice that the network does not see.
+    """
+
+    def __init__(
+        self, numbers: Sequence[int], levels: list[tuple[float, float]], low: NDArray[np.float32]
+    ) -> None:
+        self.numbers, self.levels, self.low = numbers, levels, low
+        self._lock = Lock()
+
+    @classmethod
+    def of(cls, stack: NDArray, numbers: Sequence[int]) -> "_Part":
+        """These slices of a stack."""
+        levels = [levels_of_slice(stack[number]) for number in numbers]
+        low = np.empty((len(numbers), *stack.shape[1:]), np.float32)
+        for image, number, (dark, bright) in zip(low, numbers, levels, strict=True):
+            np.subtract(stack[number], np.float32(dark), out=image, casting="unsafe")
+            image /= np.float32(bright - dark)
+        return cls(numbers, levels, low)
+
+    def begin(self, scale: int, frame: Frame | None, inside: int, windows: int) -> None:
+        """Make room for the result, of which the network makes so many windows."""
+        count, height, width = self.low.shape
+        self.high = np.empty((count, scale * height, scale * width), np.float32)
+        self.frame, self.spared, self._to_come = frame, windows - inside, inside
+
+    def was_last_window(self) -> bool:
+        """Count one more window as done."""
+        with self._lock:
+            self._to_come -= 1
+            return self._to_come == 0
+
+    def finished(self, position: int, image: NDArray, faithful: bool) -> NDArray[np.float32]:
+        """The enlarged slice at a position, on the intensity scale of the slice itself."""
+        import torch
+
+        low, high = self.low[position], self.high[position]
+        if self.frame != (slice(0, len(low)), slice(0, low.shape[1])):
+            interpolate_background(low, self.frame, high)
+        background = flat_background(image) if faithful else None
+        if faithful:
+            with torch.inference_mode():
+                masked = None if background is None else torch.from_numpy(background)
+                high = keep_to_slice(torch.from_numpy(low), torch.from_numpy(high), masked).numpy()
+        dark, bright = self.levels[position]
+        high *= np.float32(bright - dark)
+        high += np.float32(dark)
+        if faithful:  # to the last bit, which the scaling may have changed
+            np.maximum(high, image.min(), out=high)
+        if background is not None:
+            high[repeated(background, len(high) // len(low))] = image[background][0]
+        return high

@@ -1,0 +1,177 @@
+"""Data fidelity: what a result owes the scan it was made from, whatever a network answers.
+
+- The band that was measured is the scan's own: what the result holds below the scan's Nyquist
+  frequency is replaced by what the scan holds. A network's detail lies beyond it.
+- Detail stays near what surrounds it: every new voxel lies within the range of the 3 x 3 voxels
+  around its place, widened by half of that range, and never below the smallest voxel of the slice.
+  So a flat region stays flat, and a scan without negative values gets none.
+- The constant background of a masked image (a stripped brain) stays that constant.
+
+Along a single axis the network undoes a slice profile that nobody knows. There the mean over each
+thick slice may differ from the scan by `TOLERANCE` of the local range, not more.
+
+Each law holds for any shift and any scale of the intensities.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from iconet.upscaling.resampling import resampling_matrix
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+OVERSHOOT = 0.5
+"""Share of the local range by which new voxels may leave it; true ones do so by less."""
+
+TOLERANCE = 0.05
+"""Share of the local range by which the mean over a thick slice may differ from the scan."""
+
+ALTERNATIONS = 3
+"""Times that a masked slice is given its band and its background again; then both nearly hold."""
+
+FLAT = 0.01
+"""Share of a slice that a masked background covers, at least."""
+
+
+def keep_to_slice(low: "Tensor", high: "Tensor", background: "Tensor | None" = None) -> "Tensor":
+    """Make an enlarged slice agree with the slice.
+
+    Args:
+        low: (h, w), the slice; intensities of the order of 1.
+        high: (s h, s w), the enlarged slice.
+        background: (h, w) bool, see `flat_background`; its voxels all have one value.
+
+    Returns:
+        (s h, s w).
+    """
+    import torch
+
+    factor = high.shape[-1] // low.shape[-1]
+    high = with_band_of(low, high)
+    if background is not None and background.any():
+        masked, value = enlarged(background, factor), low[background][0]
+        for _ in range(ALTERNATIONS):
+            high = with_band_of(low, torch.where(masked, value, high))
+    least, most = local_range(low)
+    span = OVERSHOOT * (most - least)
+    least = (least - span).clamp(min=low.min())
+    return high.clamp(enlarged(least, factor), enlarged(most + span, factor))
+
+
+def keep_to_axis(volume: NDArray, bigger: NDArray, axis: int) -> None:
+    """Make a volume enlarged along one axis agree with the volume, in place.
+
+    Args:
+        volume: (I, J, K).
+        bigger: the same, but for more voxels along the axis.
+        axis: which.
+    """
+    import torch
+
+    across = 0 if axis else 1
+    lows, highs = (np.moveaxis(array, (across, axis), (0, -1)) for array in (volume, bigger))
+    factor = highs.shape[-1] // lows.shape[-1]
+    floor = volume.min()
+    for index, (low, high) in enumerate(zip(lows, highs, strict=True)):
+        near = torch.from_numpy(np.ascontiguousarray(lows[max(0, index - 1) : index + 2]))
+        least = local_range(near.amin(dim=0))[0].numpy()
+        most = local_range(near.amax(dim=0))[1].numpy()
+        span = most - least
+        blocks = high.reshape(*low.shape, factor)
+        missing = low - blocks.mean(axis=-1)
+        missing -= missing.clip(-TOLERANCE * span, TOLERANCE * span)
+        blocks = blocks + missing[..., None]
+        lower, upper = np.maximum(least - OVERSHOOT * span, floor), most + OVERSHOOT * span
+        blocks = blocks.clip(lower[..., None], upper[..., None])
+        background = flat_background(low)
+        if background is not None:
+            blocks[background] = low[background][0]
+        high[...] = blocks.reshape(high.shape)
+
+
+def with_band_of(low: "Tensor", high: "Tensor") -> "Tensor":
+    """Replace what (H, W) holds below the Nyquist frequency of (h, w) by what that holds.
+
+    Both continue evenly beyond the field of view, as for `iconet.upscaling.resampling`: tissue
+    that is cut at one side does not ring at the other.
+    """
+    (coarser, finer), (narrower, wider) = (
+        _there_and_back(new, old) for new, old in zip(high.shape, low.shape, strict=True)
+    )
+    missing = low - coarser.T @ high @ narrower
+    return high + finer.T @ missing @ wider
+
+
+def _there_and_back(new: int, old: int) -> "tuple[Tensor, Tensor]":
+    """Matrices (new, old) and (old, new) that resample a line."""
+    import torch
+
+    down, up = resampling_matrix(new, old, new / old), resampling_matrix(old, new, old / new)
+    return torch.from_numpy(down), torch.from_numpy(up)
+
+
+def local_range(image: "Tensor") -> "tuple[Tensor, Tensor]":
+    """The least and the largest of the 3 x 3 (3 x 3 x 3) voxels around each one."""
+    import torch
+
+    def extreme(of: "Callable[[Tensor, Tensor], Tensor]") -> "Tensor":
+        found = image
+        for axis in range(image.ndim):
+            size = image.shape[axis]
+            wider = found.clone()
+            for here, there in ((1, 0), (0, 1)):
+                to = wider.narrow(axis, here, size - 1)
+                to.copy_(of(to, found.narrow(axis, there, size - 1)))
+            found = wider
+        return found
+
+    return extreme(torch.minimum), extreme(torch.maximum)
+
+
+def enlarged(image: "Tensor", factor: int) -> "Tensor":
+    """Repeat every pixel of (h, w)."""
+    import torch.nn.functional as F
+
+    return F.interpolate(image[None, None].float(), scale_factor=factor)[0, 0].to(image.dtype)
+
+
+def repeated(mask: NDArray[np.bool_], factor: int) -> NDArray[np.bool_]:
+    """Repeat every pixel of (h, w)."""
+    return mask.repeat(factor, axis=0).repeat(factor, axis=1)
+
+
+def flat_background(image: NDArray) -> NDArray[np.bool_] | None:
+    """Where a slice (h, w) holds the constant that its background was set to; None without one.
+
+    It is the value that most corners share, if blocks of 3 x 3 voxels of nothing else cover 1 % of
+    the slice. Noise that was rounded to that value here and there is no background: where this is
+    more than a tenth of all such voxels, only those of the blocks are.
+    """
+    corners = image[:: max(1, len(image) - 1), :: max(1, image.shape[1] - 1)]
+    values, counts = np.unique(corners, return_counts=True)
+    if counts.max() < 2:
+        return None
+    same = image == values[np.argmax(counts)]
+    inner = same.copy()
+    for axis in (0, 1):
+        inner = _spread(inner, axis, np.logical_and)
+    blocks = inner
+    for axis in (0, 1):
+        blocks = _spread(blocks, axis, np.logical_or)
+    covered = np.count_nonzero(blocks)
+    if covered < max(9, FLAT * image.size):
+        return None
+    return same if covered > 0.9 * np.count_nonzero(same) else blocks
+
+
+def _spread(mask: NDArray[np.bool_], axis: int, of: np.ufunc) -> NDArray[np.bool_]:
+    """Combine every voxel with the one before and the one after it along an axis."""
+    found = mask.copy()
+    inner, source = np.moveaxis(found, axis, 0), np.moveaxis(mask, axis, 0)
+    inner[1:] = of(inner[1:], source[:-1])
+    inner[:-1] = of(inner[:-1], source[1:])
+    return found

@@ -33,15 +33,15 @@ def resample_axis(
     if out is None:
         shape = [size if index == axis else old for index, old in enumerate(volume.shape)]
         out = np.empty(shape, np.float32)
-    matrix = resampling_matrix(volume.shape[axis], size, step)
+    weights = _weights(volume.shape[axis], size, step)
     before, after = np.moveaxis(volume, axis, -1), np.moveaxis(out, axis, -1)
     for index in range(len(before)):  # piece by piece: no second copy of the volume
-        after[index] = before[index].astype(np.float32, copy=False) @ matrix
+        after[index] = before[index].astype(np.float32, copy=False) @ weights
     return out
 
 
-@lru_cache(maxsize=16)
-def resampling_matrix(old: int, new: int, step: float) -> NDArray[np.float32]:
+@lru_cache(maxsize=8)
+def _weights(old: int, new: int, step: float) -> NDArray[np.float32]:
     """(old, new): the weight of every old voxel at every new position."""
     # A frequency k has k / (2 old) periods a voxel; rounding must not let the Nyquist one in.
     band = np.arange(min(old, max(1, ceil(old / step - 1e-6))))

@@ -12,6 +12,7 @@ import numpy as np
 from iconet.images import Scan, check_output, read, write
 from iconet.images.dicom.derived import check_series, write_series
 from iconet.images.kspace.read_kspace import is_kspace_file, read_kspace
+from iconet.images.reading import holds_dicom
 from iconet.runtime.backends import prepare_ahead
 from iconet.runtime.device import Compute, choose_compute
 from iconet.study.decide import files_of, read_from, written_files
@@ -96,7 +97,9 @@ class Upscaler:
 
     def _image(self, task: Task) -> Made:
         clock = _Clock()
-        if not self.options.own_grid:  # else the plan may want another network
+        # The plan may want another network for another grid, and none for DICOM that is no MRI.
+        sure = self.models.only or not holds_dicom(task.source)
+        if sure and not self.options.own_grid:
             prepare_ahead(self.models.chosen.network, self.compute)
         factor = 1 if self.options.own_grid else self.models.chosen.scale
         scan = read(task.source, scale=factor, series=self.options.series)

@@ -52,6 +52,13 @@ def test_the_description_is_renewed_and_never_that_of_another_dataset(tmp_path):
     assert json.loads((out / bids.DESCRIPTION).read_text("utf-8")) == written
 
 
+def test_a_sidecar_of_an_interpolation_names_no_model(tmp_path):
+    grid = {"spacing": [1, 1, 2]}
+    report = {"models": [], "notice": "For research.", "input": grid, "output": grid}
+    said = bids.sidecar_content(report, tmp_path / "sub-1_pet.nii", tmp_path)
+    assert said["Description"] == "Interpolation by iconet. For research."
+
+
 @pytest.mark.skipif(
     shutil.which("bids-validator-deno") is None, reason="bids-validator-deno is not installed"
 )

@@ -1,5 +1,6 @@
 """DICOM series through the command line."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -18,6 +19,7 @@ from iconet import cli
 from iconet.evaluation.compare import compare_files
 from iconet.images import read
 from iconet.images.dicom.series import read_series
+from iconet.upscaling.interpolation import interpolate
 
 from ..images.slices import PATIENT, REAL, save_all, slices_of
 from .studies import AFFINE, PURPOSE, series
@@ -36,6 +38,12 @@ def upscale(weights, *arguments):
     """The exit code; in the runtime that need not convert the network first."""
     options = ["--model", weights, "--precision", "fp32", "--backend", "torch"]
     return cli.run(["upscale", *map(str, arguments), *options])
+
+
+def returned_by_python(given, weights):
+    """What `iconet.upscale` returns, and warns of, for a scan that is no MRI."""
+    with pytest.warns(UserWarning, match="was not trained"):
+        return iconet.upscale(given, model=weights, precision="fp32", backend="torch")
 
 
 def itk(path):
@@ -93,7 +101,7 @@ def test_a_series_becomes_a_derived_series(weights, capfd, kind):
     assert upscale(weights, given, "-o", "out") == 0
     lines = errors(capfd)
     assert not any(part in line for line in lines for part in PATIENT.split("^"))
-    returned = iconet.upscale(given, model=weights, precision="fp32", backend="torch")
+    returned = returned_by_python(given, weights)
     assert_same("out", returned)
     assert returned.shape == (40, 48, 1 if kind == "file" else 3)
 
@@ -114,9 +122,85 @@ def test_what_made_it_is_in_the_series_and_ct_is_said_not_to_be_trained_for(weig
 
 def test_the_model_that_does_the_work_is_the_one_said_not_to_be_trained_for(capfd):
     given = series("in", shape=(20, 24, 5))
-    assert cli.run(["upscale", str(given), "-o", "out", "--axes", "k", "--backend", "torch"]) == 0
+    assert upscale("mri-slice-x2", given, "-o", "out", "--axes", "k") == 0
     said = [line for line in errors(capfd) if "not trained" in line]
     assert len(said) == 1 and "for which mri-slice-x2 was not trained" in said[0]
+
+
+@pytest.mark.parametrize(("modality", "kind"), [("CT", "CT"), ("PT", "PET")])
+def test_a_kind_without_a_model_is_interpolated_and_a_line_says_what_to_do(capfd, modality, kind):
+    given = series("in", modality, description="Head")
+    assert cli.run(["upscale", "in", "-o", "out", "--backend", "torch"]) == 0
+    first, last = errors(capfd)
+    assert first == (
+        f"in: {kind}, for which no shipped model was trained: enlarged by interpolation;"
+        " --model mri-x2 runs one all the same"
+    )
+    assert "-> 40 x 48 x 3 voxels of 0.4 x 0.35 x 3 mm, i and j interpolated, " in last
+    assert "cpu" not in last
+    scan = read(given)
+    expected = np.empty((40, 48, 3), np.float32)
+    interpolate(scan.array, expected, {0: 0.5, 1: 0.5})
+    with pytest.warns(UserWarning, match=f"in: {kind}, for which no shipped model was trained"):
+        returned = iconet.upscale("in")
+    np.testing.assert_allclose(returned.get_fdata(), expected, atol=0.501)
+    assert_same("out", returned)
+
+    image = pydicom.dcmread(sorted(Path("out").iterdir())[0])
+    assert image.SeriesDescription == (
+        "Head iconet 2x interpolation, research use, not for diagnosis"
+    )
+    made = f"Interpolation 2x by iconet {iconet.__version__}, without a network."
+    assert image.DerivationDescription.startswith(made)
+    equipment = image.ContributingEquipmentSequence[-1]
+    assert equipment.ManufacturerModelName == "interpolation"
+    assert equipment.SoftwareVersions == iconet.__version__
+    assert "mri" not in str(image).lower() and "SHA-256" not in str(image)
+
+
+@pytest.mark.parametrize(
+    ("options", "shape", "spacing", "said"),
+    [
+        (["--scale", "4"], (80, 96, 5), (0.2, 0.175, 3), "--model mri-x4 runs"),
+        (["--axes", "k"], (20, 24, 10), (0.8, 0.7, 1.5), "k interpolated"),
+        (["--isotropic"], (23, 24, 21), (0.7, 0.7, 0.7), "i and k interpolated"),
+        (["--spacing", "1x0.35x1"], (16, 48, 15), (1, 0.35, 1), "i and j and k interpolated"),
+    ],
+)
+def test_every_grid_can_be_interpolated(capfd, options, shape, spacing, said):
+    scan = read(series("in", shape=(20, 24, 5)))
+    assert cli.run(["upscale", "in", "-o", "out", "--backend", "torch", *options]) == 0
+    assert said in capfd.readouterr().err
+    made = read("out")
+    assert made.array.shape == shape
+    np.testing.assert_allclose(made.spacing, spacing, rtol=1e-5)
+    middle, before = (s.affine @ [*((n - 1) / 2 for n in s.array.shape), 1] for s in (made, scan))
+    np.testing.assert_allclose(middle, before, atol=1e-3)
+    assert scan.array.min() <= made.array.min() and made.array.max() <= scan.array.max() + 20
+
+
+def test_a_report_of_an_interpolation_names_no_model(capfd):
+    series("in")
+    assert cli.run(["upscale", "in", "-o", "out.nii.gz", "--report", "--backend", "torch"]) == 0
+    report = json.loads(Path("out.nii.gz.report.json").read_text())
+    assert report["models"] == [] and report["compute"] is None
+    assert report["interpolation"] == "CT: no shipped model was trained for it"
+    assert "network" not in report["notice"]
+    assert report["consistency"]["nmse"] < 1e-3
+
+
+def test_a_study_of_interpolated_scans_goes_on_where_it_stopped(weights, capfd):
+    series("in/a")
+    series("in/b", uid="1.2.7")
+    call = ["upscale", "in/a", "in/b", "-o", "out", "--backend", "torch"]
+    assert cli.run(call) == 0
+    assert cli.run(call) == 0
+    assert "2 scans: 2 finished before" in capfd.readouterr().err
+    assert cli.run([*call, "--model", weights]) == 0
+    image = pydicom.dcmread("out/a/00001.dcm")
+    assert "model small" in image.DerivationDescription
+    assert cli.run(call) == 0  # and back
+    assert "Interpolation" in pydicom.dcmread("out/a/00001.dcm").DerivationDescription
 
 
 def test_a_series_is_measured_image_by_image_even_where_it_has_more_images_than_rows():
@@ -133,7 +217,7 @@ def test_mri_is_what_it_was_trained_for(weights, capfd):
 def test_a_suffix_converts(weights, suffix):
     given = series("in")
     assert upscale(weights, given, "-o", f"out{suffix}") == 0
-    expected = iconet.upscale(given, model=weights, precision="fp32", backend="torch")
+    expected = returned_by_python(given, weights)
     scan = read(f"out{suffix}")
     np.testing.assert_allclose(scan.affine, expected.affine, atol=1e-5)
     np.testing.assert_allclose(scan.array, expected.get_fdata(), atol=0.501)
@@ -239,7 +323,7 @@ def test_round_trip_of_a_real_series(weights, capfd, name):
     assert upscale(weights, "in", "-o", "out") == 0
     (said,) = [line for line in errors(capfd) if "not trained" in line]
     assert ("CT" if name == "ct_abdomen" else "PET") in said
-    expected = iconet.upscale("in", model=weights, precision="fp32", backend="torch")
+    expected = returned_by_python("in", weights)
     assert_same("out", expected)
     # The field of view's corner, half a voxel outside the first one, is where it was.
     scan = read_series("in")

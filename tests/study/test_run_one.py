@@ -90,3 +90,23 @@ def test_the_output_is_checked_before_the_network_runs(upscaler, task, monkeypat
 def test_a_device_that_is_not_there_is_refused_before_any_scan_is_read():
     with pytest.raises(InputError):
         Upscaler(Options(device="abacus"), reports=False)
+
+
+def test_pet_is_known_by_its_name_and_interpolated(tmp_path, capsys):
+    source = tmp_path / "pet" / "sub-01_trc-FDG_pet.nii"
+    scan(source)
+    task = Task(source, tmp_path / "b.nii")
+    line, _ = Upscaler(Options(**OPTIONS), reports=False)(task)
+    assert "-> 40 x 48 x 3 voxels" in line and "i and j interpolated, " in line
+    assert f"{source}: PET, for which no shipped model was trained" in capsys.readouterr().err
+    made = nibabel.load(task.target)
+    assert made.get_data_dtype() == np.int16 and made.get_fdata().min() >= 0
+    Upscaler(Options(model="mri-x2", **OPTIONS), reports=False)(task)
+    said = capsys.readouterr().err
+    assert "PET, for which mri-x2 was not trained" in said and "interpolation\n" in said
+
+
+def test_what_is_done_without_a_model_is_a_part_of_the_record(task):
+    record = Upscaler(Options(**OPTIONS), reports=False).how(task)
+    assert record["untrained"] == "interpolated"
+    assert "untrained" not in Upscaler(Options(model="mri-x2", **OPTIONS), reports=False).how(task)

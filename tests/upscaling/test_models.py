@@ -48,3 +48,11 @@ def test_weights_are_those_of_all_that_may_take_part():
     assert Models(Model.of(mine)).weights == ["0" * 64]
     shipped = {entry.sha256 for entry in zoo.catalogue() if "joint" not in entry.name}
     assert set(Models(Model.of(mine), only=False).weights) == {"0" * 64} | shipped
+
+
+def test_a_kind_without_a_shipped_model_is_interpolated_unless_one_was_named(monkeypatch):
+    assert [package().interpolate(kind) for kind in ("MR", "CT", "PET")] == [False, True, True]
+    assert not Models(Model.of(Linear())).interpolate("CT")
+    entry = SimpleNamespace(name="ct-x2", purpose="CT of the chest, slices 2x larger in plane")
+    monkeypatch.setattr(zoo, "catalogue", lambda: [entry])
+    assert not package().interpolate("CT")

@@ -1,5 +1,8 @@
 """What each operation of a plan makes, needs and does."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -7,11 +10,19 @@ from iconet.images import Scan
 from iconet.runtime.device import choose_compute
 from iconet.upscaling.models import Models, Step
 from iconet.upscaling.one_axis import CHUNK
-from iconet.upscaling.operations import Enlarging, Resampling, memory_between, operations
+from iconet.upscaling.operations import (
+    Enlarging,
+    Interpolating,
+    Resampling,
+    memory_between,
+    operations,
+)
 from iconet.upscaling.options import Options
-from iconet.upscaling.plan import plan_grid
+from iconet.upscaling.plan import plan_grid, remarks
 from iconet.upscaling.windows import plan_windows
 from iconet.zoo.model import Model
+
+from .conftest import package
 
 CPU = choose_compute("cpu", "fp32")
 SHAPE = (20, 24, 18)
@@ -74,3 +85,35 @@ def test_a_plan_becomes_its_steps_and_then_its_resamplings(linear):
         shape = operation.shape(shape)
     assert shape == plan.shape == (20, 24, 54)
     assert found[2] == Resampling(2, 54, pytest.approx(4 / 3))
+
+
+@pytest.mark.parametrize("axes", ["auto", "k", "ijk"])
+def test_a_kind_without_a_model_is_interpolated_in_one_operation(axes):
+    values = np.random.default_rng(0).random(SHAPE, np.float32)
+    scan = Scan(values, np.diag([1.0, 1, 3, 1]), path=Path("sub-1_ct.nii"))
+    models, options = package(), Options(axes=axes)
+    plan = plan_grid(scan, models, options)
+    assert (plan.kind, plan.steps, plan.finest) == ("CT", (), 2)
+    (operation,) = operations(plan, models, CPU, options)
+    assert isinstance(operation, Interpolating)
+    seen = []
+    made = operation(values, None, lambda *step: seen.append(step))
+    assert made.shape == operation.shape(SHAPE) == plan.shape
+    windows = operation.windows(SHAPE)
+    assert seen == [(done, windows) for done in range(1, windows + 1)]
+    between = 4 * 20 * 24 * 36 if "k" in axes else 0
+    assert operation.memory(SHAPE) == between + 24 * plan.shape[0] * plan.shape[1]
+
+
+def test_no_remark_is_made_of_models_that_do_not_say_mri_or_of_mri(linear):
+    scan = Scan(np.zeros(SHAPE, np.float32), np.eye(4), path=Path("sub-1_pet.nii"))
+    for purpose, kinds in {"T1w MR images": ["PET"], "FDG PET": [], "primary": []}.items():
+        models = Models(replace(Model.of(linear), name="mine", purpose=purpose))
+        lines = remarks(scan, plan_grid(scan, models, Options()), models)
+        assert len(lines) == len(kinds)
+        for line in lines:
+            assert line.startswith(
+                f"sub-1_pet.nii: PET, for which mine was not trained ({purpose})"
+            )
+    mri = replace(scan, path=Path("sub-1_T1w.nii"))
+    assert remarks(mri, plan_grid(mri, package(), Options()), package()) == []

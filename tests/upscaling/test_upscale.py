@@ -8,6 +8,7 @@ import iconet
 from iconet.errors import InputError
 from iconet.images import memory
 from iconet.upscaling import upscale
+from iconet.upscaling.interpolation import interpolate
 
 ANGLE = np.deg2rad(25)
 ROTATION = np.array(
@@ -218,6 +219,38 @@ def test_says_when_the_device_runs_out_of_memory(linear, monkeypatch, error):
     monkeypatch.setattr(type(linear), "forward", forward)
     with pytest.raises(InputError, match="--tile"):
         upscale(np.eye(20), linear, device="cpu")
+
+
+def hounsfield():
+    """A head in air, (24, 22, 5)."""
+    head = np.hypot(*np.ogrid[-1:1:24j, -1:1:22j])[..., None] < np.full(5, 0.7)
+    return np.where(head, 40, -1000) + np.random.default_rng(0).normal(0, 10, (24, 22, 5))
+
+
+@pytest.mark.parametrize("volumes", [1, 2])
+def test_hounsfield_units_are_interpolated_with_a_warning(volumes):
+    array = np.stack([hounsfield()] * volumes, axis=-1) if volumes > 1 else hounsfield()
+    with pytest.warns(UserWarning) as said:
+        made = upscale(array)
+    assert [str(warning.message) for warning in said] == [
+        "the given image: CT, for which no shipped model was trained: enlarged by interpolation;"
+        " --model mri-x2 runs one all the same"
+    ]
+    assert said[0].filename == __file__
+    expected = np.empty((48, 44, 5), np.float32)
+    interpolate(hounsfield().astype(np.float32), expected, {0: 0.5, 1: 0.5})
+    for volume in np.moveaxis(made, -1, 0) if volumes > 1 else [made]:
+        np.testing.assert_array_equal(volume, expected)
+
+
+def test_a_model_that_was_named_runs_on_hounsfield_units_and_is_warned_of(linear):
+    linear.metadata = {"name": "mine", "purpose": "structural MRI"}
+    image = nibabel.Nifti1Image(hounsfield(), np.diag([1.0, 1, 3, 1]))
+    with pytest.warns(UserWarning, match="CT, for which mine was not trained"):
+        assert upscale(image, linear).shape == (48, 44, 5)
+    assert linear.calls
+    linear.metadata = {"name": "mine", "purpose": "CT of the head"}
+    upscale(image, linear)  # pytest makes an error of a warning
 
 
 def test_is_the_public_function():

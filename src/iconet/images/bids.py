@@ -96,8 +96,9 @@ def sidecar_content(report: Mapping[str, Any], source: Path, root: Path) -> dict
         " x ".join(f"{mm:.4g}" for mm in report[side]["spacing"]) for side in ("input", "output")
     )
     model = " + ".join(model["name"] or "weights of a user" for model in report["models"])
+    made = f"Super-resolution by iconet ({model})" if model else "Interpolation by iconet"
     return {
-        "Description": f"Super-resolution by iconet ({model}). {report['notice']}",
+        "Description": f"{made}. {report['notice']}",
         "Sources": [f"bids:raw:{source.relative_to(root).as_posix()}"],
         "SkullStripped": _read_json(sidecar(source)).get("SkullStripped") is True,
         "Resolution": f"Voxels of {after} mm, made from voxels of {before} mm",

@@ -1,20 +1,16 @@
 """What a derived DICOM series says about the models that made it."""
 
-import re
 from collections.abc import Sequence
 
-from iconet.images import Scan
 from iconet.images.dicom.derived_header import Provenance
 from iconet.zoo.model import Model
-
-MODALITIES = {"CT": "CT", "PT": "PET"}
 
 
 def provenance_of(models: Sequence[Model], scale: float) -> Provenance:
     """The program, its version, the models and their weights.
 
     Args:
-        models: that took part, one at least.
+        models: that took part; none where the scan was interpolated.
         scale: how many times finer they made the finest axis.
     """
     import iconet
@@ -30,19 +26,8 @@ def provenance_of(models: Sequence[Model], scale: float) -> Provenance:
     return Provenance(
         software="iconet",
         version=iconet.__version__,
-        model=" + ".join(names),
-        weights_sha256=hashes[0],
+        model=" + ".join(names) or None,
+        weights_sha256=hashes[0] if hashes else None,
         scale=scale,
         text=" ".join(text),
-    )
-
-
-def untrained_for(scan: Scan, model: Model) -> str | None:
-    """A line for CT and PET where the weights say that they are for MRI; None if all is well."""
-    modality = MODALITIES.get(str(scan.dicom[0].get("Modality"))) if scan.dicom else None
-    if modality is None or not re.search(r"\bMRI?\b", model.purpose or ""):
-        return None
-    return (
-        f"{scan.name}: {modality}, for which {model.name or 'the model'} was not trained"
-        f" ({model.purpose}): its result may be worse than interpolation"
     )

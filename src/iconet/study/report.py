@@ -19,6 +19,7 @@ from iconet.zoo.model import Model
 
 SCHEMA_VERSION = 1
 NOTICE = "Research use, not for diagnosis: a network adds detail that is likely, not measured."
+INTERPOLATED = "Research use, not for diagnosis: an interpolation adds no detail."
 CONVENTION = (
     "output before rounding to its stored type, k-space cropped to the input's grid, against the"
     " input; all voxels; data range: the input's maximum"
@@ -37,6 +38,7 @@ class Made(NamedTuple):
         models: that took part.
         seconds: each part took.
         kspace: coils and acceleration of raw k-space.
+        interpolated: the kind of image, if no model was trained for it; None if models took part.
     """
 
     line: str
@@ -45,6 +47,7 @@ class Made(NamedTuple):
     models: Sequence[Model]
     seconds: Mapping[str, float]
     kspace: Mapping[str, Any] | None = None
+    interpolated: str | None = None
 
 
 def make_report(
@@ -61,7 +64,7 @@ def make_report(
         made: what was made of the scan, and by which models.
         inputs: the files it was read from.
         outputs: the files it was written to, complete.
-        compute: where it ran.
+        compute: where the models ran.
         options: that change the result, as they were given.
 
     Returns:
@@ -72,7 +75,7 @@ def make_report(
     return {
         "schema_version": SCHEMA_VERSION,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "notice": NOTICE,
+        "notice": INTERPOLATED if made.interpolated else NOTICE,
         "software": _software(),
         "models": [
             {
@@ -84,10 +87,13 @@ def make_report(
             }
             for model in made.models
         ],
+        "interpolation": f"{made.interpolated}: no shipped model was trained for it"
+        if made.interpolated
+        else None,
         "options": dict(options),
         "input": {"files": _hashes(inputs), **_geometry(made.scan), "kspace": made.kspace},
         "output": {"files": _hashes(outputs), **_geometry(made.bigger)},
-        "compute": _compute(compute),
+        "compute": _compute(compute) if made.models else None,
         "seconds": {part: round(value, 3) for part, value in made.seconds.items()},
         "consistency": None
         if agreement is None

@@ -12,18 +12,19 @@ import numpy as np
 from iconet.images import Scan, check_output, read, write
 from iconet.images.dicom.derived import check_series, write_series
 from iconet.images.kspace.read_kspace import is_kspace_file, read_kspace
+from iconet.images.reading import holds_dicom
 from iconet.runtime.backends import prepare_ahead
 from iconet.runtime.device import Compute, choose_compute
 from iconet.study.decide import files_of, read_from, written_files
 from iconet.study.find import Task, names_series
 from iconet.study.progress import shown_progress
-from iconet.study.provenance import provenance_of, untrained_for
+from iconet.study.provenance import provenance_of
 from iconet.study.report import Made, make_report
 from iconet.upscaling.models import Models
 from iconet.upscaling.options import Options
-from iconet.upscaling.plan import GridPlan, plan_grid
+from iconet.upscaling.plan import plan_grid, remarks, taking_part
 from iconet.upscaling.upscale import upscale_scan
-from iconet.zoo.model import Model, open_model
+from iconet.zoo.model import open_model
 
 if TYPE_CHECKING:
     from iconet.upscaling.from_kspace import KspaceModels
@@ -60,12 +61,15 @@ class Upscaler:
 
     def how(self, task: Task) -> dict[str, Any]:
         """The weights that may take part, and the options that decide; what JSON can hold."""
+        how = self.options.deciding
         if is_kspace_file(task.source):
             # One, if it was chosen by name.
             weights = list(dict.fromkeys(model.sha256 for model in self.kspace_models))
         else:
             weights = self.models.weights
-        return {"weights": weights, **self.options.deciding}
+            if not self.models.only:
+                how["untrained"] = "interpolated"  # what earlier versions gave to a network
+        return {"weights": weights, **how}
 
     def __call__(self, task: Task) -> tuple[str, list[Path]]:
         """Write the output of a task; returns a line that says so, and the files that were read.
@@ -93,7 +97,9 @@ class Upscaler:
 
     def _image(self, task: Task) -> Made:
         clock = _Clock()
-        if not self.options.own_grid:  # else the plan may want another network
+        # The plan may want another network for another grid, and none for DICOM that is no MRI.
+        sure = self.models.only or not holds_dicom(task.source)
+        if sure and not self.options.own_grid:
             prepare_ahead(self.models.chosen.network, self.compute)
         factor = 1 if self.options.own_grid else self.models.chosen.scale
         scan = read(task.source, scale=factor, series=self.options.series)
@@ -104,33 +110,29 @@ class Upscaler:
         else:
             check_output(task.target, [task.source], like=scan)
         plan = plan_grid(scan, self.models, self.options)
-        models = self._taking_part(scan, plan)
+        models = taking_part(plan, self.models)
+        for line in remarks(scan, plan, self.models):
+            print(line, file=sys.stderr)
         with shown_progress(task.source.name) as progress:
             bigger = upscale_scan(
                 scan, plan, self.models, self.compute, self.options, progress=progress
             )
         clock.note("upscale")
         if derived:
-            scale = max(plan.gain(axis) for axis in range(len(plan.shape)))
-            provenance = provenance_of(models, scale)
+            provenance = provenance_of(models, plan.finest)
             write_series(bigger, scan.dicom, task.target, provenance=provenance, replace=True)
         else:
             write(bigger, task.target, like=scan)
         clock.note("write")
         constant = scan.array.min() == scan.array.max()
         line = (
-            f"{task.target}: {scan.size} -> {bigger.size}, {plan}, {self.compute}, {clock.total} s"
+            f"{task.target}: {scan.size} -> {bigger.size}, {plan}, "
+            + ("" if plan.interpolated else f"{self.compute}, ")
+            + f"{clock.total} s"
             + (" (the scan is constant: its value was repeated)" if constant else "")
         )
-        return Made(line, scan, bigger, models, clock.seconds)
-
-    def _taking_part(self, scan: Scan, plan: GridPlan) -> list[Model]:
-        """The models of a plan; says of which the scan is not what they were trained for."""
-        models = list(dict.fromkeys(self.models(step) for step in plan.steps))
-        for model in models:
-            if (line := untrained_for(scan, model)) is not None:
-                print(line, file=sys.stderr)
-        return models
+        interpolated = plan.kind if plan.interpolated else None
+        return Made(line, scan, bigger, models, clock.seconds, interpolated=interpolated)
 
     def _kspace(self, task: Task, compute: Compute) -> Made:
         from iconet.upscaling.from_kspace import shown_affine, upscale_kspace

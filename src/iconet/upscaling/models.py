@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from iconet import zoo
 from iconet.errors import InputError
-from iconet.zoo.model import Model
+from iconet.zoo.model import Model, trained_for
 
 
 class Step(NamedTuple):
@@ -37,6 +37,12 @@ class Models:
             names = [name for factor in (2, 4) for axes in (1, 2) for name in _names(axes, factor)]
             found += [known[name] for name in names if name in known]
         return list(dict.fromkeys(found))
+
+    def interpolate(self, kind: str) -> bool:
+        """Whether no network is run: the user named none, and none shipped is for this kind."""
+        return not self.only and not any(
+            trained_for(entry.purpose, kind) for entry in zoo.catalogue()
+        )
 
     def factors(self, axes: int) -> tuple[int, ...]:
         """By how much a step along so many axes, 1 or 2, can enlarge them; the largest first.

@@ -1,7 +1,7 @@
 """The operations on a volume that a plan consists of: what each makes, needs and does."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iconet.runtime.device import Compute
+from iconet.upscaling.interpolation import interpolate
 from iconet.upscaling.models import Models, Step
 from iconet.upscaling.one_axis import CHUNK, enlarge_axis, planes_containing
 from iconet.upscaling.options import Options
@@ -47,6 +48,39 @@ class Resampling:
     def __call__(self, volume: NDArray, out: NDArray | None, progress: Progress) -> NDArray:
         """The volume after it, written into `out` if given."""
         return resample_axis(volume, self.axis, self.size, self.step, out)
+
+
+@dataclass(frozen=True)
+class Interpolating:
+    """All axes that change, without a network; methods as of `Resampling`.
+
+    Attributes:
+        size: voxels of the result along each axis.
+        steps: from one new voxel to the next, in old ones, along each axis that changes.
+    """
+
+    size: Shape
+    steps: Mapping[int, float]
+
+    def shape(self, shape: Shape) -> Shape:
+        """Of the volume after it."""
+        return self.size
+
+    def windows(self, shape: Shape) -> int:
+        """How much of the progress it is, in slices across the last axis."""
+        return (*self.size, 1)[2]
+
+    def memory(self, shape: Shape) -> int:
+        """Bytes it needs beside the volumes before and after it."""
+        between = 4 * math.prod((*shape[:2], *self.size[2:])) if 2 in self.steps else 0
+        return between + 6 * 4 * math.prod(self.size[:2])
+
+    def __call__(self, volume: NDArray, out: NDArray | None, progress: Progress) -> NDArray:
+        """The volume after it, written into `out` if given."""
+        if out is None:
+            out = np.empty(self.size, np.float32, order="F")
+        interpolate(volume, out, self.steps, progress)
+        return out
 
 
 @dataclass(frozen=True)
@@ -123,10 +157,16 @@ class Enlarging:
         return [(sizes[across], sizes[rows], sizes[cols]) for across, rows, cols in planes]
 
 
+Operation = Resampling | Enlarging | Interpolating
+
+
 def operations(
     plan: GridPlan, models: Models, compute: Compute, options: Options
-) -> list[Resampling | Enlarging]:
+) -> list[Operation]:
     """The operations of a plan, in order."""
+    if plan.interpolated:
+        steps = {axis: plan.ratios[axis] for axis in plan.resampled}
+        return [Interpolating(plan.shape, steps)]
     cut = options.batch, options.tile
     return [
         *(Enlarging(models(step).network, step, plan.across, compute, *cut) for step in plan.steps),
@@ -137,7 +177,7 @@ def operations(
     ]
 
 
-def memory_between(operations: Sequence[Resampling | Enlarging], shape: Shape) -> int:
+def memory_between(operations: Sequence[Operation], shape: Shape) -> int:
     """Bytes held at a time beside the first volume and the last one's place, at most."""
     most = before = 0
     for number, operation in enumerate(operations, start=1):

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 from iconet.errors import InputError
 from iconet.images import Scan, check_upscalable, slice_axis_of
+from iconet.images.kind import kind_of
 from iconet.upscaling.models import Models, Step
 from iconet.upscaling.one_axis import planes_containing
 from iconet.upscaling.options import Options
+from iconet.zoo.model import Model, trained_for
 
 SAME = 1e-5
 """Relative difference of two spacings that is rounding of a header."""
@@ -25,18 +27,30 @@ class GridPlan:
     Attributes:
         across: the axis across the slices; 2, the missing one, for a 2-D image.
         steps: in order: along single axes first, the coarsest before others, then in the plane.
+            None of them where the scan is interpolated.
         shape: voxels of the result, spatial axes.
         ratios: new over old spacing along each.
+        kind: of image, see `iconet.images.kind`.
+        interpolated: whether no network takes part.
     """
 
     across: int
     steps: tuple[Step, ...]
     shape: tuple[int, ...]
     ratios: tuple[float, ...]
+    kind: str = "MR"
+    interpolated: bool = False
 
     def gain(self, axis: int) -> int:
         """How many times finer the steps make an axis."""
         return math.prod(step.factor for step in self.steps if axis in step.axes)
+
+    @property
+    def finest(self) -> float:
+        """How many times finer the axis becomes that gains most; by the networks, if there are."""
+        if self.interpolated:
+            return round(1 / min(self.ratios), 2)
+        return max(self.gain(axis) for axis in range(len(self.shape)))
 
     @property
     def resampled(self) -> list[int]:
@@ -58,8 +72,9 @@ class GridPlan:
             parts += [
                 "one slice" if len(self.shape) == 2 else f"slices across {'ijk'[self.across]}"
             ]
+        verb = "interpolated" if self.interpolated else "resampled"
         if resampled := ["ijk"[axis] for axis in self.resampled]:
-            parts += [f"{' and '.join(resampled)} resampled"]
+            parts += [f"{' and '.join(resampled)} {verb}"]
         return ", ".join(parts)
 
     def _along(self, axis: int) -> int:
@@ -67,7 +82,7 @@ class GridPlan:
 
 
 def plan_grid(scan: Scan, models: Models, options: Options) -> GridPlan:
-    """Decide which networks lead to the grid that was asked for.
+    """Decide which networks lead to the grid that was asked for, or that none is suited.
 
     Args:
         scan: as read.
@@ -93,7 +108,37 @@ def plan_grid(scan: Scan, models: Models, options: Options) -> GridPlan:
         ratios, shape = _by_factor(scan, named or _own_axes(scan, across, models), models)
     steps = _steps(ratios, scan.spacing, in_plane, models)
     _check_steps(scan, across, steps)
-    return GridPlan(across, tuple(steps), tuple(shape), tuple(ratios))
+    kind = kind_of(scan)
+    interpolated = models.interpolate(kind)
+    return GridPlan(
+        across,
+        () if interpolated else tuple(steps),
+        tuple(shape),
+        tuple(ratios),
+        kind,
+        interpolated,
+    )
+
+
+def remarks(scan: Scan, plan: GridPlan, models: Models) -> list[str]:
+    """Lines that say of a scan that its kind is none the models were trained for."""
+    none = f"{scan.name}: {plan.kind}, for which"
+    if plan.interpolated:
+        return [
+            f"{none} no shipped model was trained: enlarged by interpolation; --model"
+            f" {models.chosen.name or 'NAME'} runs one all the same"
+        ]
+    return [
+        f"{none} {model.name or 'the model'} was not trained ({model.purpose}): its result may be"
+        " worse than interpolation"
+        for model in taking_part(plan, models)
+        if not trained_for(model.purpose, plan.kind)
+    ]
+
+
+def taking_part(plan: GridPlan, models: Models) -> list[Model]:
+    """The models of a plan, in the order in which they run."""
+    return list(dict.fromkeys(models(step) for step in plan.steps))
 
 
 def _by_spacing(

@@ -30,10 +30,24 @@ def resample_axis(
     Returns:
         `out`.
     """
+    return weigh_axis(volume, axis, cosine_weights(volume.shape[axis], size, step), out)
+
+
+def weigh_axis(
+    volume: NDArray, axis: int, weights: NDArray[np.float32], out: NDArray | None = None
+) -> NDArray[np.float32]:
+    """Make each new voxel along one axis a weighted sum of the old ones.
+
+    Args:
+        volume: Real, two axes or more.
+        axis: Which of them.
+        weights: (old, new) voxels along it.
+        out: As of `resample_axis`.
+    """
     if out is None:
-        shape = [size if index == axis else old for index, old in enumerate(volume.shape)]
+        new = weights.shape[1]
+        shape = [new if index == axis else old for index, old in enumerate(volume.shape)]
         out = np.empty(shape, np.float32)
-    weights = _weights(volume.shape[axis], size, step)
     before, after = np.moveaxis(volume, axis, -1), np.moveaxis(out, axis, -1)
     for index in range(len(before)):  # piece by piece: no second copy of the volume
         after[index] = before[index].astype(np.float32, copy=False) @ weights
@@ -41,7 +55,7 @@ def resample_axis(
 
 
 @lru_cache(maxsize=8)
-def _weights(old: int, new: int, step: float) -> NDArray[np.float32]:
+def cosine_weights(old: int, new: int, step: float) -> NDArray[np.float32]:
     """(old, new): the weight of every old voxel at every new position."""
     # A frequency k has k / (2 old) periods a voxel; rounding must not let the Nyquist one in.
     band = np.arange(min(old, max(1, ceil(old / step - 1e-6))))

@@ -2,6 +2,7 @@
 
 import math
 import os
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from iconet.runtime.device import Compute, choose_compute
 from iconet.upscaling.models import Models
 from iconet.upscaling.operations import memory_between, operations
 from iconet.upscaling.options import Options
-from iconet.upscaling.plan import GridPlan, plan_grid
+from iconet.upscaling.plan import GridPlan, plan_grid, remarks
 from iconet.upscaling.regrid import regrid
 from iconet.upscaling.slices import Progress
 from iconet.zoo.model import open_model
@@ -54,7 +55,8 @@ def upscale(
             folder, a zip or a DICOMDIR); a nibabel image; or a real array (H, W), (I, J, K) or
             (I, J, K, T). 4-D series are taken volume by volume.
         model: name of a trained model, path of a .safetensors file, or what `iconet.load` returned;
-            it then takes every step. By default the package's own for each: `mri-x2` in the plane.
+            it then takes every step. By default the package's own for each: `mri-x2` in the plane;
+            a kind of image that none was trained for (CT, PET) is interpolated instead.
         plane: which slices go through the network: "auto" (across the thickest axis, else the axis
             with the fewest voxels), "axial", "coronal", "sagittal", or the axis across the slices,
             "i", "j" or "k". Arrays have no anatomy and take only "auto" and the axes.
@@ -78,6 +80,10 @@ def upscale(
 
     Raises:
         InputError: the scan, the model or an option cannot be used.
+
+    Warns:
+        UserWarning: the model was not trained for this kind of image, or none was and the image is
+            interpolated.
     """
     options = Options(
         *(model, None, plane, axes, spacing, isotropic),
@@ -95,6 +101,8 @@ def upscale(
     else:
         source = from_nibabel(scan, scale=factor)
     plan = plan_grid(source, models, options)
+    for line in remarks(source, plan, models):
+        warnings.warn(line, UserWarning, stacklevel=2)
     bigger = upscale_scan(source, plan, models, compute, options, progress=progress)
     return to_array(bigger) if bigger.affine is None else to_nibabel(bigger)
 

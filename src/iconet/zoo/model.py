@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -81,6 +82,17 @@ class Model:
     def one_axis(self) -> bool:
         """Whether it was trained to enlarge one axis and is of no use for two."""
         return self.task == "through-plane"
+
+
+def trained_for(purpose: str | None, kind: str) -> bool:
+    """Whether weights may serve a kind of image, see `iconet.images.kind`.
+
+    Args:
+        purpose: what they say that they are for. Those that do not say MRI are believed to be for
+            whatever they are given.
+        kind: "MR", "CT" or "PET".
+    """
+    return kind == "MR" or not re.search(r"\bMRI?\b", purpose or "")
 
 
 def _section(content: Any) -> dict[str, Any]:

@@ -54,16 +54,16 @@ class Provenance:
     Attributes:
         software: Name of the program.
         version: Of the program.
-        model: Name of the trained model.
-        weights_sha256: Of its file of weights, 64 hexadecimal digits.
+        model: Name of the trained model; None if the series was interpolated without one.
+        weights_sha256: Of its file of weights, 64 hexadecimal digits; None likewise.
         scale: How many times finer it made the grid.
         text: Anything else to be said in the description of the derivation; no patient data.
     """
 
     software: str
     version: str
-    model: str
-    weights_sha256: str
+    model: str | None
+    weights_sha256: str | None
     scale: float
     text: str = ""
 
@@ -101,7 +101,8 @@ def _name_series(header: "Dataset", source: "Dataset", provenance: Provenance) -
     header.FrameOfReferenceUID = frame_of_reference
     number = value_of(source, "SeriesNumber")
     header.SeriesNumber = FIRST_NUMBER + (number if isinstance(number, int) else 0)
-    note = f"{provenance.software} {provenance.scale:g}x, {RESEARCH}"
+    how = "" if provenance.model else " interpolation"
+    note = f"{provenance.software} {provenance.scale:g}x{how}, {RESEARCH}"
     before = str(value_of(source, "SeriesDescription") or "")
     before = before[: LONGEST_LO - len(note) - 1].strip()
     header.SeriesDescription = f"{before} {note}".strip()[:LONGEST_LO]
@@ -111,10 +112,13 @@ def _explain(header: "Dataset", source: "Dataset", provenance: Provenance, now: 
     """How it was made, and by which program."""
     from pydicom import Dataset
 
-    made = (
-        f"Super-resolution {provenance.scale:g}x by {provenance.software} {provenance.version},"
-        f" model {provenance.model}, weights SHA-256 {provenance.weights_sha256}."
-    )
+    program = f"{provenance.scale:g}x by {provenance.software} {provenance.version}"
+    made = f"Interpolation {program}, without a network."
+    if provenance.model:
+        made = (
+            f"Super-resolution {program}, model {provenance.model},"
+            f" weights SHA-256 {provenance.weights_sha256}."
+        )
     description = f"{made} {RESEARCH.capitalize()}. {provenance.text}".strip()
     if value_of(source, "PhotometricInterpretation") == "MONOCHROME1":
         description += f" {INVERTED}"
@@ -123,10 +127,12 @@ def _explain(header: "Dataset", source: "Dataset", provenance: Provenance, now: 
     equipment = Dataset()
     equipment.PurposeOfReferenceCodeSequence = [_code("109102", "Processing Equipment")]
     equipment.Manufacturer = _ascii(provenance.software, LONGEST_LO)
-    equipment.ManufacturerModelName = _ascii(provenance.model, LONGEST_LO)
+    equipment.ManufacturerModelName = _ascii(provenance.model or "interpolation", LONGEST_LO)
     # The hash is as long as a value may be: last, a padding space would be one character too many.
     equipment.SoftwareVersions = [
-        _ascii(text, LONGEST_LO) for text in (provenance.weights_sha256, provenance.version)
+        _ascii(text, LONGEST_LO)
+        for text in (provenance.weights_sha256, provenance.version)
+        if text is not None
     ]
     equipment.ContributionDateTime = now.strftime("%Y%m%d%H%M%S.%f")
     equipment.ContributionDescription = _ascii(made, LONGEST_ST)

@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +12,7 @@ from iconet.errors import InputError
 from iconet.images import Scan, from_array, from_nibabel, read, to_array, to_nibabel
 from iconet.images.memory import require_memory_to_upscale
 from iconet.runtime.device import Compute, choose_compute
+from iconet.upscaling.apart import Apart, SetApart
 from iconet.upscaling.models import Models
 from iconet.upscaling.operations import memory_between, operations
 from iconet.upscaling.options import Options
@@ -107,6 +108,7 @@ def upscale_scan(
     options: Options,
     *,
     progress: Progress | None = None,
+    note: Callable[[SetApart], None] | None = None,
 ) -> Scan:
     """Upscale a scan that has been read, as planned.
 
@@ -117,6 +119,7 @@ def upscale_scan(
         compute: device, precision and runtime.
         options: how large slices are cut.
         progress: see `upscale`.
+        note: called with what was set apart, if anything was.
 
     Returns:
         A float32 scan that remembers the on-disk type of the input.
@@ -134,24 +137,32 @@ def upscale_scan(
     for operation in chain:
         total, shape = total + operation.windows(shape), operation.shape(shape)
     volumes = scan.array.shape[3] if scan.array.ndim == 4 else 1
-    finished = 0
+    finished, found = 0, SetApart()
 
     def advance(done: int, _: int) -> None:
         if progress is not None:
             progress(finished + done, volumes * total)
 
     def fill(volume: NDArray, out: NDArray) -> None:
-        nonlocal finished
+        nonlocal finished, found
+        apart = Apart.of(volume, scan.padding)
+        if apart is not None:
+            volume, found = apart.clean, found.and_of(apart.found)
         for operation in chain:
             windows = operation.windows(volume.shape)
             volume = operation(volume, out if operation is chain[-1] else None, advance)
             finished += windows
+        if apart is not None:
+            apart.put_back(out, plan.ratios)
 
     from torch import OutOfMemoryError
 
     try:
-        return regrid(scan, plan.shape, plan.ratios, fill)
+        bigger = regrid(scan, plan.shape, plan.ratios, fill)
     except (MemoryError, OutOfMemoryError):
         raise InputError(
             f"{scan.name}: the memory of {compute.device} is too small: try --tile 128 or the CPU"
         ) from None
+    if note is not None and found:
+        note(found)
+    return bigger

@@ -81,8 +81,8 @@ def compare_files(prediction: str | Path, reference: str | Path) -> Comparison:
     Pictures are one slice; the volumes of a 4-D series are evaluated as one long stack of slices.
 
     Raises:
-        InputError: A file that cannot be read or holds NaN, grids that differ (it says how), or a reference
-            without a value above zero or with slices under 7 voxels.
+        InputError: A file that cannot be read or holds NaN, grids that differ (it says how), or a
+            reference without a value above zero or with slices under 7 voxels.
     """
     first, second = read(prediction), read(reference)
     for scan in (first, second):

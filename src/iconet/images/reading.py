@@ -60,7 +60,7 @@ def stem_of(path: Path) -> str:
 
 
 def read(path: str | os.PathLike[str], *, scale: int = 1, series: str | int | None = None) -> Scan:
-    """Reads a scan whose values are finite or NaN, whose geometry is sound and which fits into memory.
+    """Reads a scan without Inf, of sound geometry, that fits into memory.
 
     Args:
         path: A NIfTI-1/2 file (`.nii`, `.nii.gz`; 2-D, 3-D or 4-D), NRRD (`.nrrd`, `.nhdr`) or

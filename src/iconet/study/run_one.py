@@ -19,6 +19,7 @@ from iconet.study.find import Task, names_series
 from iconet.study.progress import shown_progress
 from iconet.study.provenance import provenance_of, untrained_for
 from iconet.study.report import Made, make_report
+from iconet.upscaling.apart import SetApart
 from iconet.upscaling.models import Models
 from iconet.upscaling.options import Options
 from iconet.upscaling.plan import GridPlan, plan_grid
@@ -105,10 +106,15 @@ class Upscaler:
             check_output(task.target, [task.source], like=scan)
         plan = plan_grid(scan, self.models, self.options)
         models = self._taking_part(scan, plan)
+        found: list[SetApart] = []
         with shown_progress(task.source.name) as progress:
             bigger = upscale_scan(
-                scan, plan, self.models, self.compute, self.options, progress=progress
+                *(scan, plan, self.models, self.compute, self.options),
+                progress=progress,
+                note=found.append,
             )
+        for apart in found:
+            print(f"{scan.name}: {apart} kept from the network and put back", file=sys.stderr)
         clock.note("upscale")
         if derived:
             scale = max(plan.gain(axis) for axis in range(len(plan.shape)))
@@ -117,12 +123,14 @@ class Upscaler:
         else:
             write(bigger, task.target, like=scan)
         clock.note("write")
-        constant = scan.array.min() == scan.array.max()
+        constant = np.fmin.reduce(scan.array, axis=None) == np.fmax.reduce(scan.array, axis=None)
         line = (
             f"{task.target}: {scan.size} -> {bigger.size}, {plan}, {self.compute}, {clock.total} s"
             + (" (the scan is constant: its value was repeated)" if constant else "")
         )
-        return Made(line, scan, bigger, models, clock.seconds)
+        return Made(
+            line, scan, bigger, models, clock.seconds, apart=found[0] if found else SetApart()
+        )
 
     def _taking_part(self, scan: Scan, plan: GridPlan) -> list[Model]:
         """The models of a plan; says of which the scan is not what they were trained for."""

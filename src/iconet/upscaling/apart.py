@@ -38,6 +38,9 @@ REACH = 4
 CHUNK = 4096
 """Voxels whose surroundings are looked at together."""
 
+MEMORY = 5
+"""Bytes a voxel of `Apart`."""
+
 Range = tuple[float, float]
 Indices = tuple[NDArray[np.intp], ...]
 
@@ -203,8 +206,10 @@ def _padding(
             continue
         darkest, brightest = _range(rest)
         trusted = (low, high) == known or high < CT_LOWEST
-        beyond = max(darkest - high, low - brightest)
-        if beyond > (NEAR if trusted else FAR) * (brightest - darkest):
+        # Unlike the background of z-scores, what was made up is round and farther from 0 than all.
+        made_up = trusted or (low.is_integer() and abs(low) > max(-darkest, brightest))
+        gap = max(darkest - high, low - brightest)
+        if made_up and gap > (NEAR if trusted else FAR) * (brightest - darkest):
             padded = (volume >= low) & (volume <= high)
             if padded.any():
                 return padded, (low, high)

@@ -12,7 +12,7 @@ from iconet.errors import InputError
 from iconet.images import Scan, from_array, from_nibabel, read, to_array, to_nibabel
 from iconet.images.memory import require_memory_to_upscale
 from iconet.runtime.device import Compute, choose_compute
-from iconet.upscaling.apart import Apart, SetApart
+from iconet.upscaling.apart import MEMORY, Apart, SetApart
 from iconet.upscaling.models import Models
 from iconet.upscaling.operations import memory_between, operations
 from iconet.upscaling.options import Options
@@ -131,7 +131,7 @@ def upscale_scan(
     require_memory_to_upscale(
         scan,
         math.prod((*plan.shape, *scan.array.shape[3:])),
-        memory_between(chain, scan.array.shape[:3]),
+        memory_between(chain, scan.array.shape[:3]) + MEMORY * math.prod(scan.array.shape[:3]),
     )
     total, shape = 0, scan.array.shape[:3]
     for operation in chain:

@@ -84,7 +84,10 @@ def padding_of(image: "Dataset") -> tuple[int, int] | None:
     lowest = -(1 << stored - 1) if signed else 0
     ends = []
     for keyword in ("PixelPaddingValue", "PixelPaddingRangeLimit"):
-        value = image.get(keyword)
+        try:
+            value = image.get(keyword)
+        except Exception:  # a malformed one makes pydicom raise nearly anything
+            return None
         if isinstance(value, int):
             number = value & 0xFFFF
             ends.append(number - 0x10000 if signed and number > 0x7FFF else number)

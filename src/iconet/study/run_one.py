@@ -3,7 +3,7 @@
 import sys
 import time
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -113,7 +113,7 @@ class Upscaler:
                 progress=progress,
                 note=found.append,
             )
-        for apart in found:
+        if apart := reduce(SetApart.and_of, found, SetApart()):
             print(f"{scan.name}: {apart} kept from the network and put back", file=sys.stderr)
         clock.note("upscale")
         if derived:
@@ -128,9 +128,7 @@ class Upscaler:
             f"{task.target}: {scan.size} -> {bigger.size}, {plan}, {self.compute}, {clock.total} s"
             + (" (the scan is constant: its value was repeated)" if constant else "")
         )
-        return Made(
-            line, scan, bigger, models, clock.seconds, apart=found[0] if found else SetApart()
-        )
+        return Made(line, scan, bigger, models, clock.seconds, apart=apart)
 
     def _taking_part(self, scan: Scan, plan: GridPlan) -> list[Model]:
         """The models of a plan; says of which the scan is not what they were trained for."""

@@ -14,7 +14,7 @@ from iconet.images.memory import require_memory_to_upscale
 from iconet.runtime.device import Compute, choose_compute
 from iconet.upscaling.apart import MEMORY, Apart, SetApart
 from iconet.upscaling.models import Models
-from iconet.upscaling.operations import memory_between, operations
+from iconet.upscaling.operations import Enlarging, Resampling, memory_between, operations
 from iconet.upscaling.options import Options
 from iconet.upscaling.plan import GridPlan, plan_grid
 from iconet.upscaling.regrid import regrid
@@ -119,7 +119,7 @@ def upscale_scan(
         compute: device, precision and runtime.
         options: how large slices are cut.
         progress: see `upscale`.
-        note: called with what was set apart, if anything was.
+        note: called with what was set apart, for every volume of which something was.
 
     Returns:
         A float32 scan that remembers the on-disk type of the input.
@@ -133,36 +133,41 @@ def upscale_scan(
         math.prod((*plan.shape, *scan.array.shape[3:])),
         memory_between(chain, scan.array.shape[:3]) + MEMORY * math.prod(scan.array.shape[:3]),
     )
-    total, shape = 0, scan.array.shape[:3]
-    for operation in chain:
-        total, shape = total + operation.windows(shape), operation.shape(shape)
     volumes = scan.array.shape[3] if scan.array.ndim == 4 else 1
-    finished, found = 0, SetApart()
+    total = volumes * _windows(chain, scan.array.shape[:3])
+    finished = 0
 
     def advance(done: int, _: int) -> None:
         if progress is not None:
-            progress(finished + done, volumes * total)
+            progress(finished + done, total)
 
     def fill(volume: NDArray, out: NDArray) -> None:
-        nonlocal finished, found
+        nonlocal finished
         apart = Apart.of(volume, scan.padding)
         if apart is not None:
-            volume, found = apart.clean, found.and_of(apart.found)
+            volume = apart.clean
         for operation in chain:
             windows = operation.windows(volume.shape)
             volume = operation(volume, out if operation is chain[-1] else None, advance)
             finished += windows
         if apart is not None:
             apart.put_back(out, plan.ratios)
+            if note is not None:
+                note(apart.found)
 
     from torch import OutOfMemoryError
 
     try:
-        bigger = regrid(scan, plan.shape, plan.ratios, fill)
+        return regrid(scan, plan.shape, plan.ratios, fill)
     except (MemoryError, OutOfMemoryError):
         raise InputError(
             f"{scan.name}: the memory of {compute.device} is too small: try --tile 128 or the CPU"
         ) from None
-    if note is not None and found:
-        note(found)
-    return bigger
+
+
+def _windows(chain: Sequence[Resampling | Enlarging], shape: tuple[int, ...]) -> int:
+    """How much of the progress the operations are, one after the other."""
+    total = 0
+    for operation in chain:
+        total, shape = total + operation.windows(shape), operation.shape(shape)
+    return total

@@ -295,10 +295,21 @@ def test_padding_is_what_the_header_says_on_the_scale_of_the_values(
     assert read_series(save_all(slices, tmp_path)).padding == expected
 
 
+@pytest.mark.parametrize(("dtype", "stored"), [(np.int16, -2000), (np.uint16, 63536)])
+def test_padding_in_headers_that_leave_its_type_open(tmp_path, dtype, stored):
+    slices = slices_of(numbers(dtype=dtype), AFFINE)
+    every(slices, PixelPaddingValue=stored)
+    for made in slices:
+        made.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
+    assert read_series(save_all(slices, tmp_path)).padding == (stored - 100, stored - 100)
+
+
 def test_padding_that_slices_do_not_share_is_none(tmp_path):
     slices = slices_of(numbers(), AFFINE)
-    every(slices[1:], PixelPaddingValue=-2000)
+    for made in slices[1:]:
+        made.add_new("PixelPaddingValue", "SS", -2000)
     assert read_series(save_all(slices, tmp_path / "one_without")).padding is None
     slices = slices_of(numbers(), AFFINE, [1, 2, 3, 4])
-    every(slices, PixelPaddingValue=-2000)
+    for made in slices:
+        made.add_new("PixelPaddingValue", "SS", -2000)
     assert read_series(save_all(slices, tmp_path / "own_slopes")).padding is None

@@ -12,8 +12,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from iconet.intensity import dark_level
-
 SAMPLE = 200_000
 """Voxels that tell the range of a volume's values; more tell nothing more."""
 
@@ -33,7 +31,7 @@ NEAR, FAR = 0.1, 1
 """Times the range that padding lies beyond all else: padding that is known as such, or guessed."""
 
 REACH = 4
-"""Halvings: true values go on for 16 voxels, and beyond is what the network takes for nothing."""
+"""Halvings: true values go on for 16 voxels, and beyond is air."""
 
 CHUNK = 4096
 """Voxels whose surroundings are looked at together."""
@@ -129,7 +127,9 @@ class Apart:
         clean = np.array(volume, np.float32)
         clean[wild] = surroundings
         if held is not None:
-            _continue(clean, held)
+            # The darkest of a signed scan is its air.
+            nothing = min(0.0, _range(sample)[0]) if len(sample) else 0.0
+            _continue(clean, held, nothing)
         return cls(volume, clean, held, wild, found)
 
     def put_back(self, out: NDArray, ratios: Sequence[float]) -> None:
@@ -153,9 +153,9 @@ class Apart:
         if self.held is not None:
             within = np.ix_(*nearest[:-1])
             for index, k in enumerate(nearest[-1]):
-                if self.held[..., k].any():
-                    here = self.held[..., k][within]
-                    out[..., index][here] = source[..., k][within][here]
+                here = self.held[..., k]
+                if here.any():
+                    np.copyto(out[..., index], source[..., k][within], where=here[within])
         excess = self.volume[self.wild] - self.clean[self.wild]
         for place, value in zip(np.transpose(self.wild), excess, strict=True):
             block = (
@@ -252,13 +252,12 @@ def _around(places: NDArray[np.intp], shape: Sequence[int]) -> Indices:
     return tuple(start[:, None] + step for start, step in zip(starts.T, steps, strict=True))
 
 
-def _continue(volume: NDArray[np.float32], held: NDArray[np.bool_]) -> None:
+def _continue(volume: NDArray[np.float32], held: NDArray[np.bool_], nothing: float) -> None:
     """Write into held voxels the means of the others in the smallest block that has any.
 
-    An edge that is none would ring. Beyond `REACH` follows the value that stands for nothing.
+    An edge that is none would ring. Beyond `REACH` follows `nothing`.
     """
     free = ~held
-    nothing = dark_level(_sample(volume[free])[None]) if free.any() else 0.0
     volume[held] = 0
     blocks = _means(_halved(volume), _halved(free.astype(np.uint16)), nothing, REACH - 1)
     np.copyto(volume, _doubled(blocks, volume.shape), where=held)

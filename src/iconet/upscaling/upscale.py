@@ -76,6 +76,8 @@ def upscale(
     Returns:
         A nibabel image for input with a geometry, else an array. Intensities are on the input's
         scale; integer types stay what they were, rounded and saturated, others become float32.
+        NaN, padding and single voxels far beyond all others change nothing but their own places
+        (`iconet.upscaling.apart`).
 
     Raises:
         InputError: the scan, the model or an option cannot be used.
@@ -128,13 +130,10 @@ def upscale_scan(
         InputError: memory is too small.
     """
     chain = operations(plan, models, compute, options)
-    require_memory_to_upscale(
-        scan,
-        math.prod((*plan.shape, *scan.array.shape[3:])),
-        memory_between(chain, scan.array.shape[:3]) + MEMORY * math.prod(scan.array.shape[:3]),
-    )
-    volumes = scan.array.shape[3] if scan.array.ndim == 4 else 1
-    total = volumes * _windows(chain, scan.array.shape[:3])
+    shape, volumes = scan.array.shape[:3], math.prod(scan.array.shape[3:])
+    working = memory_between(chain, shape) + MEMORY * math.prod(shape)
+    require_memory_to_upscale(scan, math.prod(plan.shape) * volumes, working)
+    total = volumes * _windows(chain, shape)
     finished = 0
 
     def advance(done: int, _: int) -> None:

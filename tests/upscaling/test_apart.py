@@ -173,12 +173,12 @@ def test_padding_of_z_scores(linear):
 
 @grids
 @given(
-    place=st.tuples(st.integers(2, 17), st.integers(2, 15), st.just(2)),
+    place=st.tuples(st.integers(1, 18), st.integers(1, 16), st.integers(1, 3)),
     value=st.sampled_from([1e5, -1e5, 3e4, 1e30]),
 )
 def test_a_wild_voxel_changes_its_own_block_alone(linear, grid, place, value):
     volume = noise(20, 18, 5)
-    around = np.delete(volume[tuple(slice(at - 2, at + 3) for at in place)].ravel(), 62)
+    around = np.delete(volume[tuple(slice(at - 1, at + 2) for at in place)].ravel(), 13)
     volume[place] = np.median(around)
     without = enlarged(volume, linear, **grid)
     wild = volume.copy()

@@ -228,26 +228,39 @@ def _wild(
         beyond = (volume < bottom) | (volume > top)
         if held is not None:
             beyond &= ~held
+        left_out = beyond if held is None else beyond | held
         candidates = np.argwhere(beyond)
         for start in range(0, len(candidates), CHUNK):
             some = candidates[start : start + CHUNK]
-            around = _around(some, volume.shape)
-            others = ~beyond[around] if held is None else ~(beyond | held)[around]
-            some, others = some[few := beyond[around].sum(axis=1) <= FEW], others[few]
-            values = np.where(others, volume[tuple(part[few] for part in around)], np.nan)
-            some, values = some[any_left := others.any(axis=1)], values[any_left]
-            middle = np.nanmedian(values, axis=1)
-            local = np.nanmax(values, axis=1) - np.nanmin(values, axis=1)
+            around = _around(some, volume.shape, 5)
+            some = some[(beyond[around].sum(axis=1) <= FEW) & ~left_out[around].all(axis=1)]
+            others = _others(volume, left_out, some, 5)
+            middle = np.nanmedian(others, axis=1)
+            local = np.nanmax(others, axis=1) - np.nanmin(others, axis=1)
             far = np.abs(volume[tuple(some.T)] - middle) > np.maximum(spread, WILD * local)
+            next_to = _others(volume, left_out, some[far], 3)
+            lonely = np.isnan(next_to).all(axis=1)
+            next_to[lonely] = middle[far][lonely, None]
             indices.append(some[far])
-            medians.append(middle[far])
+            medians.append(np.nanmedian(next_to, axis=1))
     return tuple(np.concatenate(indices).T), np.concatenate(medians).astype(np.float32)
 
 
-def _around(places: NDArray[np.intp], shape: Sequence[int]) -> Indices:
-    """Indices (N, 5 x 5 (x 5)) of the voxels around places (N, axes), fewer in a narrow volume."""
-    sizes = [min(size, 5) for size in shape]
-    starts = np.clip(places - 2, 0, np.subtract(shape, sizes))
+def _others(
+    volume: NDArray, left_out: NDArray[np.bool_], places: NDArray[np.intp], width: int
+) -> NDArray:
+    """Values (N, width x width (x width)) around places, NaN for what is left out."""
+    around = _around(places, volume.shape, width)
+    return np.where(left_out[around], np.float32(np.nan), volume[around])
+
+
+def _around(places: NDArray[np.intp], shape: Sequence[int], width: int) -> Indices:
+    """Indices (N, width x width (x width)) of the voxels around places (N, axes).
+
+    At a border they are moved inwards; fewer are in a narrow volume.
+    """
+    sizes = [min(size, width) for size in shape]
+    starts = np.clip(places - width // 2, 0, np.subtract(shape, sizes))
     steps = np.indices(sizes).reshape(len(shape), -1)
     return tuple(start[:, None] + step for start, step in zip(starts.T, steps, strict=True))
 

@@ -156,6 +156,7 @@ NO_PADDING = {
     "CT clipped at air": (np.where(circle(), -1024, body()), None),
     "CT clipped at air whose header says so": (np.where(circle(), -1024, body()), (-1024, -1024)),
     "MRI whose header says 0": (np.maximum(noise(32, 32, 6) - 100, 0), (0, 0)),
+    "an inverted mask": (np.where(circle(), 255, 0), None),
     "white around a picture": (np.where(circle(), 255, noise(32, 32, 6).clip(0, 250)), None),
 }
 

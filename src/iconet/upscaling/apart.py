@@ -208,8 +208,10 @@ def _padding(
         trusted = (low, high) == known or high < CT_LOWEST
         # Unlike the background of z-scores, what was made up is round and farther from 0 than all.
         made_up = trusted or (low.is_integer() and abs(low) > max(-darkest, brightest))
-        gap = max(darkest - high, low - brightest)
-        if made_up and gap > (NEAR if trusted else FAR) * (brightest - darkest):
+        gap, spread = max(darkest - high, low - brightest), brightest - darkest
+        if (
+            made_up and spread and gap > (NEAR if trusted else FAR) * spread
+        ):  # not a mask of 2 values
             padded = (volume >= low) & (volume <= high)
             if padded.any():
                 return padded, (low, high)

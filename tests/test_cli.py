@@ -119,8 +119,8 @@ def test_several_scans_go_into_a_folder(linear):
 
 def test_one_bad_scan_does_not_stop_the_others(linear, capsys):
     nifti("good.nii")
-    (nan := np.ones((16, 16), np.float32))[3, 3] = np.nan
-    np.save("bad.npy", nan)
+    (bad := np.ones((16, 16), np.float32))[3, 3] = np.inf
+    np.save("bad.npy", bad)
     assert cli.run(["upscale", "bad.npy", "good.nii", "-o", "out"]) == 2
     assert sorted(os.listdir("out")) == [".iconet.jsonl", "good.nii"]
     errors = [line for line in capsys.readouterr().err.splitlines() if "error" in line]

@@ -101,7 +101,7 @@ def gzip_bomb(folder: Path) -> Path:
 def extension_bomb(folder: Path) -> Path:
     header = nibabel.Nifti1Header()
     header.set_data_shape((4, 4, 2))
-    header["magic"], header["vox_offset"] = b"n+1", 352
+    header["magic"], header["vox_offset"] = b"n+1", 400
     extension = b"\1\0\0\0" + struct.pack("<2i", 0x7FFFFFF0, 6)
     return written(folder / "extension.nii", header.binaryblock + extension + bytes(200))
 

@@ -77,8 +77,9 @@ def test_a_scan_without_anatomy_has_no_slices(tmp_path: Path) -> None:
         (np.ones((6, 40, 40), np.float32), "axial", "smaller than 8 x 8"),
         (np.ones((16, 16, 16), np.float32), "oblique", "plane oblique"),
         (np.full((16, 16, 4), np.nan, np.float32), "axial", "scan.nii"),
+        (np.array([1, np.nan], np.float32).repeat(512).reshape(16, 16, 4), "axial", "512 voxels"),
     ],
-    ids=["4-D", "2-D", "small", "plane", "NaN"],
+    ids=["4-D", "2-D", "small", "plane", "NaN", "some NaN"],
 )
 def test_scans_that_cannot_be_used_are_refused_in_one_line(
     tmp_path: Path, array: np.ndarray, plane: str, reason: str

@@ -108,3 +108,12 @@ def test_more_than_dropped_voxels_is_another_grid(pair, tmp_path, shape):
     other = save(tmp_path / "o.nii.gz", np.ones(shape, np.float32))
     with pytest.raises(InputError, match="same grid"):
         compare_files(pair[0], other)
+
+
+def test_nan_is_refused_by_name(pair, tmp_path):
+    array = nibabel.load(pair[1]).get_fdata(dtype=np.float32)
+    array[3, 3, 3] = np.nan
+    holed = save(tmp_path / "holed.nii", array)
+    for files in ((holed, pair[1]), (pair[0], holed)):
+        with pytest.raises(InputError, match=r"holed\.nii: 1 voxels are NaN"):
+            compare_files(*files)

@@ -3,6 +3,7 @@ import gzip
 import os
 import struct
 import zlib
+from dataclasses import replace
 
 import nibabel
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from iconet.errors import InputError
-from iconet.images import Scan, from_array, from_nibabel, read
+from iconet.images import Scan, from_array, from_nibabel, read, write
 
 AFFINE = np.array([[-2, 0, 0, 90], [0, 1.5, 0.2, -70], [0, -0.2, 3, -40], [0, 0, 0, 1.0]])
 
@@ -372,13 +373,29 @@ def test_sheared_affines_are_legitimate(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", ["nii", "nii.gz", "npy"])
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e39])
-def test_values_that_are_not_finite_are_counted(tmp_path, suffix, bad):
+@pytest.mark.parametrize("bad", [np.inf, -np.inf, 1e39])
+def test_values_beyond_float32_are_counted(tmp_path, suffix, bad):
     data = numbers(dtype=np.float64)
     data[1, 2, 3] = data[0, 0, 0] = bad
     path = tmp_path / f"a.{suffix}"
     np.save(path, data) if suffix == "npy" else save(path, data)
-    assert "2 voxels are NaN" in refusal(path)
+    assert "2 voxels are Inf" in refusal(path)
+    data[2, 2, 2] = np.nan
+    np.save(path, data) if suffix == "npy" else save(path, data)
+    assert "2 voxels are Inf" in refusal(path)
+
+
+@pytest.mark.parametrize("suffix", ["nii", "nii.gz", "npy", "nrrd", "nhdr", "mha", "mhd"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_nan_is_kept_unless_it_is_all(tmp_path, suffix, dtype):
+    data = numbers(dtype=dtype)
+    data[1, 2, 3] = data[0, 0, 0] = np.nan
+    like = read(save(tmp_path / "like.nii", data))
+    path = tmp_path / f"a.{suffix}"
+    write(like, path, like=like)
+    np.testing.assert_array_equal(read(path).array, data.astype(np.float32))
+    write(replace(like, array=np.full_like(like.array, np.nan)), path, like=like)
+    assert "every voxel is NaN" in refusal(path)
 
 
 def test_an_intercept_that_is_not_finite(tmp_path):
@@ -455,8 +472,8 @@ def test_a_file_without_permission(tmp_path, monkeypatch):
 
 
 def test_arrays_given_in_python_are_checked_like_files():
-    with pytest.raises(InputError, match="1 voxels are NaN"):
-        from_array(np.array([[1.0, np.nan], [2, 3]]))
+    with pytest.raises(InputError, match="1 voxels are Inf"):
+        from_array(np.array([[1.0, np.inf], [np.nan, 3]]))
     with pytest.raises(InputError, match="complex"):
         from_array(np.zeros((4, 4), complex))
     scan = from_array(numbers((3, 4), np.uint8))

@@ -4,10 +4,12 @@ import json
 
 import nibabel
 import numpy as np
+import pydicom
 import pytest
 
 from iconet import zoo
 from iconet.errors import InputError
+from iconet.images import read
 from iconet.study import run_one
 from iconet.study.find import Task
 from iconet.study.run_one import Upscaler
@@ -110,3 +112,48 @@ def test_what_is_done_without_a_model_is_a_part_of_the_record(task):
     record = Upscaler(Options(**OPTIONS), reports=False).how(task)
     assert record["untrained"] == "interpolated"
     assert "untrained" not in Upscaler(Options(model="mri-x2", **OPTIONS), reports=False).how(task)
+
+
+def holed(path):
+    values = np.random.default_rng(0).gamma(2, 50, (20, 24, 3)).astype(np.float32)
+    values[:2] = np.nan
+    values[10, 10, 1] = 1e6
+    nibabel.Nifti1Image(values, np.diag([-1.0, 1, 3, 1])).to_filename(path)
+
+
+def test_what_was_set_apart_is_said_in_one_line_and_recorded(upscaler, task, capsys):
+    holed(task.source)
+    upscaler(reports=True)(task)
+    lines = capsys.readouterr().err.splitlines()
+    said = "144 voxels of NaN and 1 voxel far beyond all others kept from the network and put back"
+    assert lines == [f"{task.source}: {said}"]
+    report = json.loads(task.report_path.read_text())
+    assert report["set_apart"] == {"nan": 144, "padding": 0, "padding_values": None, "wild": 1}
+    assert report["consistency"]["nmse"] < 0.2
+    values = nibabel.load(task.target).get_fdata()
+    assert np.isnan(values[:4]).all() and np.isfinite(values[4:]).all()
+
+
+def test_padding_of_a_series_stays_the_same_in_one_derived_from_it(upscaler, tmp_path, capsys):
+    source = series(tmp_path / "in")
+    for path in source.iterdir():
+        image = pydicom.dcmread(path)
+        stored = image.pixel_array.copy()
+        stored[:6, :6] = -3024
+        image.PixelData = stored.tobytes()
+        image.add_new("PixelPaddingValue", "SS", -3024)
+        image.save_as(path)
+    upscaler()(Task(source, tmp_path / "out"))
+    assert "108 voxels of padding (-4048) kept" in capsys.readouterr().err
+    bigger = read(tmp_path / "out").array
+    outside = np.zeros(bigger.shape, bool)
+    outside[:12, :12] = True
+    assert set(bigger[outside]) == {-4048} and bigger[~outside].min() > -1100
+
+
+def test_a_scan_that_is_constant_beside_nan_is_said_to_be_one(upscaler, task):
+    values = np.full((20, 24, 3), 7, np.float32)
+    values[:5] = np.nan
+    nibabel.Nifti1Image(values, np.eye(4)).to_filename(task.source)
+    line, _ = upscaler()(task)
+    assert line.endswith("(the scan is constant: its value was repeated)")

@@ -6,10 +6,11 @@ import pytest
 from nibabel.affines import apply_affine
 
 from iconet import cli
+from iconet.errors import InputError
 from iconet.images import Scan
 from iconet.intensity import robust_scale
 from iconet.physics.blur import gaussian_weights
-from iconet.upscaling.degrade import thicken_scan
+from iconet.upscaling.degrade import degrade_scan, thicken_scan
 
 AFFINE = np.array([[0, 0.9, 0, -40], [-0.8, 0, 0, 30], [0, 0, 1.25, -9], [0, 0, 0, 1.0]])
 
@@ -93,3 +94,11 @@ def test_what_cannot_be_is_refused_with_one_line(command, capsys, tmp_path, opti
     assert command(*options) == 2
     assert capsys.readouterr().err.count("\n") == 1
     assert not (tmp_path / "thick.nii").exists()
+
+
+def test_nan_is_refused_by_name():
+    scan = thin((16, 16, 8))
+    scan.array[3, 3, 3] = np.nan
+    for lower in (lambda: degrade_scan(scan, 2), lambda: thicken_scan(scan, "k", 2)):
+        with pytest.raises(InputError, match="the given image: 1 voxels are NaN"):
+            lower()

@@ -55,3 +55,18 @@ def test_every_axis_may_have_grown_and_arrays_need_no_place():
     nothing = np.zeros((6, 6), np.float32)
     zeros = input_consistency(from_array(nothing), from_array(np.zeros((12, 12), np.float32)))
     assert (zeros.psnr, zeros.nmse, zeros.mean_ratio) == (None, None, None)
+
+
+@pytest.mark.parametrize("value", [np.nan, -2000])
+def test_what_was_set_apart_is_compared_as_what_goes_on_around_it(value):
+    scan, bigger = pair()
+    exact = input_consistency(scan, bigger)
+    for array, size in ((scan.array, 1), (bigger.array, 2)):
+        array[: 3 * size] = array[-3 * size :] = value
+        array[10 * size : 11 * size, 10 * size : 11 * size, 1] = 1e6
+    before = scan.array.copy(), bigger.array.copy()
+    found = input_consistency(scan, bigger)
+    assert found.psnr > 30 and found.nmse < 0.02
+    assert found.mean_ratio == pytest.approx(exact.mean_ratio, abs=0.01)
+    np.testing.assert_array_equal(scan.array, before[0])
+    np.testing.assert_array_equal(bigger.array, before[1])

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from iconet.data.fastmri import fastmri_scan
 from iconet.errors import InputError
-from iconet.images import read
+from iconet.images import read, refuse_nan
 from iconet.images.geometry import choose_slice_axis
 from iconet.images.scan import Scan
 from iconet.intensity import dark_level
@@ -45,7 +45,7 @@ def truth_stack(scan: Scan, plane: str, *, kspace: bool = True) -> NDArray[np.fl
         kspace: Whether it was acquired in k-space, as MRI is. Otherwise its matrix is kept.
 
     Raises:
-        InputError: If the scan has other axes or slices smaller than 8 x 8.
+        InputError: If the scan has other axes, NaN, or slices smaller than 8 x 8.
     """
     import torch
 
@@ -54,6 +54,7 @@ def truth_stack(scan: Scan, plane: str, *, kspace: bool = True) -> NDArray[np.fl
 
     if scan.array.ndim != 3:
         raise InputError(f"{scan.name}: has {scan.array.ndim} axes; give a volume with 3")
+    refuse_nan(scan)
     axis = choose_slice_axis(scan.array.shape, scan.spacing, plane, affine=scan.affine)
     stack = np.ascontiguousarray(np.moveaxis(scan.array, axis, 0), dtype=np.float32)
     if dark := dark_level(stack):

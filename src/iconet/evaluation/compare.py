@@ -10,7 +10,7 @@ import numpy as np
 from iconet.errors import InputError
 from iconet.evaluation.metrics import CONVENTION, Metrics, evaluate
 from iconet.images.geometry import slice_axis_of
-from iconet.images.reading import read
+from iconet.images.reading import read, refuse_nan
 from iconet.images.scan import Scan
 
 AFFINE_TOLERANCE_MM = 1e-3
@@ -81,10 +81,12 @@ def compare_files(prediction: str | Path, reference: str | Path) -> Comparison:
     Pictures are one slice; the volumes of a 4-D series are evaluated as one long stack of slices.
 
     Raises:
-        InputError: A file that cannot be read, grids that differ (it says how), or a reference
-            without a value above zero or with slices under 7 voxels.
+        InputError: A file that cannot be read or holds NaN, grids that differ (it says how), or a
+            reference without a value above zero or with slices under 7 voxels.
     """
     first, second = read(prediction), read(reference)
+    for scan in (first, second):
+        refuse_nan(scan)
     second, left_out = _covered(first, second)
     _check_same_grid(first, second)
     axis = slice_axis_of(second)

@@ -9,7 +9,7 @@ from iconet.images.geometry import (
     updated_header,
 )
 from iconet.images.memory import memory_needed, require_memory
-from iconet.images.reading import from_array, from_nibabel, read
+from iconet.images.reading import from_array, from_nibabel, read, refuse_nan
 from iconet.images.scan import Scan
 from iconet.images.writing import check_output, to_array, to_nibabel, write
 
@@ -22,6 +22,7 @@ __all__ = [
     "from_nibabel",
     "memory_needed",
     "read",
+    "refuse_nan",
     "require_memory",
     "respaced_affine",
     "scaled_affine",

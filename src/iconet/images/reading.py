@@ -60,7 +60,7 @@ def stem_of(path: Path) -> str:
 
 
 def read(path: str | os.PathLike[str], *, scale: int = 1, series: str | int | None = None) -> Scan:
-    """Reads a scan whose values are finite, whose geometry is sound and which fits into memory.
+    """Reads a scan without Inf, of sound geometry, that fits into memory.
 
     Args:
         path: A NIfTI-1/2 file (`.nii`, `.nii.gz`; 2-D, 3-D or 4-D), NRRD (`.nrrd`, `.nhdr`) or
@@ -121,14 +121,27 @@ def from_array(array: np.ndarray, *, path: Path | None = None, scale: int = 1) -
         scale: As in `read`.
 
     Raises:
-        InputError: A wrong number of axes, no voxels, complex or other types, NaN or Inf.
+        InputError: A wrong number of axes, no voxels, complex or other types, Inf, NaN alone.
     """
     name = str(path) if path is not None else "the given array"
     _check_layout(name, array.shape, array.dtype)
     require_memory(name, array.shape, scale)
     values = _real_world(array, 1, 0)
-    _check_finite(name, _not_finite(values))
+    _check_values(name, values)
     return Scan(values, path=path, dtype=array.dtype)
+
+
+def refuse_nan(scan: Scan) -> None:
+    """Refuses a scan for what NaN makes no sense in: measuring, teaching, lowering its resolution.
+
+    Raises:
+        InputError: It holds NaN.
+    """
+    if np.isnan(scan.array.min()):
+        raise InputError(
+            f"{scan.name}: {int(np.count_nonzero(np.isnan(scan.array)))} voxels are NaN; replace"
+            " them first, for example by 0 (numpy.nan_to_num, fslmaths -nan)"
+        )
 
 
 def from_nibabel(image: "SpatialImage", *, scale: int = 1) -> Scan:
@@ -166,7 +179,7 @@ def from_nibabel(image: "SpatialImage", *, scale: int = 1) -> Scan:
         values = np.empty(stored.shape, dtype=np.float32, order="F")
         for index in range(values.shape[-1]):
             values[..., index] = _real_world(stored[..., index], slope, inter)
-    _check_finite(name, _not_finite(values))
+    _check_values(name, values)
     return Scan(
         values,
         affine=np.asarray(header.get_best_affine(), dtype=np.float64),
@@ -291,7 +304,6 @@ def _read_voxels(
 ) -> np.ndarray:
     """All voxels in the file's order as real-world float32 values, in bounded extra memory."""
     values = np.empty(voxels, dtype=np.float32)
-    not_finite = 0
     for start in range(0, voxels, CHUNK):
         part = values[start : start + CHUNK]
         block = stream.read(part.size * dtype.itemsize)
@@ -303,14 +315,13 @@ def _read_voxels(
             )
         stored = np.frombuffer(block, dtype=dtype)
         part[:] = _real_world(stored, slope, inter)
-        not_finite += _not_finite(part)
     # Reading past the end also makes gzip verify its checksum.
     if len(stream.read(PADDING + 1)) > PADDING:
         raise InputError(
             f"{name}: holds more data than its header promises; correct the header's dim, or export"
             " it again"
         )
-    _check_finite(name, not_finite)
+    _check_values(name, values)
     return values
 
 
@@ -381,15 +392,17 @@ def _real_world(stored: np.ndarray, slope: float, inter: float) -> np.ndarray:
         return np.array(stored, dtype=np.float32)
 
 
-def _not_finite(values: np.ndarray) -> int:
-    return values.size - int(np.count_nonzero(np.isfinite(values)))
-
-
-def _check_finite(name: str, count: int) -> None:
-    if count:
+def _check_values(name: str, values: np.ndarray) -> None:
+    """Refuses Inf, and NaN alone; some NaN is a background."""
+    # The extremes beside NaN tell it without a mask as large as the volume.
+    low, high = np.fmin.reduce(values, axis=None), np.fmax.reduce(values, axis=None)
+    if np.isnan(low):
+        raise InputError(f"{name}: every voxel is NaN; export it again")
+    if np.isinf(low) or np.isinf(high):
+        count = int(np.count_nonzero(np.isinf(values)))
         raise InputError(
-            f"{name}: {count} voxels are NaN, Inf or beyond float32; replace them first, for"
-            " example by 0 (numpy.nan_to_num, fslmaths -nan)"
+            f"{name}: {count} voxels are Inf or beyond float32; replace them first, for example by"
+            " NaN, which is kept (numpy.where)"
         )
 
 

@@ -17,8 +17,9 @@ class Scan:
     """Voxel values, their place in the world, and how the file stored them.
 
     Attributes:
-        array: Real-world values as float32 (`slope` and `inter` already applied), in the file's own
-            axis order: (i, j), (i, j, k) or (i, j, k, t); (rows, columns) for a picture.
+        array: Real-world values as float32 (`slope` and `inter` already applied; NaN is no
+            measurement, Inf never there), in the file's own axis order: (i, j), (i, j, k) or
+            (i, j, k, t); (rows, columns) for a picture.
         affine: (4, 4) float64 from voxel indices to RAS+ millimetres; None for pictures and arrays.
         header: The NIfTI header; None for pictures and arrays. (A NIfTI-2 header is a subclass.)
             Formats with a text header get a NIfTI-2 one, whose affine has double precision.
@@ -28,6 +29,8 @@ class Scan:
         inter: The value of a stored 0.
         data_path: The second file it came from, where its header was in a file of its own.
         keywords: What a NRRD header said about diffusion gradients.
+        padding: The range of the values that a DICOM header calls padding; None where it names
+            none.
         dicom: The headers of the DICOM images it came from, without pixel data: one a slice, or
             the one of an enhanced multi-frame image. What a derived series is made from.
     """
@@ -41,6 +44,7 @@ class Scan:
     inter: float = 0.0
     data_path: Path | None = None
     keywords: Mapping[str, str] = field(default_factory=dict)
+    padding: tuple[float, float] | None = None
     dicom: "tuple[Dataset, ...]" = ()
 
     @property

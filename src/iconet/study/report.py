@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from iconet.files import sha256_of
 from iconet.images import Scan
 from iconet.runtime.device import Compute
+from iconet.upscaling.apart import SetApart
 from iconet.upscaling.input_consistency import input_consistency
 from iconet.zoo.model import Model
 
@@ -22,7 +23,8 @@ NOTICE = "Research use, not for diagnosis: a network adds detail that is likely,
 INTERPOLATED = "Research use, not for diagnosis: an interpolation adds no detail."
 CONVENTION = (
     "output before rounding to its stored type, k-space cropped to the input's grid, against the"
-    " input; all voxels; data range: the input's maximum"
+    " input; all voxels, what was set apart replaced by what goes on around it; data range: the"
+    " input's maximum"
 )
 OTHER_FIELD = "the output has another field of view, or fewer voxels along an axis, than the input"
 OF_KSPACE = "the input is k-space, not an image"
@@ -39,6 +41,7 @@ class Made(NamedTuple):
         seconds: each part took.
         kspace: coils and acceleration of raw k-space.
         interpolated: the kind of image, if no model was trained for it; None if models took part.
+        apart: what went around the networks.
     """
 
     line: str
@@ -48,6 +51,7 @@ class Made(NamedTuple):
     seconds: Mapping[str, float]
     kspace: Mapping[str, Any] | None = None
     interpolated: str | None = None
+    apart: SetApart = SetApart()
 
 
 def make_report(
@@ -93,6 +97,7 @@ def make_report(
         "options": dict(options),
         "input": {"files": _hashes(inputs), **_geometry(made.scan), "kspace": made.kspace},
         "output": {"files": _hashes(outputs), **_geometry(made.bigger)},
+        "set_apart": made.apart._asdict(),
         "compute": _compute(compute) if made.models else None,
         "seconds": {part: round(value, 3) for part, value in made.seconds.items()},
         "consistency": None

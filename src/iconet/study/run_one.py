@@ -3,7 +3,7 @@
 import sys
 import time
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from iconet.study.find import Task, names_series
 from iconet.study.progress import shown_progress
 from iconet.study.provenance import provenance_of
 from iconet.study.report import Made, make_report
+from iconet.upscaling.apart import SetApart
 from iconet.upscaling.models import Models
 from iconet.upscaling.options import Options
 from iconet.upscaling.plan import plan_grid, remarks, taking_part
@@ -113,10 +114,15 @@ class Upscaler:
         models = taking_part(plan, self.models)
         for line in remarks(scan, plan, self.models):
             print(line, file=sys.stderr)
+        found: list[SetApart] = []
         with shown_progress(task.source.name) as progress:
             bigger = upscale_scan(
-                scan, plan, self.models, self.compute, self.options, progress=progress
+                *(scan, plan, self.models, self.compute, self.options),
+                progress=progress,
+                note=found.append,
             )
+        if apart := reduce(SetApart.and_of, found, SetApart()):
+            print(f"{scan.name}: {apart} kept from the network and put back", file=sys.stderr)
         clock.note("upscale")
         if derived:
             provenance = provenance_of(models, plan.finest)
@@ -124,7 +130,7 @@ class Upscaler:
         else:
             write(bigger, task.target, like=scan)
         clock.note("write")
-        constant = scan.array.min() == scan.array.max()
+        constant = np.fmin.reduce(scan.array, axis=None) == np.fmax.reduce(scan.array, axis=None)
         line = (
             f"{task.target}: {scan.size} -> {bigger.size}, {plan}, "
             + ("" if plan.interpolated else f"{self.compute}, ")
@@ -132,7 +138,9 @@ class Upscaler:
             + (" (the scan is constant: its value was repeated)" if constant else "")
         )
         interpolated = plan.kind if plan.interpolated else None
-        return Made(line, scan, bigger, models, clock.seconds, interpolated=interpolated)
+        return Made(
+            line, scan, bigger, models, clock.seconds, interpolated=interpolated, apart=apart
+        )
 
     def _kspace(self, task: Task, compute: Compute) -> Made:
         from iconet.upscaling.from_kspace import shown_affine, upscale_kspace

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iconet.errors import InputError
-from iconet.images import Scan, check_output, read, slice_axis_of, write
+from iconet.images import Scan, check_output, read, refuse_nan, slice_axis_of, write
 from iconet.intensity import robust_scale
 from iconet.upscaling.regrid import regrid, resize_in_plane
 
@@ -26,7 +26,8 @@ def degrade_scan(scan: Scan, scale: int, *, noise: float = 0.0, seed: int = 0) -
         seed: of the noise.
 
     Raises:
-        InputError: wrong scale or noise, noise asked for on signed values, or slices too small.
+        InputError: wrong scale or noise, noise asked for on signed values, NaN, or slices too
+            small.
     """
     import torch
 
@@ -79,7 +80,7 @@ def thicken_scan(
         seed: of the noise.
 
     Raises:
-        InputError: wrong axis, scale, thickness or noise, or too few slices.
+        InputError: wrong axis, scale, thickness or noise, NaN, or too few slices.
     """
     import torch
 
@@ -129,6 +130,7 @@ def _width(thickness: float | None, scale: int, spacing: float) -> float:
 
 def _check_noise(scan: Scan, scale: int, noise: float) -> bool:
     """Whether the scan is a magnitude image; refuses what cannot be done to it."""
+    refuse_nan(scan)
     if scale < 2:
         raise InputError(f"scale {scale} does not lower the resolution: use 2 or more")
     if not 0 <= noise < float("inf"):

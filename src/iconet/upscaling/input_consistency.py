@@ -1,13 +1,14 @@
 """Whether an output still says what was measured: degraded again, it must be the input."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from iconet.images import Scan
+from iconet.upscaling.apart import Apart
 
 ALIGNED = 1e-3
 """Input voxels by which the two fields of view may differ."""
@@ -38,10 +39,12 @@ def input_consistency(scan: Scan, bigger: Scan) -> InputConsistency | None:
             axis.
 
     Returns:
-        The comparison over all voxels, or None where the two have another field of view.
+        The comparison over all voxels, what was set apart (`iconet.upscaling.apart`) replaced by
+        what goes on around it in both; or None where the two have another field of view.
     """
     if not _same_field_of_view(scan, bigger):
         return None
+    scan, bigger = _without_apart(scan, bigger)
     error = power = total = degraded_total = 0.0
     for low, high in _slabs(scan.array, bigger.array):
         truth = low.astype(np.float64)
@@ -57,6 +60,21 @@ def input_consistency(scan: Scan, bigger: Scan) -> InputConsistency | None:
         nmse=error / power if power else None,
         mean_ratio=degraded_total / total if total else None,
     )
+
+
+def _without_apart(scan: Scan, bigger: Scan) -> tuple[Scan, Scan]:
+    """Both without voxels that are no measurement; the same where there are none."""
+    low, high = scan.array, bigger.array
+    ratios = [old / new for old, new in zip(low.shape[:3], high.shape[:3], strict=True)]
+    for volume in range(low.shape[3] if low.ndim == 4 else 1):
+        chosen = (..., volume) if low.ndim == 4 else ...
+        apart = Apart.of(scan.array[chosen], scan.padding)
+        if apart is not None:
+            if low is scan.array:
+                low, high = low.copy(order="K"), high.copy(order="K")
+            low[chosen] = apart.clean
+            apart.take_out(high[chosen], ratios)
+    return replace(scan, array=low), replace(bigger, array=high)
 
 
 def _same_field_of_view(scan: Scan, bigger: Scan) -> bool:

@@ -3,7 +3,7 @@
 import math
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,8 +13,9 @@ from iconet.errors import InputError
 from iconet.images import Scan, from_array, from_nibabel, read, to_array, to_nibabel
 from iconet.images.memory import require_memory_to_upscale
 from iconet.runtime.device import Compute, choose_compute
+from iconet.upscaling.apart import MEMORY, Apart, SetApart
 from iconet.upscaling.models import Models
-from iconet.upscaling.operations import memory_between, operations
+from iconet.upscaling.operations import Operation, memory_between, operations
 from iconet.upscaling.options import Options
 from iconet.upscaling.plan import GridPlan, plan_grid, remarks
 from iconet.upscaling.regrid import regrid
@@ -77,6 +78,8 @@ def upscale(
     Returns:
         A nibabel image for input with a geometry, else an array. Intensities are on the input's
         scale; integer types stay what they were, rounded and saturated, others become float32.
+        NaN, padding and single voxels far beyond all others change nothing but their own places
+        (`iconet.upscaling.apart`).
 
     Raises:
         InputError: the scan, the model or an option cannot be used.
@@ -115,6 +118,7 @@ def upscale_scan(
     options: Options,
     *,
     progress: Progress | None = None,
+    note: Callable[[SetApart], None] | None = None,
 ) -> Scan:
     """Upscale a scan that has been read, as planned.
 
@@ -125,6 +129,7 @@ def upscale_scan(
         compute: device, precision and runtime.
         options: how large slices are cut.
         progress: see `upscale`.
+        note: called with what was set apart, for every volume of which something was.
 
     Returns:
         A float32 scan that remembers the on-disk type of the input.
@@ -133,27 +138,29 @@ def upscale_scan(
         InputError: memory is too small.
     """
     chain = operations(plan, models, compute, options)
-    require_memory_to_upscale(
-        scan,
-        math.prod((*plan.shape, *scan.array.shape[3:])),
-        memory_between(chain, scan.array.shape[:3]),
-    )
-    total, shape = 0, scan.array.shape[:3]
-    for operation in chain:
-        total, shape = total + operation.windows(shape), operation.shape(shape)
-    volumes = scan.array.shape[3] if scan.array.ndim == 4 else 1
+    shape, volumes = scan.array.shape[:3], math.prod(scan.array.shape[3:])
+    working = memory_between(chain, shape) + MEMORY * math.prod(shape)
+    require_memory_to_upscale(scan, math.prod(plan.shape) * volumes, working)
+    total = volumes * _windows(chain, shape)
     finished = 0
 
     def advance(done: int, _: int) -> None:
         if progress is not None:
-            progress(finished + done, volumes * total)
+            progress(finished + done, total)
 
     def fill(volume: NDArray, out: NDArray) -> None:
         nonlocal finished
+        apart = Apart.of(volume, scan.padding)
+        if apart is not None:
+            volume = apart.clean
         for operation in chain:
             windows = operation.windows(volume.shape)
             volume = operation(volume, out if operation is chain[-1] else None, advance)
             finished += windows
+        if apart is not None:
+            apart.put_back(out, plan.ratios)
+            if note is not None:
+                note(apart.found)
 
     from torch import OutOfMemoryError
 
@@ -163,3 +170,11 @@ def upscale_scan(
         raise InputError(
             f"{scan.name}: the memory of {compute.device} is too small: try --tile 128 or the CPU"
         ) from None
+
+
+def _windows(chain: Sequence[Operation], shape: tuple[int, ...]) -> int:
+    """How much of the progress the operations are, one after the other."""
+    total = 0
+    for operation in chain:
+        total, shape = total + operation.windows(shape), operation.shape(shape)
+    return total

@@ -264,3 +264,52 @@ def test_simpleitk_reads_the_same_real_series(name):
     if not (REAL / name).is_dir():
         pytest.skip(f"the real series are not in {REAL}")
     same_as_itk(REAL / name)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "elements", "expected"),
+    [
+        (np.int16, {"PixelPaddingValue": -2000}, (-2100, -2100)),
+        (np.int16, {"PixelPaddingValue": 63536}, (-2100, -2100)),
+        (np.uint16, {"PixelPaddingValue": 63536}, (63436, 63436)),
+        (np.uint16, {"PixelPaddingValue": -2000}, (63436, 63436)),
+        (np.int16, {"PixelPaddingValue": -2000, "PixelPaddingRangeLimit": -1500}, (-2100, -1600)),
+        (np.int16, {"PixelPaddingValue": -1500, "PixelPaddingRangeLimit": -2000}, (-2100, -1600)),
+        (np.uint16, {"PixelPaddingValue": 63536, "BitsStored": 12, "HighBit": 11}, None),
+        (np.int16, {"PixelPaddingRangeLimit": -2000}, None),
+        (np.int16, {"PixelPaddingValue": None}, None),
+        (np.int16, {}, None),
+    ],
+)
+def test_padding_is_what_the_header_says_on_the_scale_of_the_values(
+    tmp_path, dtype, elements, expected
+):
+    slices = slices_of(numbers(dtype=dtype), AFFINE)
+    for made in slices:
+        for keyword, value in elements.items():
+            if keyword.startswith("PixelPadding"):
+                signed = value is not None and value < 0
+                made.add_new(keyword, "SS" if signed else "US", value)
+            else:
+                setattr(made, keyword, value)
+    assert read_series(save_all(slices, tmp_path)).padding == expected
+
+
+@pytest.mark.parametrize(("dtype", "stored"), [(np.int16, -2000), (np.uint16, 63536)])
+def test_padding_in_headers_that_leave_its_type_open(tmp_path, dtype, stored):
+    slices = slices_of(numbers(dtype=dtype), AFFINE)
+    every(slices, PixelPaddingValue=stored)
+    for made in slices:
+        made.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
+    assert read_series(save_all(slices, tmp_path)).padding == (stored - 100, stored - 100)
+
+
+def test_padding_that_slices_do_not_share_is_none(tmp_path):
+    slices = slices_of(numbers(), AFFINE)
+    for made in slices[1:]:
+        made.add_new("PixelPaddingValue", "SS", -2000)
+    assert read_series(save_all(slices, tmp_path / "one_without")).padding is None
+    slices = slices_of(numbers(), AFFINE, [1, 2, 3, 4])
+    for made in slices:
+        made.add_new("PixelPaddingValue", "SS", -2000)
+    assert read_series(save_all(slices, tmp_path / "own_slopes")).padding is None

@@ -75,6 +75,29 @@ def stored_frames(image: "Dataset", name: str) -> Iterator[np.ndarray]:
         yield array
 
 
+def padding_of(image: "Dataset") -> tuple[int, int] | None:
+    """The stored numbers, from one to another, that a header calls padding; None without any.
+
+    Programs write the value without regard to the sign of the pixels: -2000 as 63536.
+    """
+    stored, signed = int(image.BitsStored), bool(image.get("PixelRepresentation"))
+    lowest = -(1 << stored - 1) if signed else 0
+    ends = []
+    for keyword in ("PixelPaddingValue", "PixelPaddingRangeLimit"):
+        try:
+            value = image.get(keyword)
+        except Exception:  # a malformed one makes pydicom raise nearly anything
+            return None
+        if isinstance(value, int):
+            number = value & 0xFFFF
+            ends.append(number - 0x10000 if signed and number > 0x7FFF else number)
+        elif not ends:
+            return None
+    if not all(lowest <= end < lowest + (1 << stored) for end in ends):
+        return None
+    return min(ends), max(ends)
+
+
 def _decoder(syntax: "UID", name: str) -> "Decoder":
     from pydicom.pixels.decoders.base import get_decoder
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from iconet.errors import InputError
-from iconet.images.dicom.pixels import stored_frames
+from iconet.images.dicom.pixels import padding_of, stored_frames
 from iconet.images.dicom.planes import Plane, ordered, planes_of
 from iconet.images.dicom.sources import DicomFile, dicom_errors, dicom_files
 from iconet.images.geometry import check_affine
@@ -97,6 +97,7 @@ def read_series(
         dtype=dtype,
         slope=slope,
         inter=intercept,
+        padding=_padding(planes, headers),
         dicom=tuple(headers[index] for index in by_slice),
     )
 
@@ -218,6 +219,18 @@ def _read_slices(
                 del image[tag]
             headers[index] = image
     return values, headers, np.result_type(*types)
+
+
+def _padding(planes: Sequence[Plane], headers: "dict[int, Dataset]") -> tuple[float, float] | None:
+    """The range of values that all slices call padding, rescaled as they are."""
+    ranges = set()
+    for plane in planes:
+        stored = padding_of(headers[plane.file])
+        if stored is None:
+            return None
+        low, high = sorted(float(np.float32(n * plane.slope + plane.intercept)) for n in stored)
+        ranges.add((low, high))
+    return ranges.pop() if len(ranges) == 1 else None
 
 
 def _nifti_header(affine: np.ndarray, shape: tuple[int, ...], dtype: np.dtype) -> "Nifti1Header":

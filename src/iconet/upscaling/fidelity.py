@@ -14,7 +14,6 @@ Each law holds for any shift and any scale of the intensities.
 """
 
 from collections.abc import Callable
-from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -95,57 +94,14 @@ def keep_to_axis(volume: NDArray, bigger: NDArray, axis: int) -> None:
 def with_band_of(low: "Tensor", high: "Tensor") -> "Tensor":
     """Replace what (H, W) holds below the Nyquist frequency of (h, w) by what that holds.
 
-    Both are sums of the cosines of the discrete cosine transform, as for
-    `iconet.upscaling.resampling`: tissue that is cut at one side does not ring at the other.
-    H and W are at least twice h and w.
+    Both go on evenly beyond the field of view (`iconet.physics.cosines`).
     """
-    height, width = low.shape
+    from iconet.physics.cosines import cosines2, from_cosines2
+
+    size, new = ((image.shape[0], image.shape[1]) for image in (low, high))
     gain = (high.numel() / low.numel()) ** 0.5
-    missing = gain * _cosines(_cosines(low, width).T, height)
-    missing -= _cosines(_cosines(high, width).T, height)
-    return high + _from_cosines(_from_cosines(missing, high.shape[0]).T, high.shape[1])
-
-
-def _cosines(lines: "Tensor", count: int) -> "Tensor":
-    """The first coefficients of the orthonormal DCT-II of each line.
-
-    By a Fourier transform of the same length (Makhoul, IEEE Trans. Acoustics, Speech, and Signal
-    Processing 28(1), 1980).
-    """
-    import torch
-
-    size = lines.shape[-1]
-    folded = torch.cat([lines[..., ::2], lines[..., 1::2].flip(-1)], dim=-1)
-    turned = torch.fft.rfft(folded, norm="ortho") * _quarter_turns(size).conj()
-    found = turned.real[..., :count]
-    if count > turned.shape[-1]:
-        rest = -turned.imag[..., 1 : (size + 1) // 2].flip(-1)
-        found = torch.cat([found, rest[..., : count - found.shape[-1]]], dim=-1)
-    return found
-
-
-def _from_cosines(coefficients: "Tensor", size: int) -> "Tensor":
-    """Lines of `size` from the first half of their coefficients, or fewer; see `_cosines`."""
-    import torch
-
-    count = coefficients.shape[-1]
-    spectrum = coefficients / _quarter_turns(size)[:count].conj()
-    folded = torch.fft.irfft(spectrum, n=size, norm="ortho")
-    lines = torch.empty_like(folded)
-    half = (size + 1) // 2
-    lines[..., ::2], lines[..., 1::2] = folded[..., :half], folded[..., half:].flip(-1)
-    return lines
-
-
-@cache
-def _quarter_turns(size: int) -> "Tensor":
-    """Phase and weight that make cosines of the frequencies of a folded line of `size`."""
-    import torch
-
-    frequency = torch.arange(size // 2 + 1, dtype=torch.float64)
-    weight = torch.full_like(frequency, 2**0.5)
-    weight[0] = 1
-    return torch.polar(weight, frequency * (torch.pi / 2 / size)).to(torch.complex64)
+    missing = gain * cosines2(low, size) - cosines2(high, size)
+    return high + from_cosines2(missing, new)
 
 
 def local_range(image: "Tensor") -> "tuple[Tensor, Tensor]":

@@ -10,7 +10,7 @@ interpolation and rounding, and what the magnitude leaks beyond the band). Every
 is fitted; one other than the full band without a window must be clearly better than it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -30,8 +30,6 @@ WINDOWS: dict[str, Callable[[Floats], Floats]] = {
     "fermi": lambda x: 1 / (1 + np.exp((x - 0.9) / 0.05)),
     "tukey": lambda x: 0.5 + 0.5 * np.cos(np.pi * (2 * x - 1).clip(0, 1)),
 }
-# One side of k-space measured beyond the band: in the magnitude a quarter of the power is left.
-PARTIAL = "partial Fourier"
 SLICES = 16  # enough for a spectrum that is known to a few per cent
 BINS = 128  # most frequencies per axis
 SHORTEST = 32  # pixels; a spectrum of fewer says too little
@@ -48,9 +46,13 @@ MARGIN = 8.0  # and at least in all
 NAMED = 4.0  # for any window rather than none over the same band
 MOST_GAIN = 10.0  # 20 dB; Hamming's edge needs 12.5
 
+# What an edge of the band becomes: a taper of the image alone has the weights 1/6, 2/3 and 1/6; the
+# phase, which the magnitude takes away, adds the tails.
+SMEAR = np.array([2e-5, 2.5e-4, 3e-3, 0.16, 0.674, 0.16, 3e-3, 2.5e-4, 2e-5])
+
 # Log power of A at K, its slope and curvature in log k; log n; log F at K and how it falls beyond.
-_USUAL = np.array([0, -3.5, -0.45, 0, 0, 1.0])
-_SPREAD = np.array([9, 0.4, 0.1, 6, 6, 1.5])
+_USUAL = np.array([0, -3.5, -0.45, 0, 0, 2.0])
+_SPREAD = np.array([9, 0.4, 0.1, 6, 6, 3.0])
 
 
 class Window(NamedTuple):
@@ -219,58 +221,53 @@ def _profile(power: Floats, axis: int, slices: int) -> _Profile:
 def _best_bands(profile: _Profile, told: float | None) -> tuple[Floats, Floats, Floats]:
     """Score, band and values of the fit for every window, at the band that suits it best."""
     nyquist, bins = profile.nyquist, len(profile.frequency)
-    margin = max(MARGIN, BAND_MARGIN * bins)
-    full_margin = max(MARGIN, WINDOW_MARGIN * bins)
     smallest = max(SMALLEST_SHARE * nyquist, 8.0)
-    coarse = np.arange(np.log(smallest), np.log(ALMOST_FULL * nyquist), 0.03)
-    score, band, values = [], [], []
-    grid = np.append(np.exp(coarse), nyquist)
-    names = [*WINDOWS, PARTIAL]
-    rough = _fit_bands(profile, names, [grid] * len(names)).score
-    fine = [
-        np.exp(np.log(grid[np.argmin(row[:-1])]) + np.arange(-9, 10) * 0.005)
-        if len(grid) > 1 else grid
-        for row in rough.reshape(len(names), -1)
-    ]
-    if told is not None and smallest <= told <= nyquist:
-        fine = [np.append(row, told) for row in fine]
-    fine = [np.append(row, nyquist).clip(smallest, nyquist) for row in fine]
-    fit = _fit_bands(profile, names, fine)
-    for name, row, bands, value in zip(
-        names, fit.score.reshape(len(fine), -1), fine, fit.values.reshape(len(fine), -1, 6), strict=True
-    ):
-        full = 0 if name == "none" else full_margin
-        cost = row + np.where(bands >= ALMOST_FULL * nyquist, full, margin)
+    grid = np.exp(np.arange(np.log(smallest), np.log(ALMOST_FULL * nyquist), 0.03))
+    full = np.full(1, nyquist)
+    found = []
+    for name in WINDOWS:
+        rough = _fit_bands(profile, name, grid, full).score
+        around = np.exp(np.arange(-9, 10) * 0.005)
+        fine = (grid[np.argmin(rough)] * around).clip(smallest, nyquist) if len(grid) else full
+        if told is not None and smallest <= told:
+            fine = np.append(fine, min(told, nyquist))
+        smaller = _fit_bands(profile, name, fine, full)
+        whole = _fit_bands(profile, name, full, np.append(grid[::2], nyquist))
+        band_cost = smaller.score + max(MARGIN, BAND_MARGIN * bins)
+        full_cost = whole.score.min()
+        if name != "none":
+            full_cost += max(MARGIN, WINDOW_MARGIN * bins)
         if told is not None:
-            cost -= np.where(np.abs(bands - min(told, nyquist)) < 0.5, 0.75 * margin, 0)
-        best = int(np.argmin(cost))
-        score.append(cost[best])
-        band.append(bands[best])
-        values.append(value[best])
-    if score[-1] - margin < score[0]:
-        score[0], band[0], values[0] = score[-1] - margin, nyquist, values[-1]
-    return np.array(score[:-1]), np.array(band[:-1]), np.array(values[:-1])
+            bonus = 0.75 * max(MARGIN, BAND_MARGIN * bins)
+            band_cost[np.abs(fine - told) < 0.5] -= bonus
+            full_cost -= bonus if told >= ALMOST_FULL * nyquist else 0
+        best = int(np.argmin(band_cost))
+        if band_cost[best] < full_cost:
+            found.append((band_cost[best], fine[best], smaller.values[best]))
+        else:
+            found.append((full_cost, nyquist, whole.values[np.argmin(whole.score)]))
+    score, band, values = zip(*found, strict=True)
+    return np.array(score), np.array(band), np.array(values)
 
 
-def _fit_bands(profile: _Profile, names: Sequence[str], bands: Sequence[Floats]) -> _Fit:
-    """Fits the model for every window and each of its bands."""
+def _fit_bands(profile: _Profile, name: str, bands: Floats, partials: Floats) -> _Fit:
+    """Fits the model for a window, each of some bands and each end of a partial Fourier half."""
+    band, partial = (field.reshape(-1, 1) for field in np.meshgrid(bands, partials))
     half = (profile.width - 1) / 2
     first, last = profile.frequency[0] - half, profile.frequency[-1] + half
-    every = np.arange(first - 1, last + 2)  # one more at both ends
-    gains = []
-    for name, row in zip(names, bands, strict=True):
-        band = row[:, None]
-        inside = (band - every + 0.5).clip(0, 1)
-        if name == PARTIAL:
-            power = 0.25 + 0.75 * inside
-        else:
-            power = WINDOWS[name](every / band) ** 2
-            power *= np.where(band < profile.nyquist - 0.1, inside, 1)
-        # What the taper of the image does to a spectrum's power.
-        power = power[:, :-2] / 6 + power[:, 1:-1] * 2 / 3 + power[:, 2:] / 6
-        gains.append(power.reshape(len(row), -1, profile.width).mean(axis=2))
-    radius = profile.frequency / np.concatenate(bands)[:, None]
-    return _fit(radius, np.concatenate(gains), profile.log_power, profile.variance)
+    reach = len(SMEAR) // 2
+    every = np.abs(np.arange(first - reach, last + reach + 1))
+    every = np.minimum(every, 2 * profile.nyquist - every)
+
+    def inside(end: Floats) -> Floats:
+        return np.where(end < profile.nyquist - 0.1, (end - every + 0.5).clip(0, 1), 1)
+
+    power = WINDOWS[name](every / band) ** 2 * inside(band)
+    # One side alone, at half the amplitude in a magnitude.
+    power *= 0.25 + 0.75 * inside(partial)
+    power = np.lib.stride_tricks.sliding_window_view(power, len(SMEAR), axis=1) @ SMEAR
+    gain = power.reshape(len(power), -1, profile.width).mean(axis=2)
+    return _fit(profile.frequency / band, gain, profile.log_power, profile.variance)
 
 
 def _fit(radius: Floats, gain: Floats, log_power: Floats, variance: float | Floats) -> _Fit:

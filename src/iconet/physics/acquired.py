@@ -32,8 +32,10 @@ ALMOST_FULL = 0.94  # what is lost above it is not worth a smaller matrix
 BAND_MARGIN, WINDOW_MARGIN = 0.33, 0.2
 WINDOWED_BAND_MARGIN = 0.1  # in addition, for a window over a smaller band
 MARGIN = 8.0  # and at least in all
-NAMED = 4.0  # for any window rather than none over the same band
-RADIAL_MARGIN = 19.0
+# For a window rather than none over the same band. Hann's ends at zero, so noise hides where, and a
+# larger one looks like any other window.
+NAMED = {"none": 0.0, "hamming": 4.0, "hann": 10.0, "fermi": 4.0, "tukey": 4.0}
+RADIAL_MARGIN = 19.0  # for a window over the radius rather than over each axis
 STEP = 0.7  # natural logarithm of power that is at least lost at the end of the band
 MOST_GAIN = 10.0  # 20 dB; Hamming's edge needs 12.5
 
@@ -78,7 +80,7 @@ def acquired(
     power, slices = power_spectrum(stack) if min(size) >= SHORTEST else (np.zeros(1), 0)
     if not power.any():
         return Acquired(size, known)
-    total = np.array([0.0 if name == "none" else NAMED for name in names])
+    total = np.array([NAMED[name] for name in names])
     bands, values = [], []
     for axis in (0, 1):
         told = nominal[axis] / 2 if nominal is not None else None
@@ -124,11 +126,8 @@ def _best_bands(
         whole = fit_bands(profile, name, full, np.append(grid[::2], nyquist))
         band_cost = smaller.score + max(MARGIN, BAND_MARGIN * bins)
         # A step down, not a spectrum that goes on with another slope.
-        level, floor = (
-            np.logaddexp(smaller.values[:, 0], smaller.values[:, 3]),
-            smaller.values[:, 4],
-        )
-        band_cost[level - floor < STEP] = np.inf
+        anatomy, noise, floor = smaller.values[:, [0, 3, 4]].T
+        band_cost[np.logaddexp(anatomy, noise) - floor < STEP] = np.inf
         full_cost = whole.score.min()
         if name != "none":
             band_cost += WINDOWED_BAND_MARGIN * bins

@@ -58,7 +58,7 @@ class Profile(NamedTuple):
 def power_spectrum(stack: NDArray[np.float32]) -> tuple[Floats, int]:
     """Mean power (H, W//2 + 1) of the strongest slices, DC at (0, 0), and their number."""
     energy = np.array([float(np.var(image)) for image in stack])
-    strong = np.flatnonzero(energy > energy.max() / 4)
+    strong = np.flatnonzero(energy > energy.max(initial=0) / 4)
     if not len(strong):
         return np.zeros(1), 0
     strong = strong[np.linspace(0, len(strong) - 1, min(SLICES, len(strong))).round().astype(int)]

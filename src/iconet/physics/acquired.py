@@ -34,9 +34,10 @@ WINDOWED_BAND_MARGIN = 0.1  # in addition, for a window over a smaller band
 MARGIN = 8.0  # and at least in all
 # For a window rather than none over the same band. Hann's ends at zero, so noise hides where, and a
 # larger one looks like any other window.
-NAMED = {"none": 0.0, "hamming": 4.0, "hann": 10.0, "fermi": 4.0, "tukey": 4.0}
+NAMED = {"none": 0.0, "hamming": 4.0, "hann": 16.0, "fermi": 4.0, "tukey": 4.0}
 RADIAL_MARGIN = 19.0  # for a window over the radius rather than over each axis
 STEP = 0.7  # natural logarithm of power that is at least lost at the end of the band
+FLOOR_SHARE = 0.5  # of the floor counts as noise; the rest is signal that the magnitude has moved
 MOST_GAIN = 10.0  # 20 dB; Hamming's edge needs 12.5
 
 
@@ -174,7 +175,7 @@ def undo_window(images: Tensor, found: Acquired) -> Tensor:
     """Undoes the window of slices that have been cropped to the acquired matrix.
 
     The filter is Wiener's, G = W S / (W^2 S + N), with the signal's power S a power law of the
-    radius and N the floor, both as found; at most 10, and 1 at DC. Corners that a radial window
+    radius and N half of the floor, both as found; at most 10, and 1 at DC. Corners that a radial window
     set to zero were not measured and stay as they are.
 
     Args:
@@ -190,7 +191,7 @@ def undo_window(images: Tensor, found: Acquired) -> Tensor:
     gain = window_gain(found.window, (height, width))
     y, x = (torch.arange(n) - n // 2 for n in (height, width))
     radius = torch.hypot(y[:, None] / (height / 2), x / (width / 2)).clamp_min(1e-3)
-    noise = radius ** (-found.slope) / found.snr  # N / S
+    noise = FLOOR_SHARE * radius ** (-found.slope) / found.snr  # N / S
     inverse = (gain / (gain**2 + noise)).clamp_max(MOST_GAIN)
     inverse = torch.where(gain > 0, inverse, torch.ones_like(inverse))
     inverse[height // 2, width // 2] = 1

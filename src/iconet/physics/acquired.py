@@ -175,8 +175,9 @@ def undo_window(images: Tensor, found: Acquired) -> Tensor:
     """Undoes the window of slices that have been cropped to the acquired matrix.
 
     The filter is Wiener's, G = W S / (W^2 S + N), with the signal's power S a power law of the
-    radius and N half of the floor, both as found; at most 10, and 1 at DC. Corners that a radial window
-    set to zero were not measured and stay as they are.
+    radius and N half of the floor, both as found (Wiener, Extrapolation, Interpolation, and
+    Smoothing of Stationary Time Series, 1949); at most 10, and 1 at DC. Corners that a radial
+    window set to zero were not measured and stay as they are.
 
     Args:
         images: (..., H, W), real.

@@ -30,11 +30,11 @@ ALMOST_FULL = 0.94  # what is lost above it is not worth a smaller matrix
 # for a smaller band, and for a window over the full band. On real scans reduced to their full band
 # other hypotheses gain up to 0.26 and 0.09.
 BAND_MARGIN, WINDOW_MARGIN = 0.33, 0.2
-WINDOWED_BAND_MARGIN = 0.1  # in addition, for a window over a smaller band
+WINDOWED_BAND_MARGIN = 0.2  # in addition, for a window over a smaller band
 MARGIN = 8.0  # and at least in all
 # For a window rather than none over the same band. Hann's ends at zero, so noise hides where, and a
 # larger one looks like any other window.
-NAMED = {"none": 0.0, "hamming": 4.0, "hann": 16.0, "fermi": 4.0, "tukey": 4.0}
+NAMED = {"none": 0.0, "hamming": 4.0, "hann": 10.0, "fermi": 4.0, "tukey": 4.0}
 RADIAL_MARGIN = 19.0  # for a window over the radius rather than over each axis
 STEP = 0.7  # natural logarithm of power that is at least lost at the end of the band
 FLOOR_SHARE = 0.5  # of the floor counts as noise; the rest is signal that the magnitude has moved

@@ -1,0 +1,71 @@
+"""K-space windows: what consoles multiply the acquired band with against Gibbs ringing."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from iconet.errors import InputError
+
+Floats = NDArray[np.float64]
+
+# Gain over the radius of k-space, 0 the centre and 1 the edge of the acquired band.
+WINDOWS: dict[str, Callable[[Floats], Floats]] = {
+    "none": lambda x: np.ones_like(x),
+    "hamming": lambda x: 0.54 + 0.46 * np.cos(np.pi * x.clip(0, 1)),
+    "hann": lambda x: 0.5 + 0.5 * np.cos(np.pi * x.clip(0, 1)),
+    "fermi": lambda x: 1 / (1 + np.exp((x - 0.9) / 0.05)),
+    "tukey": lambda x: 0.5 + 0.5 * np.cos(np.pi * (2 * x - 1).clip(0, 1)),
+}
+
+
+class Window(NamedTuple):
+    """A k-space window: a name in `WINDOWS`, over each axis or over the elliptical radius.
+
+    The radial one ends on the ellipse within the band; "none" and radial is the elliptical
+    shutter, which leaves the corners of k-space unmeasured.
+    """
+
+    name: str
+    radial: bool = False
+
+
+def window_named(name: str) -> Window | None:
+    """The window of a user's word: one of `WINDOWS`, "elliptical", or these with "radial-".
+
+    Raises:
+        InputError: for any other word.
+    """
+    word = name.strip().lower()
+    if word == "none":
+        return None
+    if word == "elliptical":
+        return Window("none", radial=True)
+    window = Window(word.removeprefix("radial-"), word.startswith("radial-"))
+    if window.name not in WINDOWS or window.name == "none":
+        known = ", ".join([*WINDOWS, "elliptical"])
+        raise InputError(f"k-space window {name!r} is not known: choose {known}")
+    return window
+
+
+def window_gain(window: Window | None, size: tuple[int, int]) -> Tensor:
+    """Gain (H, W) of a window over a band of that size, DC at (H//2, W//2); 1 there, in [0, 1]."""
+    if window is None:
+        return torch.ones(size)
+    y, x = (np.abs(np.arange(n) - n // 2) / (n / 2) for n in size)
+    shape = WINDOWS[window.name]
+    if window.radial:
+        radius = np.hypot(y[:, None], x)
+        gain = shape(radius) * (radius <= 1)
+    else:
+        gain = shape(y)[:, None] * shape(x)
+    return torch.from_numpy((gain / gain[size[0] // 2, size[1] // 2]).astype(np.float32))
+
+
+def apply_window(kspace: Tensor, window: Window | None) -> Tensor:
+    """Weighs k-space (..., H, W), DC at (H//2, W//2), which is the whole acquired band."""
+    height, width = kspace.shape[-2:]
+    return kspace * window_gain(window, (height, width)).to(kspace.device)

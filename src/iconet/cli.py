@@ -151,6 +151,19 @@ def upscale(
         int | None, typer.Option(help="Side of the tiles of large slices, in input pixels.")
     ] = None,
     series: SeriesOption = None,
+    acquired: Annotated[
+        str,
+        typer.Option(
+            help="Matrix that was acquired of slices that the scanner interpolated: auto, off, or "
+            "such as 192x256."
+        ),
+    ] = "auto",
+    window: Annotated[
+        str,
+        typer.Option(
+            help="K-space window to undo: auto, none, hamming, hann, fermi, tukey or elliptical."
+        ),
+    ] = "auto",
     jobs: Annotated[
         int,
         typer.Option("--jobs", "-j", help="Scans at the same time, which share cores and memory."),
@@ -177,6 +190,8 @@ def upscale(
             *(model, scale, plane, axes, spacing, isotropic, device, precision, backend),
             tile=tile,
             series=series,
+            acquired=acquired,
+            window=window,
         ),
         jobs=jobs,
         overwrite=overwrite,

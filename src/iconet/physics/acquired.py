@@ -11,6 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from iconet.physics.cosines import cosines2, from_cosines2
+from iconet.physics.kspace import resize_kspace
 from iconet.physics.spectrum import (
     MISFIT,
     TINY,
@@ -21,7 +23,7 @@ from iconet.physics.spectrum import (
     power_spectrum,
     profile_along,
 )
-from iconet.physics.window import WINDOWS, Window, window_gain, window_named
+from iconet.physics.window import WINDOWS, Window, gain_at, window_named
 
 SHORTEST = 32  # pixels; a spectrum of fewer says too little
 SMALLEST_SHARE = 0.28  # of Nyquist: nobody zero-fills by more than 3.5
@@ -38,6 +40,7 @@ NAMED = {"none": 0.0, "hamming": 4.0, "hann": 10.0, "fermi": 4.0, "tukey": 4.0}
 RADIAL_MARGIN = 19.0  # for a window over the radius rather than over each axis
 STEP = 0.7  # natural logarithm of power that is at least lost at the end of the band
 FLOOR_SHARE = 0.5  # of the floor counts as noise; the rest is signal that the magnitude has moved
+OUTER = 0.85  # of the acquired band, from where on little is left
 MOST_GAIN = 10.0  # 20 dB; Hamming's edge needs 12.5
 
 
@@ -171,8 +174,40 @@ def _is_radial(power: Floats, slices: int, band: tuple[float, float], name: str)
     return bool(score[1] + RADIAL_MARGIN < score[0])
 
 
-def undo_window(images: Tensor, found: Acquired) -> Tensor:
-    """Undoes the window of slices that have been cropped to the acquired matrix.
+def is_periodic(stack: NDArray[np.float32], found: Acquired) -> bool:
+    """Whether the slices go on at one side as they end at the other, as far as can be told.
+
+    Those of a scanner do, unless the field of view was cut afterwards. Only then does what was
+    found hold: the outer part of the band, and beyond it, is the emptier in the right transform.
+
+    Args:
+        stack: (S, H, W); a few slices in the middle are looked at.
+        found: what they hold.
+    """
+    middle = stack[len(stack) // 3 : len(stack) // 3 + 4]
+    images = torch.from_numpy(np.ascontiguousarray(middle, np.float32))
+    size = images.shape[-2:]
+    powers = []
+    for spectrum, (y, x) in (
+        (torch.fft.fft2(images, norm="ortho"), _distances(size, periodic=True)),
+        (cosines2(images, (size[0], size[1])), _distances(size, periodic=False)),
+    ):
+        outside = (y[:, None] > OUTER * found.matrix[0] / size[0]) | (
+            x > OUTER * found.matrix[1] / size[1]
+        )
+        powers.append(float((spectrum.abs() ** 2 * outside).sum()))
+    return powers[0] <= powers[1]
+
+
+def _distances(size: tuple[int, ...], *, periodic: bool) -> list[Tensor]:
+    """Of the frequencies of rows and columns from 0, in units of the Nyquist frequency."""
+    if periodic:
+        return [2 * torch.fft.fftfreq(n, dtype=torch.float64).abs() for n in size]
+    return [torch.arange(n, dtype=torch.float64) / n for n in size]
+
+
+def recover(images: Tensor, found: Acquired, *, periodic: bool = True) -> Tensor:
+    """Slices on the grid that was acquired, without the window.
 
     The filter is Wiener's, G = W S / (W^2 S + N), with the signal's power S a power law of the
     radius and N half of the floor, both as found (Wiener, Extrapolation, Interpolation, and
@@ -180,21 +215,35 @@ def undo_window(images: Tensor, found: Acquired) -> Tensor:
     window set to zero were not measured and stay as they are.
 
     Args:
-        images: (..., H, W), real.
-        found: the window, and how much signal there is.
+        images: (..., H, W), real float32.
+        found: the matrix, the window, and how much signal there is.
+        periodic: see `is_periodic`; otherwise slices go on evenly beyond the field of view.
 
     Returns:
-        (..., H, W), with the means of `images`; beside sharp edges it can ring below 0.
+        (..., rows, columns) over the same field of view, with the means of `images`; beside sharp
+        edges it can ring below 0.
     """
+    size = images.shape[-2:]
+    if periodic:
+        images = resize_kspace(images, found.matrix)
     if found.window is None or found.window.name == "none":
-        return images
-    height, width = images.shape[-2:]
-    gain = window_gain(found.window, (height, width))
-    y, x = (torch.arange(n) - n // 2 for n in (height, width))
-    radius = torch.hypot(y[:, None] / (height / 2), x / (width / 2)).clamp_min(1e-3)
+        inverse = torch.ones(1, 1)
+    else:
+        inverse = _inverse(found, _distances(found.matrix, periodic=periodic)).to(images)
+    if periodic:
+        spectrum = torch.fft.rfft2(images) * inverse[:, : found.matrix[1] // 2 + 1]
+        return torch.fft.irfft2(spectrum, s=found.matrix)
+    scale = (found.matrix[0] * found.matrix[1] / (size[0] * size[1])) ** 0.5
+    return from_cosines2(scale * cosines2(images, found.matrix) * inverse, found.matrix)
+
+
+def _inverse(found: Acquired, distances: list[Tensor]) -> Tensor:
+    """What undoes the window, at frequencies of the acquired matrix."""
+    assert found.window is not None
+    y, x = distances
+    gain = torch.from_numpy(gain_at(found.window, y[:, None].numpy(), x.numpy()))
+    radius = torch.hypot(y[:, None], x).clamp_min(1e-3)
     noise = FLOOR_SHARE * radius ** (-found.slope) / found.snr  # N / S
-    inverse = (gain / (gain**2 + noise)).clamp_max(MOST_GAIN)
-    inverse = torch.where(gain > 0, inverse, torch.ones_like(inverse))
-    inverse[height // 2, width // 2] = 1
-    inverse = torch.fft.ifftshift(inverse)[:, : width // 2 + 1].to(images)
-    return torch.fft.irfft2(torch.fft.rfft2(images) * inverse, s=(height, width))
+    inverse = torch.where(gain > 0, (gain / (gain**2 + noise)).clamp_max(MOST_GAIN), 1.0)
+    inverse[0, 0] = 1
+    return inverse

@@ -32,6 +32,12 @@ class Window(NamedTuple):
     name: str
     radial: bool = False
 
+    def __str__(self) -> str:
+        """The word for `window_named`."""
+        if self.name == "none":
+            return "elliptical" if self.radial else "none"
+        return f"radial-{self.name}" if self.radial else self.name
+
 
 def window_named(name: str) -> Window | None:
     """The window of a user's word: one of `WINDOWS`, "elliptical", or these with "radial-".
@@ -51,18 +57,29 @@ def window_named(name: str) -> Window | None:
     return window
 
 
-def window_gain(window: Window | None, size: tuple[int, int]) -> Tensor:
-    """Gain (H, W) of a window over a band of that size, DC at (H//2, W//2); 1 there, in [0, 1]."""
+def gain_at(window: Window | None, y: Floats, x: Floats) -> Floats:
+    """Gain of a window, 1 in the middle, in [0, 1].
+
+    Args:
+        window: None for none.
+        y: distance from the centre of k-space along rows, 1 at the edge of the band.
+        x: along columns; broadcast with `y`.
+    """
     if window is None:
-        return torch.ones(size)
-    y, x = (np.abs(np.arange(n) - n // 2) / (n / 2) for n in size)
+        return np.ones(np.broadcast_shapes(y.shape, x.shape))
     shape = WINDOWS[window.name]
     if window.radial:
-        radius = np.hypot(y[:, None], x)
+        radius = np.hypot(y, x)
         gain = shape(radius) * (radius <= 1)
     else:
-        gain = shape(y)[:, None] * shape(x)
-    return torch.from_numpy((gain / gain[size[0] // 2, size[1] // 2]).astype(np.float32))
+        gain = shape(y) * shape(x)
+    return np.asarray(gain / shape(np.zeros(1)) ** (1 if window.radial else 2))
+
+
+def window_gain(window: Window | None, size: tuple[int, int]) -> Tensor:
+    """Gain (H, W) of a window over a band of that size, DC at (H//2, W//2)."""
+    y, x = (np.abs(np.arange(n) - n // 2) / (n / 2) for n in size)
+    return torch.from_numpy(gain_at(window, y[:, None], x).astype(np.float32))
 
 
 def apply_window(kspace: Tensor, window: Window | None) -> Tensor:

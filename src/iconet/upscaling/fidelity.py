@@ -129,6 +129,11 @@ def enlarged(image: "Tensor", factor: int) -> "Tensor":
     return F.interpolate(image[None, None].float(), scale_factor=factor)[0, 0].to(image.dtype)
 
 
+def is_constant(image: NDArray) -> bool:
+    """Whether all voxels have one value."""
+    return bool(np.all(image == image.flat[0]))
+
+
 def repeated(mask: NDArray[np.bool_], factor: int) -> NDArray[np.bool_]:
     """Repeat every pixel of (h, w)."""
     return mask.repeat(factor, axis=0).repeat(factor, axis=1)

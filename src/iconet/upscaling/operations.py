@@ -14,6 +14,7 @@ from iconet.upscaling.models import Models, Step
 from iconet.upscaling.one_axis import CHUNK, enlarge_axis, planes_containing
 from iconet.upscaling.options import Options
 from iconet.upscaling.plan import GridPlan
+from iconet.upscaling.recovery import Recovery
 from iconet.upscaling.regrid import as_stack
 from iconet.upscaling.resampling import resample_axis
 from iconet.upscaling.slices import Progress, predict_stack
@@ -48,6 +49,33 @@ class Resampling:
     def __call__(self, volume: NDArray, out: NDArray | None, progress: Progress) -> NDArray:
         """The volume after it, written into `out` if given."""
         return resample_axis(volume, self.axis, self.size, self.step, out)
+
+
+@dataclass(frozen=True)
+class Recovering:
+    """The slices as they were acquired; methods as of `Resampling`."""
+
+    recovery: Recovery
+
+    def shape(self, shape: Shape) -> Shape:
+        """Of the volume after it."""
+        axes = [axis for axis in range(len(shape)) if axis != self.recovery.across]
+        return _replaced(shape, dict(zip(axes, self.recovery.found.matrix, strict=True)))
+
+    def windows(self, shape: Shape) -> int:
+        """How much of the progress it is: none, beside the networks."""
+        return 0
+
+    def memory(self, shape: Shape) -> int:
+        """Bytes it needs beside the volumes before and after it."""
+        return 0
+
+    def __call__(self, volume: NDArray, out: NDArray | None, progress: Progress) -> NDArray:
+        """The volume after it, written into `out` if given."""
+        if out is None:
+            out = np.empty(self.shape(volume.shape), np.float32, order="F")
+        self.recovery.recover(volume, out)
+        return out
 
 
 @dataclass(frozen=True)
@@ -157,7 +185,7 @@ class Enlarging:
         return [(sizes[across], sizes[rows], sizes[cols]) for across, rows, cols in planes]
 
 
-Operation = Resampling | Enlarging | Interpolating
+Operation = Resampling | Enlarging | Interpolating | Recovering
 
 
 def operations(
@@ -168,7 +196,9 @@ def operations(
         steps = {axis: plan.ratios[axis] for axis in plan.resampled}
         return [Interpolating(plan.shape, steps)]
     cut = options.batch, options.tile
+    first = [] if plan.recovery is None else [Recovering(plan.recovery)]
     return [
+        *first,
         *(Enlarging(models(step).network, step, plan.across, compute, *cut) for step in plan.steps),
         *(
             Resampling(axis, plan.shape[axis], plan.ratios[axis] * plan.gain(axis))

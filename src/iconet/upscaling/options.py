@@ -1,6 +1,7 @@
 """What the user asked for, from the command line or `iconet.upscale` down to the slices."""
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,8 @@ class Options:
     batch: int | None = None
     tile: int | None = None
     series: str | int | None = None
+    acquired: str = "auto"
+    window: str = "auto"
 
     def __post_init__(self) -> None:
         """Refuse what no scan could be given."""
@@ -48,6 +51,11 @@ class Options:
         if self.isotropic and self.spacing is not None:
             raise InputError("--spacing and --isotropic can't be combined; give one")
         self.millimetres(3)
+        self.matrix  # noqa: B018 - refuses what is none
+        if self.window not in ("auto", "none"):
+            from iconet.physics.window import window_named
+
+            window_named(self.window)
         if self.scale is not None and self.by_spacing:
             raise InputError(f"scale {self.scale} and a spacing: give only one of them")
 
@@ -65,7 +73,24 @@ class Options:
     def deciding(self) -> dict[str, Any]:
         """The options that decide on a result beside its weights; what JSON can hold."""
         names = ("plane", "axes", "spacing", "isotropic", "series", "tile", "precision", "backend")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in (*names, "acquired", "window")}
+
+    @property
+    def matrix(self) -> tuple[int, int] | None:
+        """The acquired matrix that was given, along the first and the second axis of the plane.
+
+        Raises:
+            InputError: Neither auto nor off nor two numbers.
+        """
+        if self.acquired in ("auto", "off"):
+            return None
+        found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", self.acquired.lower())
+        if found is None or "0" in found.groups():
+            raise InputError(
+                f"acquired {self.acquired}: give auto, off, or the acquired matrix along the"
+                " slices' two axes, such as 192x256"
+            )
+        return int(found[1]), int(found[2])
 
     def millimetres(self, axes: int) -> tuple[float, ...] | None:
         """The spacing along each of so many axes; None if none was given.

@@ -10,6 +10,7 @@ from iconet.images.kind import kind_of
 from iconet.upscaling.models import Models, Step
 from iconet.upscaling.one_axis import planes_containing
 from iconet.upscaling.options import Options
+from iconet.upscaling.recovery import Recovery, find_recovery
 from iconet.zoo.model import Model, trained_for
 
 SAME = 1e-5
@@ -32,6 +33,7 @@ class GridPlan:
         ratios: new over old spacing along each.
         kind: of image, see `iconet.images.kind`.
         interpolated: whether no network takes part.
+        recovery: how the slices are brought to what was acquired first; None if they are that.
     """
 
     across: int
@@ -40,17 +42,19 @@ class GridPlan:
     ratios: tuple[float, ...]
     kind: str = "MR"
     interpolated: bool = False
+    recovery: Recovery | None = None
 
-    def gain(self, axis: int) -> int:
-        """How many times finer the steps make an axis."""
-        return math.prod(step.factor for step in self.steps if axis in step.axes)
+    def gain(self, axis: int) -> float:
+        """How many times finer an axis is after the steps; less where it was reduced before."""
+        share = 1.0 if self.recovery is None else self.recovery.share(axis)
+        return share * math.prod(step.factor for step in self.steps if axis in step.axes)
 
     @property
     def finest(self) -> float:
         """How many times finer the axis becomes that gains most; by the networks, if there are."""
         if self.interpolated:
             return round(1 / min(self.ratios), 2)
-        return max(self.gain(axis) for axis in range(len(self.shape)))
+        return round(max(self.gain(axis) for axis in range(len(self.shape))), 2)
 
     @property
     def resampled(self) -> list[int]:
@@ -109,26 +113,27 @@ def plan_grid(scan: Scan, models: Models, options: Options) -> GridPlan:
     steps = _steps(ratios, scan.spacing, in_plane, models)
     _check_steps(scan, across, steps)
     kind = kind_of(scan)
-    interpolated = models.interpolate(kind)
-    return GridPlan(
-        across,
-        () if interpolated else tuple(steps),
-        tuple(shape),
-        tuple(ratios),
-        kind,
-        interpolated,
-    )
+    grid = across, tuple(shape), tuple(ratios)
+    if models.interpolate(kind):
+        return GridPlan(grid[0], (), *grid[1:], kind, interpolated=True)
+    recovery = None
+    if any(len(step.axes) == 2 for step in steps):
+        recovery = find_recovery(scan, across, options, kspace=kind == "MR")
+    if recovery is not None:
+        steps = _steps(ratios, scan.spacing, in_plane, models, recovery)
+    return GridPlan(grid[0], tuple(steps), *grid[1:], kind, recovery=recovery)
 
 
 def remarks(scan: Scan, plan: GridPlan, models: Models) -> list[str]:
-    """Lines that say of a scan that its kind is none the models were trained for."""
+    """Lines that say what was guessed of a scan, and where the models were not trained for it."""
     none = f"{scan.name}: {plan.kind}, for which"
     if plan.interpolated:
         return [
             f"{none} no shipped model was trained: enlarged by interpolation; --model"
             f" {models.chosen.name or 'NAME'} runs one all the same"
         ]
-    return [
+    found = [] if plan.recovery is None else [f"{scan.name}: {plan.recovery}"]
+    return found + [
         f"{none} {model.name or 'the model'} was not trained ({model.purpose}): its result may be"
         " worse than interpolation"
         for model in taking_part(plan, models)
@@ -198,23 +203,38 @@ def _check_steps(scan: Scan, across: int, steps: Sequence[Step]) -> None:
 
 
 def _steps(
-    ratios: Sequence[float], spacing: Sequence[float], in_plane: Sequence[int], models: Models
+    ratios: Sequence[float],
+    spacing: Sequence[float],
+    in_plane: Sequence[int],
+    models: Models,
+    recovery: Recovery | None = None,
 ) -> list[Step]:
     """Both axes of the plane together as far as both need it; what is missing along single axes.
 
     Single axes come first: the network for them was trained on voxels longer along its axis.
+    From slices that were reduced to what was acquired the plane comes by whole stages as near to
+    the grid as it can, and a resampling does the rest.
     """
     missing = [1 / ratio for ratio in ratios]
+    if recovery is not None:
+        missing = [times / recovery.share(axis) for axis, times in enumerate(missing)]
     plane: list[Step] = []
     if len(in_plane) == 2 and min(missing[axis] for axis in in_plane) > 1:
         both = min(missing[axis] for axis in in_plane)
-        plane = [Step(tuple(in_plane), factor) for factor in _cascade(both, models.factors(2))]
+        if recovery is not None:
+            both = 2 ** max(1, round(math.log2(both)))
+        factors = models.factors(2)
+        if recovery is not None:
+            # One by one, so that the band of the scan as it was stored is made by the first alone,
+            # as it is where nothing was interpolated.
+            factors = tuple(sorted(factors))
+        plane = [Step(tuple(in_plane), factor) for factor in _cascade(both, factors)]
         for axis in in_plane:
             missing[axis] /= math.prod(step.factor for step in plane)
     single = [
         Step((axis,), factor)
         for axis in sorted(range(len(ratios)), key=lambda axis: -spacing[axis])
-        if missing[axis] > 1 + SAME
+        if missing[axis] > 1 + SAME and not (recovery is not None and axis in in_plane)
         for factor in _cascade(missing[axis], models.factors(1))
     ]
     return single + plane

@@ -42,6 +42,8 @@ def upscale(
     batch: int | None = None,
     tile: int | None = None,
     series: str | int | None = None,
+    acquired: str = "auto",
+    window: str = "auto",
     progress: Progress | None = None,
 ) -> "nibabel.Nifti1Image | NDArray":
     """Make an image finer: in the plane of its slices, across them, or to any spacing.
@@ -73,6 +75,11 @@ def upscale(
         batch: slices that go through the network together.
         tile: side, in input pixels, of the tiles large slices are cut into.
         series: which of several DICOM series: its UID, number or a part of its description.
+        acquired: of MR slices that the scanner interpolated, the matrix that was acquired, along
+            the plane's first and second axis, such as "192x256"; "auto" finds it in the spectrum,
+            "off" takes the slices as they are. They are enlarged from what was acquired.
+        window: the k-space window to undo first: "auto" (found in the spectrum), "none", "hamming",
+            "hann", "fermi", "tukey" or "elliptical".
         progress: called with (done, in all), in slices or, where slices are cut, in tiles.
 
     Returns:
@@ -91,6 +98,8 @@ def upscale(
     options = Options(
         *(model, None, plane, axes, spacing, isotropic),
         *(device, precision, backend, batch, tile, series),
+        acquired=acquired,
+        window=window,
     )
     compute = choose_compute(device, precision, backend)
     chosen = open_model(model, device=str(compute.device))

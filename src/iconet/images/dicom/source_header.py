@@ -123,3 +123,17 @@ def value_of(source: "Dataset", keyword: str) -> Any:
     """An attribute's value; None where it is absent, empty or malformed."""
     element = readable(source, keyword)
     return None if element is None or element.is_empty else element.value
+
+
+def acquisition_matrix(header: "Dataset") -> tuple[int, int] | None:
+    """Columns and rows that were acquired, as (0018,1310) says; None where it does not.
+
+    The order is that of a scan's axes, along a row first.
+    """
+    given = header.get("AcquisitionMatrix")
+    try:
+        frequency_rows, frequency_columns, phase_rows, phase_columns = (int(n) for n in given or ())
+    except (TypeError, ValueError):
+        return None
+    rows, columns = frequency_rows or phase_rows, frequency_columns or phase_columns
+    return (columns, rows) if rows > 0 and columns > 0 else None

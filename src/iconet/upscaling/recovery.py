@@ -1,0 +1,150 @@
+"""Slices as they were acquired: on the acquired matrix, without the console's window.
+
+Most consoles zero-fill k-space before they store an image, and window it. Networks know images
+whose spectrum ends at Nyquist; of others they sharpen what is sharp already.
+"""
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from iconet.errors import InputError
+from iconet.images import Scan
+from iconet.images.dicom.source_header import acquisition_matrix
+from iconet.upscaling.fidelity import is_constant
+from iconet.upscaling.options import Options
+from iconet.upscaling.regrid import as_stack
+
+if TYPE_CHECKING:
+    from iconet.physics.acquired import Acquired
+
+SMALLEST = 8
+"""Rows or columns of an acquired matrix, at least."""
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """How the slices of a plane are brought to what was acquired.
+
+    Attributes:
+        across: the axis across the slices.
+        stored: rows and columns of the slices.
+        found: what they hold of k-space.
+        periodic: whether they go on at one side as they end at the other.
+    """
+
+    across: int
+    stored: tuple[int, int]
+    found: "Acquired"
+    periodic: bool = True
+
+    def share(self, axis: int) -> float:
+        """Acquired over stored voxels along an axis of the volume."""
+        if axis == self.across:
+            return 1.0
+        index = axis - (axis > self.across)
+        return self.found.matrix[index] / self.stored[index]
+
+    @property
+    def window(self) -> str | None:
+        """The window that is undone; None for none."""
+        window = self.found.window
+        return None if window is None or window.name == "none" else str(window)
+
+    def __str__(self) -> str:
+        """For people."""
+        parts, remedies = [], []
+        if self.found.matrix != self.stored:
+            acquired, stored = (
+                " x ".join(map(str, size)) for size in (self.found.matrix, self.stored)
+            )
+            parts.append(f"acquired {acquired} of {stored}, the rest interpolated by the scanner")
+            remedies.append("--acquired off")
+        if self.window is not None:
+            parts.append(f"with a {self.window} window over k-space")
+            remedies.append("--window none")
+        verb = " and ".join(remedies)
+        return f"{' '.join(parts)}: enlarged from what was acquired ({verb} to take it as it is)"
+
+    def recover(self, volume: NDArray, out: NDArray) -> None:
+        """Bring the slices of a volume to what was acquired.
+
+        Args:
+            volume: (I, J) or (I, J, K), real and finite.
+            out: float32, with the acquired matrix in the plane, written into. No voxel is less
+                than the least of its slice.
+        """
+        import torch
+
+        from iconet.physics.acquired import recover
+
+        pairs = zip(as_stack(volume, self.across), as_stack(out, self.across), strict=True)
+        for before, after in pairs:
+            if is_constant(before):
+                after[...] = before.flat[0]
+                continue
+            dark = np.float32(before.min())
+            image = torch.from_numpy(np.ascontiguousarray(before, np.float32) - dark)
+            recovered = recover(image, self.found, periodic=self.periodic)
+            np.add(recovered.clamp(min=0).numpy(), dark, out=after)
+
+
+def find_recovery(scan: Scan, across: int, options: Options, *, kspace: bool) -> Recovery | None:
+    """Find what was acquired, from the spectrum and the DICOM header, or take what was given.
+
+    Args:
+        scan: as read; of a series the first volume is looked at.
+        across: the axis across the slices.
+        options: of which the matrix and the window count.
+        kspace: whether it was acquired in k-space, as MRI is. Otherwise only what was given counts.
+
+    Returns:
+        None where slices are to be taken as they are.
+
+    Raises:
+        InputError: the given matrix is larger than the slices, or hardly one.
+    """
+    from iconet.physics.acquired import Acquired, acquired, is_periodic
+    from iconet.physics.window import window_named
+
+    volume = scan.array[..., 0] if scan.array.ndim == 4 else scan.array
+    stack = as_stack(volume, across)
+    stored = int(stack.shape[1]), int(stack.shape[2])
+    matrix, window = options.matrix, options.window
+    if matrix is not None and not all(
+        SMALLEST <= acquired <= size for acquired, size in zip(matrix, stored, strict=True)
+    ):
+        raise InputError(
+            f"{scan.name}: acquired {options.acquired} of {stored[0]}x{stored[1]}: give at least"
+            f" {SMALLEST} and at most the slices' own size"
+        )
+    off = options.acquired == "off"
+    if (off and window == "none") or not (kspace or matrix or window not in ("auto", "none")):
+        return None
+    nominal = matrix or (stored if off else _nominal(scan, across))
+    stack = _finite(stack)
+    found = acquired(stack, nominal=nominal, window=window)
+    if off or matrix:
+        found = found._replace(matrix=matrix or stored)
+    if not kspace:  # nothing is guessed
+        found = Acquired(matrix or stored, None if window == "auto" else window_named(window))
+    recovery = Recovery(across, stored, found)
+    if found.matrix == stored and recovery.window is None:
+        return None
+    return replace(recovery, periodic=is_periodic(stack, found))
+
+
+def _nominal(scan: Scan, across: int) -> tuple[int, int] | None:
+    """The acquisition matrix that a DICOM header names, if the plane is that of its slices."""
+    if not scan.dicom or across != 2:
+        return None
+    return acquisition_matrix(scan.dicom[0])
+
+
+def _finite(stack: NDArray) -> NDArray[np.float32]:
+    """Without NaN."""
+    if np.isnan(stack.min()):
+        return np.nan_to_num(stack, nan=float(np.nanmin(stack)))
+    return stack

@@ -14,6 +14,7 @@ from iconet import zoo
 from iconet.errors import InputError
 from iconet.images import read
 from iconet.physics.acquired import Acquired, acquired, undo_window
+from iconet.physics.blur import blur_and_resample
 from iconet.physics.fourier import fft2c, ifft2c
 from iconet.physics.kspace import resize_kspace
 from iconet.physics.noise import complex_noise
@@ -95,6 +96,14 @@ def test_full_bands_are_left_alone(rows, columns, noise, seed):
 def test_phantoms_with_sharp_edges_are_left_alone(size):
     found = acquired(phantom(size).numpy())
     assert found.matrix == size
+    assert found.window is None or found.window.name == "none"
+
+
+@pytest.mark.parametrize("width", [0.8, 1.1, 1.4])
+def test_a_light_blur_is_no_window(width):
+    low = blur_and_resample(scan()[:, None], 2, 2 * width)[:, 0].numpy()
+    found = acquired(low)
+    assert found.matrix == (SIZE[0] // 2, SIZE[1] // 2)
     assert found.window is None or found.window.name == "none"
 
 

@@ -23,7 +23,7 @@ from iconet.data.acquired import acquired_matrix
 from iconet.data.splits import read_splits
 from iconet.data.truth import NEVER_IN_KSPACE, read_truth
 from iconet.intensity import robust_scale
-from iconet.physics.acquired import Acquired, acquired, undo_window
+from iconet.physics.acquired import Acquired, acquired, recover
 from iconet.physics.fourier import fft2c, ifft2c
 from iconet.physics.kspace import resize_kspace
 from iconet.physics.noise import complex_noise
@@ -181,7 +181,7 @@ def gains(base: Stack, random: np.random.Generator, network) -> dict[str, float]
         for noise in (0, 0.01):
             low = acquire(truth, half, window, seed, noise=noise, stored=half)
             found = acquired(low)
-            undone = undo_window(torch.from_numpy(low), found).abs().numpy()
+            undone = recover(torch.from_numpy(low), found).abs().numpy()
             result |= {
                 f"dB gained, {method}, {name}, noise {100 * noise:g} %": (
                     psnr(enlarge(undone[::step]), truth[::step])

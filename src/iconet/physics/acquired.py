@@ -16,14 +16,13 @@ from iconet.physics.kspace import resize_kspace
 from iconet.physics.spectrum import (
     MISFIT,
     TINY,
-    Floats,
     Profile,
     fit,
     fit_bands,
     power_spectrum,
     profile_along,
 )
-from iconet.physics.window import WINDOWS, Window, gain_at, window_named
+from iconet.physics.window import WINDOWS, Floats, Window, gain_at, window_named
 
 SHORTEST = 32  # pixels; a spectrum of fewer says too little
 SMALLEST_SHARE = 0.28  # of Nyquist: nobody zero-fills by more than 3.5
@@ -39,6 +38,7 @@ MARGIN = 8.0  # and at least in all
 NAMED = {"none": 0.0, "hamming": 4.0, "hann": 10.0, "fermi": 4.0, "tukey": 4.0}
 RADIAL_MARGIN = 19.0  # for a window over the radius rather than over each axis
 STEP = 0.7  # natural logarithm of power that is at least lost at the end of the band
+POOR = 20.0  # negative log-likelihood per frequency of what is no anatomy, such as a grid
 FLOOR_SHARE = 0.5  # of the floor counts as noise; the rest is signal that the magnitude has moved
 OUTER = 0.85  # of the acquired band, from where on little is left
 MOST_GAIN = 10.0  # 20 dB; Hamming's edge needs 12.5
@@ -88,7 +88,10 @@ def acquired(
     bands, values = [], []
     for axis in (0, 1):
         told = nominal[axis] / 2 if nominal is not None else None
-        score, band, value = _best_bands(profile_along(power, axis, slices), names, told)
+        profile = profile_along(power, axis, slices)
+        score, band, value = _best_bands(profile, names, told)
+        if score.min() > POOR * len(profile.frequency):
+            return Acquired(size, known)
         total += score
         bands.append(band)
         values.append(value)
@@ -108,6 +111,11 @@ def _even(band: float, size: int) -> int:
     return size if 2 * band >= ALMOST_FULL * size else 2 * round(band)
 
 
+def _blurred(radius: Floats) -> Floats:
+    """A blur of 1.2 pixels full width, as of processing: it counts as no window."""
+    return np.exp(-1.3 * radius**2)
+
+
 def _best_bands(
     profile: Profile, names: list[str], told: float | None
 ) -> tuple[Floats, Floats, Floats]:
@@ -121,19 +129,22 @@ def _best_bands(
     full = np.full(1, nyquist)
     found = []
     for name in names:
-        rough = fit_bands(profile, name, grid, full, rounds=6).score
+        shape = WINDOWS[name]
+        rough = fit_bands(profile, shape, grid, full, rounds=6).score
         around = np.exp(np.arange(-9, 10) * 0.005)
         fine = (grid[np.argmin(rough)] * around).clip(smallest, nyquist) if len(grid) else full
         if told is not None and smallest <= told:
             fine = np.append(fine, min(told, nyquist))
-        smaller = fit_bands(profile, name, fine, full)
-        whole = fit_bands(profile, name, full, np.append(grid[::2], nyquist))
+        smaller = fit_bands(profile, shape, fine, full)
+        whole = fit_bands(profile, shape, full, np.append(grid[::2], nyquist))
         band_cost = smaller.score + max(MARGIN, BAND_MARGIN * bins)
         # A step down, not a spectrum that goes on with another slope.
         anatomy, noise, floor = smaller.values[:, [0, 3, 4]].T
         band_cost[np.logaddexp(anatomy, noise) - floor < STEP] = np.inf
         full_cost = whole.score.min()
-        if name != "none":
+        if name == "none":
+            full_cost = min(full_cost, fit_bands(profile, _blurred, full, full).score[0])
+        else:
             band_cost += WINDOWED_BAND_MARGIN * bins
             full_cost += max(MARGIN, WINDOW_MARGIN * bins)
         if told is not None:
@@ -224,13 +235,16 @@ def recover(images: Tensor, found: Acquired, *, periodic: bool = True) -> Tensor
         edges it can ring below 0.
     """
     size = images.shape[-2:]
-    if periodic:
-        images = resize_kspace(images, found.matrix)
-    if found.window is None or found.window.name == "none":
-        inverse = torch.ones(1, 1)
-    else:
+    windowed = found.window is not None and found.window.name != "none"
+    if not windowed and tuple(size) == found.matrix:
+        return images
+    inverse = torch.ones((), device=images.device)
+    if windowed:
         inverse = _inverse(found, _distances(found.matrix, periodic=periodic)).to(images)
     if periodic:
+        images = resize_kspace(images, found.matrix)
+        if not windowed:
+            return images
         spectrum = torch.fft.rfft2(images) * inverse[:, : found.matrix[1] // 2 + 1]
         return torch.fft.irfft2(spectrum, s=found.matrix)
     scale = (found.matrix[0] * found.matrix[1] / (size[0] * size[1])) ** 0.5

@@ -16,9 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from iconet.physics.window import WINDOWS
-
-Floats = NDArray[np.float64]
+from iconet.physics.window import Floats, Shape
 
 SLICES = 16  # enough for a spectrum that is known to a few per cent
 BINS = 128  # most frequencies per axis
@@ -97,7 +95,9 @@ def profile_along(power: Floats, axis: int, slices: int) -> Profile:
     return Profile(frequency, logpower_spectrum, 2 / samples + MISFIT**2, width, nyquist)
 
 
-def fit_bands(profile: Profile, name: str, bands: Floats, partials: Floats, rounds: int = 9) -> Fit:
+def fit_bands(
+    profile: Profile, shape: Shape, bands: Floats, partials: Floats, rounds: int = 9
+) -> Fit:
     """Fits the model for a window, each of some bands and each end of a partial Fourier half."""
     band, partial = (field.reshape(-1, 1) for field in np.meshgrid(bands, partials))
     half = (profile.width - 1) / 2
@@ -109,7 +109,7 @@ def fit_bands(profile: Profile, name: str, bands: Floats, partials: Floats, roun
     def inside(end: Floats) -> Floats:
         return np.where(end < profile.nyquist - 0.1, (end - every + 0.5).clip(0, 1), 1)
 
-    power = WINDOWS[name](every / band) ** 2 * inside(band)
+    power = shape(every / band) ** 2 * inside(band)
     # One side alone, at half the amplitude in a magnitude.
     power *= 0.25 + 0.75 * inside(partial)
     power = np.lib.stride_tricks.sliding_window_view(power, len(SMEAR), axis=1) @ SMEAR

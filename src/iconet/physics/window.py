@@ -11,9 +11,10 @@ from torch import Tensor
 from iconet.errors import InputError
 
 Floats = NDArray[np.float64]
+Shape = Callable[[Floats], Floats]
 
 # Gain over the radius of k-space, 0 the centre and 1 the edge of the acquired band.
-WINDOWS: dict[str, Callable[[Floats], Floats]] = {
+WINDOWS: dict[str, Shape] = {
     "none": lambda x: np.ones_like(x),
     "hamming": lambda x: 0.54 + 0.46 * np.cos(np.pi * x.clip(0, 1)),
     "hann": lambda x: 0.5 + 0.5 * np.cos(np.pi * x.clip(0, 1)),

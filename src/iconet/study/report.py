@@ -16,14 +16,15 @@ from iconet.images import Scan
 from iconet.runtime.device import Compute
 from iconet.upscaling.apart import SetApart
 from iconet.upscaling.input_consistency import input_consistency
+from iconet.upscaling.recovery import Recovery
 from iconet.zoo.model import Model
 
 SCHEMA_VERSION = 1
 NOTICE = "Research use, not for diagnosis: a network adds detail that is likely, not measured."
 INTERPOLATED = "Research use, not for diagnosis: an interpolation adds no detail."
 CONVENTION = (
-    "output before rounding to its stored type, k-space cropped to the input's grid, against the"
-    " input; all voxels, what was set apart replaced by what goes on around it; data range: the"
+    "output before rounding to its stored type, k-space cropped to the input's grid (to what was"
+    " acquired, with its window), against the input; all voxels, what was set apart replaced by what goes on around it; data range: the"
     " input's maximum"
 )
 OTHER_FIELD = "the output has another field of view, or fewer voxels along an axis, than the input"
@@ -42,6 +43,7 @@ class Made(NamedTuple):
         kspace: coils and acceleration of raw k-space.
         interpolated: the kind of image, if no model was trained for it; None if models took part.
         apart: what went around the networks.
+        recovery: how slices were brought to what was acquired; None if they were taken as they are.
     """
 
     line: str
@@ -52,6 +54,7 @@ class Made(NamedTuple):
     kspace: Mapping[str, Any] | None = None
     interpolated: str | None = None
     apart: SetApart = SetApart()
+    recovery: Recovery | None = None
 
 
 def make_report(
@@ -74,7 +77,7 @@ def make_report(
     Returns:
         What `docs/report.md` describes; it holds nothing but what JSON can.
     """
-    agreement = None if made.kspace else input_consistency(made.scan, made.bigger)
+    agreement = None if made.kspace else input_consistency(made.scan, made.bigger, made.recovery)
     missing = OF_KSPACE if made.kspace else OTHER_FIELD if agreement is None else None
     return {
         "schema_version": SCHEMA_VERSION,
@@ -97,6 +100,7 @@ def make_report(
         "options": dict(options),
         "input": {"files": _hashes(inputs), **_geometry(made.scan), "kspace": made.kspace},
         "output": {"files": _hashes(outputs), **_geometry(made.bigger)},
+        "acquired": None if made.recovery is None else made.recovery.summary(),
         "set_apart": made.apart._asdict(),
         "compute": _compute(compute) if made.models else None,
         "seconds": {part: round(value, 3) for part, value in made.seconds.items()},

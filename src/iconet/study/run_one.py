@@ -139,7 +139,10 @@ class Upscaler:
         )
         interpolated = plan.kind if plan.interpolated else None
         return Made(
-            line, scan, bigger, models, clock.seconds, interpolated=interpolated, apart=apart
+            *(line, scan, bigger, models, clock.seconds),
+            interpolated=interpolated,
+            apart=apart,
+            recovery=plan.recovery,
         )
 
     def _kspace(self, task: Task, compute: Compute) -> Made:

@@ -12,6 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from iconet.upscaling.regrid import nearest_voxels
+
 SAMPLE = 200_000
 """Voxels that tell the range of a volume's values; more tell nothing more."""
 
@@ -147,7 +149,7 @@ class Apart:
 
     def _place(self, out: NDArray, ratios: Sequence[float], source: NDArray, sign: int) -> None:
         nearest = [
-            _nearest(old, new, ratio)
+            nearest_voxels(old, new, ratio)
             for old, new, ratio in zip(self.volume.shape, out.shape, ratios, strict=True)
         ]
         if self.held is not None:
@@ -163,12 +165,6 @@ class Apart:
                 for along, at in zip(nearest, place, strict=True)
             )
             out[tuple(block)] += sign * value
-
-
-def _nearest(old: int, new: int, ratio: float) -> NDArray[np.intp]:
-    """The input voxel that each output voxel's centre lies in, along one axis."""
-    positions = (old - 1) / 2 + (np.arange(new) - (new - 1) / 2) * ratio
-    return np.clip(np.floor(positions + 0.5), 0, old - 1).astype(np.intp)
 
 
 def _count(mask: NDArray[np.bool_] | None) -> int:

@@ -13,11 +13,13 @@ thick slice may differ from the scan by `TOLERANCE` of the local range, not more
 Each law holds for any shift and any scale of the intensities.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+from iconet.upscaling.regrid import as_stack, nearest_voxels
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -89,6 +91,30 @@ def keep_to_axis(volume: NDArray, bigger: NDArray, axis: int) -> None:
         if background is not None:
             blocks[background] = low[background][0]
         high[...] = blocks.reshape(high.shape)
+
+
+def keep_background(volume: NDArray, out: NDArray, across: int, ratios: Sequence[float]) -> None:
+    """Keep the least value and constant backgrounds of a volume on another grid, in place.
+
+    Args:
+        volume: (I, J) or (I, J, K).
+        out: what was made of it, on a grid with the same centre.
+        across: the axis across the slices.
+        ratios: new over old spacing along each axis.
+    """
+    np.maximum(out, volume.min(), out=out)
+    slices, results = as_stack(volume, across), as_stack(out, across)
+    depth = 1.0 if across == len(ratios) else ratios[across]  # a 2-D image is one slice
+    ratios = [depth, *ratios[:across], *ratios[across + 1 :]]
+    nearest = [
+        nearest_voxels(old, new, ratio)
+        for old, new, ratio in zip(slices.shape, results.shape, ratios, strict=True)
+    ]
+    within = np.ix_(*nearest[1:])
+    for result, index in zip(results, nearest[0], strict=True):
+        background = flat_background(slices[index])
+        if background is not None:
+            result[background[within]] = slices[index][background][0]
 
 
 def with_band_of(low: "Tensor", high: "Tensor") -> "Tensor":

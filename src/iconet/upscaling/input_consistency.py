@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from iconet.images import Scan
 from iconet.upscaling.apart import Apart
+from iconet.upscaling.recovery import Recovery
 
 ALIGNED = 1e-3
 """Input voxels by which the two fields of view may differ."""
@@ -30,13 +31,16 @@ class InputConsistency:
     mean_ratio: float | None
 
 
-def input_consistency(scan: Scan, bigger: Scan) -> InputConsistency | None:
+def input_consistency(
+    scan: Scan, bigger: Scan, recovery: Recovery | None = None
+) -> InputConsistency | None:
     """Crop the output's k-space to the input's grid and compare it with the input.
 
     Args:
         scan: the input; (i, j), (i, j, k) or (i, j, k, t).
         bigger: the output, over the same field of view with at least as many voxels along each
             axis.
+        recovery: of slices that the scanner interpolated or windowed; the output is degraded so.
 
     Returns:
         The comparison over all voxels, what was set apart (`iconet.upscaling.apart`) replaced by
@@ -49,6 +53,8 @@ def input_consistency(scan: Scan, bigger: Scan) -> InputConsistency | None:
     for low, high in _slabs(scan.array, bigger.array):
         truth = low.astype(np.float64)
         degraded = _degraded(high, low.shape).astype(np.float64)
+        if recovery is not None:
+            degraded = recovery.acquire(degraded)
         error += float(np.square(degraded - truth).sum())
         power += float(np.square(truth).sum())
         total += float(truth.sum())

@@ -5,7 +5,7 @@ whose spectrum ends at Nyquist; of others they sharpen what is sharp already.
 """
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,6 +68,14 @@ class Recovery:
         verb = " and ".join(remedies)
         return f"{' '.join(parts)}: enlarged from what was acquired ({verb} to take it as it is)"
 
+    def summary(self) -> dict[str, Any]:
+        """For a report: what JSON can hold."""
+        return {
+            "matrix": list(self.found.matrix),
+            "stored": list(self.stored),
+            "window": self.window,
+        }
+
     def recover(self, volume: NDArray, out: NDArray) -> None:
         """Bring the slices of a volume to what was acquired.
 
@@ -89,6 +97,27 @@ class Recovery:
             image = torch.from_numpy(np.ascontiguousarray(before, np.float32) - dark)
             recovered = recover(image, self.found, periodic=self.periodic)
             np.add(recovered.clamp(min=0).numpy(), dark, out=after)
+
+    def acquire(self, image: NDArray) -> NDArray[np.float32]:
+        """Give slices the band and the window again that they were acquired with.
+
+        Args:
+            image: (H, W) or a volume, on the stored grid.
+        """
+        import torch
+
+        from iconet.physics.window import gain_at
+
+        stack = as_stack(np.asarray(image, np.float32), self.across)
+        distances = [
+            2 * np.abs(np.fft.fftfreq(stored)) * stored / acquired
+            for stored, acquired in zip(self.stored, self.found.matrix, strict=True)
+        ]
+        y, x = distances[0][:, None], distances[1]
+        gain = gain_at(self.found.window if self.window else None, y, x) * ((y <= 1) & (x <= 1))
+        spectrum = torch.fft.fft2(torch.from_numpy(np.ascontiguousarray(stack)))
+        found = torch.fft.ifft2(spectrum * torch.from_numpy(gain)).real.float().numpy()
+        return found[0] if image.ndim == 2 else np.moveaxis(found, 0, self.across)
 
 
 def find_recovery(scan: Scan, across: int, options: Options, *, kspace: bool) -> Recovery | None:

@@ -68,3 +68,9 @@ def regrid(scan: Scan, shape: Sequence[int], ratios: Sequence[float], fill: Volu
 def as_stack(volume: NDArray, axis: int) -> NDArray:
     """A view of a volume as slices (N, H, W) across an axis; a 2-D image is one slice."""
     return volume[None] if volume.ndim == 2 else np.moveaxis(volume, axis, 0)
+
+
+def nearest_voxels(old: int, new: int, ratio: float) -> NDArray[np.intp]:
+    """The input voxel that each output voxel's centre lies in, along one axis."""
+    positions = (old - 1) / 2 + (np.arange(new) - (new - 1) / 2) * ratio
+    return np.clip(np.floor(positions + 0.5), 0, old - 1).astype(np.intp)

@@ -14,6 +14,7 @@ from iconet.images import Scan, from_array, from_nibabel, read, to_array, to_nib
 from iconet.images.memory import require_memory_to_upscale
 from iconet.runtime.device import Compute, choose_compute
 from iconet.upscaling.apart import MEMORY, Apart, SetApart
+from iconet.upscaling.fidelity import keep_background
 from iconet.upscaling.models import Models
 from iconet.upscaling.operations import Operation, memory_between, operations
 from iconet.upscaling.options import Options
@@ -162,10 +163,13 @@ def upscale_scan(
         apart = Apart.of(volume, scan.padding)
         if apart is not None:
             volume = apart.clean
+        image = volume
         for operation in chain:
-            windows = operation.windows(volume.shape)
-            volume = operation(volume, out if operation is chain[-1] else None, advance)
+            windows = operation.windows(image.shape)
+            image = operation(image, out if operation is chain[-1] else None, advance)
             finished += windows
+        if plan.resampled or plan.recovery is not None:
+            keep_background(volume, out, plan.across, plan.ratios)
         if apart is not None:
             apart.put_back(out, plan.ratios)
             if note is not None:

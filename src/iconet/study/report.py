@@ -24,8 +24,8 @@ NOTICE = "Research use, not for diagnosis: a network adds detail that is likely,
 INTERPOLATED = "Research use, not for diagnosis: an interpolation adds no detail."
 CONVENTION = (
     "output before rounding to its stored type, k-space cropped to the input's grid (to what was"
-    " acquired, with its window), against the input; all voxels, what was set apart replaced by what goes on around it; data range: the"
-    " input's maximum"
+    " acquired, with its window), against the input; all voxels, what was set apart replaced by"
+    " what goes on around it; data range: the input's maximum"
 )
 OTHER_FIELD = "the output has another field of view, or fewer voxels along an axis, than the input"
 OF_KSPACE = "the input is k-space, not an image"

@@ -52,13 +52,13 @@ def input_consistency(
     error = power = total = degraded_total = 0.0
     for low, high in _slabs(scan.array, bigger.array):
         truth = low.astype(np.float64)
-        degraded = _degraded(high, low.shape).astype(np.float64)
+        degraded = _degraded(high, low.shape)
         if recovery is not None:
             degraded = recovery.acquire(degraded)
         error += float(np.square(degraded - truth).sum())
         power += float(np.square(truth).sum())
         total += float(truth.sum())
-        degraded_total += float(degraded.sum())
+        degraded_total += float(degraded.sum(dtype=np.float64))
     largest = float(scan.array.max())
     mean_error = error / scan.array.size
     return InputConsistency(

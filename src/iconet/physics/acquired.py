@@ -40,7 +40,7 @@ RADIAL_MARGIN = 19.0  # for a window over the radius rather than over each axis
 STEP = 0.7  # natural logarithm of power that is at least lost at the end of the band
 POOR = 20.0  # negative log-likelihood per frequency of what is no anatomy, such as a grid
 FLOOR_SHARE = 0.5  # of the floor counts as noise; the rest is signal that the magnitude has moved
-OUTER = 0.85  # of the acquired band, from where on little is left
+CLEARLY = 2.5  # times as wrong as the other: then slices are no longer taken for periodic
 MOST_GAIN = 10.0  # 20 dB; Hamming's edge needs 12.5
 
 
@@ -188,8 +188,8 @@ def _is_radial(power: Floats, slices: int, band: tuple[float, float], name: str)
 def is_periodic(stack: NDArray[np.float32], found: Acquired) -> bool:
     """Whether the slices go on at one side as they end at the other, as far as can be told.
 
-    Those of a scanner do, unless the field of view was cut afterwards. Only then does what was
-    found hold: the outer part of the band, and beyond it, is the emptier in the right transform.
+    Those of a scanner do, unless the field of view was cut afterwards. Taken for what they are not,
+    they have power beyond the band, or ring at their borders once the window is undone.
 
     Args:
         stack: (S, H, W); a few slices in the middle are looked at.
@@ -197,17 +197,18 @@ def is_periodic(stack: NDArray[np.float32], found: Acquired) -> bool:
     """
     middle = stack[len(stack) // 3 : len(stack) // 3 + 4]
     images = torch.from_numpy(np.ascontiguousarray(middle, np.float32))
-    size = images.shape[-2:]
-    powers = []
-    for spectrum, (y, x) in (
-        (torch.fft.fft2(images, norm="ortho"), _distances(size, periodic=True)),
-        (cosines2(images, (size[0], size[1])), _distances(size, periodic=False)),
-    ):
-        outside = (y[:, None] > OUTER * found.matrix[0] / size[0]) | (
-            x > OUTER * found.matrix[1] / size[1]
-        )
-        powers.append(float((spectrum.abs() ** 2 * outside).sum()))
-    return powers[0] <= powers[1]
+    rows, columns = images.shape[-2:]
+    wrong = []
+    for periodic in (True, False):
+        if found.matrix == (rows, columns):
+            change = (recover(images, found, periodic=periodic) - images).square()
+            top, left = max(3, rows // 8), max(3, columns // 8)
+            wrong.append(float(change.sum() - change[:, top:-top, left:-left].sum()))
+        else:
+            within = recover(images, found._replace(window=None), periodic=periodic).square().sum()
+            share = rows * columns / (found.matrix[0] * found.matrix[1])
+            wrong.append(float(images.square().sum() - share * within))
+    return wrong[0] <= CLEARLY * wrong[1]
 
 
 def _distances(size: tuple[int, ...], *, periodic: bool) -> list[Tensor]:
@@ -226,7 +227,7 @@ def recover(images: Tensor, found: Acquired, *, periodic: bool = True) -> Tensor
     window set to zero were not measured and stay as they are.
 
     Args:
-        images: (..., H, W), real float32.
+        images: (..., H, W), real float32, 0 for no signal.
         found: the matrix, the window, and how much signal there is.
         periodic: see `is_periodic`; otherwise slices go on evenly beyond the field of view.
 
@@ -249,6 +250,25 @@ def recover(images: Tensor, found: Acquired, *, periodic: bool = True) -> Tensor
         return torch.fft.irfft2(spectrum, s=found.matrix)
     scale = (found.matrix[0] * found.matrix[1] / (size[0] * size[1])) ** 0.5
     return from_cosines2(scale * cosines2(images, found.matrix) * inverse, found.matrix)
+
+
+def signed(magnitudes: Tensor, matrix: tuple[int, int]) -> Tensor:
+    """Gives interpolated magnitudes the sign back that they had before.
+
+    Beside an edge the interpolation rings below 0, and the magnitude folds that up: power beyond
+    the band that was acquired, and an error of half a decibel within it. A voxel changes its sign
+    where that brings the image nearer to the band (after Fienup, Applied Optics 21:2758-2769,
+    1982), most clearly wrong ones first.
+
+    Args:
+        magnitudes: (..., H, W), zero-filled from `matrix`.
+        matrix: rows and columns.
+    """
+    image = magnitudes
+    for share in (0.6, 0.5, 0.4):
+        within = resize_kspace(resize_kspace(image, matrix), (image.shape[-2], image.shape[-1]))
+        image = torch.where(within * image.sign() < share * magnitudes, -image, image)
+    return image
 
 
 def _inverse(found: Acquired, distances: list[Tensor]) -> Tensor:

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from iconet.errors import InputError
 from iconet.images import Scan, require_memory, scaled_affine
 from iconet.images.kspace.raw_data import RawData, middle
-from iconet.intensity import robust_scale
 from iconet.runtime.device import Compute
 from iconet.upscaling.models import Models
 from iconet.upscaling.options import Options
@@ -180,7 +179,8 @@ def _upscaled_magnitude(
     columns = middle(raw.matrix[1], raw.shown[1])
     shown = np.abs(given.images[:, :, columns]).transpose(1, 2, 0)
     low = _scan(raw, np.asfortranarray(shown), shown_affine(raw), 1)
-    models, options = Models(model), Options(plane="k")
+    # Raw data say themselves what was acquired.
+    models, options = Models(model), Options(plane="k", acquired="off", window="none")
     plan = plan_grid(low, models, options)
     return upscale_scan(low, plan, models, compute, options, progress=progress)
 
@@ -203,7 +203,6 @@ def _predict(
     columns = slice(columns.start * factor, columns.stop * factor)
     shape = (raw.shown[0] * factor, raw.shown[1] * factor, count)
     out = np.zeros(shape, np.float32, order="F")
-    intensity = torch.full((1, 1, 1, 1), robust_scale(given.images), device=compute.device)
     network = network.to(compute.device)
     with torch.inference_mode(), compute.autocast():
         for index in range(count):
@@ -212,7 +211,7 @@ def _predict(
                 mask = torch.from_numpy(given.masks[index])[None, None].to(compute.device)
                 samples = Samples(torch.where(mask, fft2c(image), 0), mask)
                 parts = torch.cat([image.real, image.imag], dim=1)
-                bigger = network(parts, intensity=intensity, samples=samples).image.float()
+                bigger = network(parts, samples=samples).image.float()
                 out[..., index] = bigger.norm(dim=1)[0, :, columns].cpu().numpy()
             if progress is not None:
                 progress(index + 1, count)

@@ -60,7 +60,7 @@ class Recovery:
             acquired, stored = (
                 " x ".join(map(str, size)) for size in (self.found.matrix, self.stored)
             )
-            parts.append(f"acquired {acquired} of {stored}, the rest interpolated by the scanner")
+            parts.append(f"acquired {acquired} of {stored}")
             remedies.append("--acquired off")
         if self.window is not None:
             parts.append(f"with a {self.window} window over k-space")
@@ -86,7 +86,7 @@ class Recovery:
         """
         import torch
 
-        from iconet.physics.acquired import recover
+        from iconet.physics.acquired import recover, signed
 
         pairs = zip(as_stack(volume, self.across), as_stack(out, self.across), strict=True)
         for before, after in pairs:
@@ -95,6 +95,8 @@ class Recovery:
                 continue
             dark = np.float32(before.min())
             image = torch.from_numpy(np.ascontiguousarray(before, np.float32) - dark)
+            if self.periodic and self.found.matrix != self.stored:
+                image = signed(image, self.found.matrix)
             recovered = recover(image, self.found, periodic=self.periodic)
             np.add(recovered.clamp(min=0).numpy(), dark, out=after)
 

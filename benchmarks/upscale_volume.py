@@ -62,7 +62,7 @@ def network_seconds(options: argparse.Namespace) -> float:
     from iconet.runtime.allocator import keep_freed_blocks
     from iconet.runtime.backends import prepare
     from iconet.runtime.device import choose_compute
-    from iconet.upscaling.slices import _workers
+    from iconet.runtime.threads import workers
     from iconet.upscaling.windows import plan_windows
 
     keep_freed_blocks()
@@ -82,7 +82,7 @@ def network_seconds(options: argparse.Namespace) -> float:
         list(pool.map(once, range(SAMPLE // plan.batch)))
         return time.perf_counter() - start
 
-    with _workers(plan.workers, compute) as pool:
+    with workers(plan.workers, each=max(1, torch.get_num_threads() // plan.workers)) as pool:
         several(pool)
         return several(pool) * SHAPE[2] / (SAMPLE // plan.batch * plan.batch)
 

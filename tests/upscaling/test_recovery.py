@@ -132,7 +132,7 @@ def test_shift_scale_floor_and_mean_hold_for_an_interpolated_scan(console):
     shifted, _ = upscaled(scan + 500)
     scaled, _ = upscaled(scan * 3)
     peak = float(plain.max())
-    assert (shifted - 500 - plain).abs().max() < 2e-3 * peak
+    assert (shifted - 500 - plain).abs().max() < 5e-3 * peak
     assert (scaled / 3 - plain).abs().max() < 1e-3 * peak
     assert plain.min() >= scan.min() >= 0
     assert float(plain.mean()) == pytest.approx(float(scan.mean()), rel=5e-3)

@@ -4,6 +4,7 @@ Every band and every window is fitted to the spectrum (see `iconet.physics.spect
 than the full band without a window must be clearly better than it.
 """
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -241,7 +242,7 @@ def recover(images: Tensor, found: Acquired, *, periodic: bool = True) -> Tensor
         return images
     inverse = torch.ones((), device=images.device)
     if windowed:
-        inverse = _inverse(found, _distances(found.matrix, periodic=periodic)).to(images)
+        inverse = _inverse(found, periodic).to(images)
     if periodic:
         images = resize_kspace(images, found.matrix)
         if not windowed:
@@ -271,13 +272,14 @@ def signed(magnitudes: Tensor, matrix: tuple[int, int]) -> Tensor:
     return image
 
 
-def _inverse(found: Acquired, distances: list[Tensor]) -> Tensor:
+@lru_cache(maxsize=4)
+def _inverse(found: Acquired, periodic: bool) -> Tensor:
     """What undoes the window, at frequencies of the acquired matrix."""
     assert found.window is not None
-    y, x = distances
+    y, x = _distances(found.matrix, periodic=periodic)
     gain = torch.from_numpy(gain_at(found.window, y[:, None].numpy(), x.numpy()))
     radius = torch.hypot(y[:, None], x).clamp_min(1e-3)
     noise = FLOOR_SHARE * radius ** (-found.slope) / found.snr  # N / S
     inverse = torch.where(gain > 0, (gain / (gain**2 + noise)).clamp_max(MOST_GAIN), 1.0)
     inverse[0, 0] = 1
-    return inverse
+    return inverse.float()

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from iconet.errors import InputError
 from iconet.images import Scan
 from iconet.images.dicom.source_header import acquisition_matrix
+from iconet.runtime.threads import workers
 from iconet.upscaling.fidelity import is_constant
 from iconet.upscaling.options import Options
 from iconet.upscaling.regrid import as_stack
@@ -84,21 +85,25 @@ class Recovery:
             out: float32, with the acquired matrix in the plane, written into. No voxel is less
                 than the least of its slice.
         """
+        pairs = zip(as_stack(volume, self.across), as_stack(out, self.across), strict=True)
+        with workers() as pool:
+            for _ in pool.map(lambda pair: self._recover_slice(*pair), pairs):
+                pass
+
+    def _recover_slice(self, image: NDArray, out: NDArray) -> None:
         import torch
 
         from iconet.physics.acquired import recover, signed
 
-        pairs = zip(as_stack(volume, self.across), as_stack(out, self.across), strict=True)
-        for before, after in pairs:
-            if is_constant(before):
-                after[...] = before.flat[0]
-                continue
-            dark = np.float32(before.min())
-            image = torch.from_numpy(np.ascontiguousarray(before, np.float32) - dark)
-            if self.periodic and self.found.matrix != self.stored:
-                image = signed(image, self.found.matrix)
-            recovered = recover(image, self.found, periodic=self.periodic)
-            np.add(recovered.clamp(min=0).numpy(), dark, out=after)
+        if is_constant(image):
+            out[...] = image.flat[0]
+            return
+        dark = np.float32(image.min())
+        bright = torch.from_numpy(np.ascontiguousarray(image, np.float32) - dark)
+        if self.periodic and self.found.matrix != self.stored:
+            bright = signed(bright, self.found.matrix)
+        recovered = recover(bright, self.found, periodic=self.periodic).clamp(min=0)
+        np.add(recovered.numpy(), dark, out=out)
 
     def acquire(self, image: NDArray) -> NDArray[np.float32]:
         """Give slices the band and the window again that they were acquired with.
@@ -156,7 +161,8 @@ def find_recovery(scan: Scan, across: int, options: Options, *, kspace: bool) ->
         return None
     nominal = matrix or (stored if off else _nominal(scan, across))
     stack = _finite(stack)
-    found = acquired(stack, nominal=nominal, window=window)
+    with workers(1) as alone:
+        found = alone.submit(acquired, stack, nominal=nominal, window=window).result()
     if off or matrix:
         found = found._replace(matrix=matrix or stored)
     if not kspace:  # nothing is guessed
@@ -164,7 +170,8 @@ def find_recovery(scan: Scan, across: int, options: Options, *, kspace: bool) ->
     recovery = Recovery(across, stored, found)
     if found.matrix == stored and recovery.window is None:
         return None
-    return replace(recovery, periodic=is_periodic(stack, found))
+    with workers(1) as alone:
+        return replace(recovery, periodic=alone.submit(is_periodic, stack, found).result())
 
 
 def _nominal(scan: Scan, across: int) -> tuple[int, int] | None:

@@ -8,7 +8,6 @@ sooner than one after the other on both (docs/export.md); a GPU always has the n
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from threading import Lock
@@ -21,6 +20,7 @@ from iconet.intensity import levels_of_slice
 from iconet.runtime.backends import prepare
 from iconet.runtime.device import Compute
 from iconet.runtime.runtimes import Predict
+from iconet.runtime.threads import workers as worker_threads
 from iconet.upscaling.background import Frame, frame_of_object, interpolate_background
 from iconet.upscaling.fidelity import flat_background, keep_to_slice, repeated
 from iconet.upscaling.windows import Window, WindowPlan, plan_windows, tiles
@@ -86,7 +86,8 @@ def predict_stack(
         return out
     # A single window gets all cores.
     workers = plan.workers if -(-len(waiting) // plan.batch) * windows > 1 else 1
-    with _workers(workers, compute) as pool:
+    each = max(1, torch.get_num_threads() // workers)
+    with worker_threads(workers, each=each) as pool:
         run = prepare(network, compute, workers)
         work = _Work(network, run, stack, out, plan, faithful)
         for finished in _few_ahead(pool, work.jobs(waiting, windows), workers):
@@ -109,25 +110,6 @@ def _repeat_constants(stack: NDArray, out: NDArray) -> list[int]:
 def _whole(stack: NDArray) -> Frame:
     """All rows and columns of its slices."""
     return slice(0, stack.shape[1]), slice(0, stack.shape[2])
-
-
-@contextmanager
-def _workers(count: int, compute: Compute) -> Iterator[ThreadPoolExecutor]:
-    """Threads that share the cores; gone at the end, without what they have not begun."""
-    import torch
-
-    threads = torch.get_num_threads()
-
-    def begin() -> None:
-        if compute.device.type == "cpu":
-            torch.set_num_threads(max(1, threads // count))
-
-    pool = ThreadPoolExecutor(count, initializer=begin)
-    try:
-        yield pool
-    finally:
-        pool.shutdown(cancel_futures=True)
-        torch.set_num_threads(threads)  # the setting of a thread is that of later ones too
 
 
 def _few_ahead(pool: ThreadPoolExecutor, jobs: Iterable[Job], workers: int) -> Iterator[int]:

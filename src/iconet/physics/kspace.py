@@ -3,6 +3,8 @@
 Every function works on the last two axes of a tensor of shape (..., H, W).
 """
 
+from functools import cache
+
 import torch
 from torch import Tensor
 
@@ -70,6 +72,39 @@ def _resize_last_axis(image: Tensor, size: int, window: float | Tensor | None) -
         gain = gain * _tukey(frequency / (band / 2), window)
     ramp = frequency * (torch.pi * (1 / size - 1 / old))
     return torch.fft.irfft(spectrum * torch.polar(gain, ramp.expand_as(gain)), n=size)
+
+
+def with_low_frequencies(image: Tensor, low: Tensor) -> Tensor:
+    """Replaces the band of an image by that of a smaller one over the same field of view.
+
+    What lies strictly below the Nyquist frequency of `low` is then the same in both (see
+    `resize_kspace`), what lies above it is left as it is.
+
+    Args:
+        image: real, (H, W).
+        low: real, (h, w), smaller along both axes.
+
+    Returns:
+        (H, W).
+    """
+    rows, columns = ((size - 1) // 2 for size in low.shape)
+    ramps = [
+        _ramp(old, new).to(low.device) for old, new in zip(low.shape, image.shape, strict=True)
+    ]
+    found, spectrum = torch.fft.rfft2(low)[:, : columns + 1], torch.fft.rfft2(image)
+    found = found * ramps[1][: columns + 1]
+    spectrum[: rows + 1, : columns + 1] = found[: rows + 1] * ramps[0][: rows + 1, None]
+    if rows:
+        below = ramps[0][1 : rows + 1].flip(0).conj()[:, None]
+        spectrum[-rows:, : columns + 1] = found[-rows:] * below
+    return torch.fft.irfft2(spectrum, s=image.shape)
+
+
+@cache
+def _ramp(old: int, new: int) -> Tensor:
+    """Gain and phase of the frequencies 0, 1, ... of a line of `old` voxels on one of `new`."""
+    phase = torch.arange(old // 2 + 1, dtype=torch.float64) * (torch.pi * (1 / new - 1 / old))
+    return torch.polar(torch.full_like(phase, new / old), phase).to(torch.complex64)
 
 
 def _tukey(radius: Tensor, share: float | Tensor) -> Tensor:

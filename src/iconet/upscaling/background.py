@@ -5,6 +5,7 @@ by sparing it was measured: docs/performance.md.
 """
 
 import math
+from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -23,24 +24,32 @@ CELL = 8
 FAINT, BRIGHT = 0.03, 0.2
 """Up to this mean, and to this maximum, as shares of what is bright, a cell is air."""
 
+DIM = 0.1
+"""Slices with less than this share of the brightest one's range can be noise alone."""
+
+WHITE = 2.0
+"""Times the variance that the means of cells of independent pixels have; structure has more."""
+
 MARGIN = 8
 """Pixels of air around an object that the network is given with it."""
 
 
-def frame_of_object(slices: NDArray, *, grid: int = 1) -> Frame | None:
+def frame_of_object(
+    slices: Sequence[NDArray], size: tuple[int, ...], *, grid: int = 1
+) -> Frame | None:
     """The rectangle that holds all that is not air, and `MARGIN` around it.
 
     Args:
-        slices: (N, H, W), real; nothing is 0, something bright 1.
+        slices: (H, W) each, real; nothing is 0, something bright 1.
+        size: (H, W).
         grid: its corners lie at multiples of this many pixels, or at the end of the slice.
 
     Returns:
         Rows and columns; None where all is air.
     """
-    rows, columns = (range(0, side, CELL) for side in slices.shape[1:])
+    rows, columns = (range(0, side, CELL) for side in size)
     heights, widths = (
-        np.diff([*starts, side])
-        for starts, side in zip((rows, columns), slices.shape[1:], strict=True)
+        np.diff([*starts, side]) for starts, side in zip((rows, columns), size, strict=True)
     )
     pixels = np.outer(heights, widths)
     bright = np.zeros(pixels.shape, bool)
@@ -53,11 +62,21 @@ def frame_of_object(slices: NDArray, *, grid: int = 1) -> Frame | None:
         return None
     grid = math.lcm(CELL, grid)
     sides = []
-    for axis, side in enumerate(slices.shape[1:]):
+    for axis, side in enumerate(size):
         cells = np.flatnonzero(bright.any(axis=1 - axis)).tolist()
         first, last = cells[0] * CELL - MARGIN, (cells[-1] + 1) * CELL + MARGIN
         sides.append(slice(max(0, first // grid * grid), min(side, -(-last // grid) * grid)))
     return sides[0], sides[1]
+
+
+def is_noise(image: NDArray) -> bool:
+    """Whether the pixels of a slice (H, W) are as independent as those of noise."""
+    height, width = (side - side % CELL for side in image.shape)
+    cells = image[:height, :width].reshape(height // CELL, CELL, width // CELL, CELL)
+    means = cells.mean(axis=(1, 3), dtype=np.float64)
+    return (
+        bool(means.var() * CELL**2 < WHITE * image.var(dtype=np.float64)) if means.size else False
+    )
 
 
 def interpolate_background(image: NDArray, frame: Frame | None, out: NDArray) -> None:
@@ -68,26 +87,44 @@ def interpolate_background(image: NDArray, frame: Frame | None, out: NDArray) ->
         frame: of the input; None for nothing but background.
         out: (scale H, scale W), left as it is inside.
     """
+    height, width = image.shape
+    everywhere = slice(0, height), slice(0, width)
+    if frame is None:
+        _interpolate(image, everywhere, out)
+        return
+    rows, columns = frame
+    for part in (
+        (slice(0, rows.start), everywhere[1]),
+        (slice(rows.stop, height), everywhere[1]),
+        (rows, slice(0, columns.start)),
+        (rows, slice(columns.stop, width)),
+    ):
+        if all(side.start < side.stop for side in part):
+            _interpolate(image, part, out)
+
+
+def _interpolate(image: NDArray, part: Frame, out: NDArray) -> None:
+    """Fill one part of the output, as if all were interpolated."""
     import torch
 
     from iconet.network.config import stages_for
+    from iconet.network.interpolation import SincInterpolation
 
     scale = out.shape[0] // image.shape[0]
-    enlarged = torch.from_numpy(np.ascontiguousarray(image, np.float32))[None, None]
+    # The first stage sees so far, those after it half as far each: together less than twice.
+    reach = 2 * SincInterpolation.REACH
+    read = [
+        slice(max(0, side.start - reach), min(size, side.stop + reach))
+        for side, size in zip(part, image.shape, strict=True)
+    ]
+    enlarged = torch.from_numpy(np.ascontiguousarray(image[tuple(read)], np.float32))[None, None]
     for _ in range(stages_for(scale)):
         enlarged = _interpolation()(enlarged)
-    background = enlarged[0, 0].numpy()
-    if frame is None:
-        out[:] = background
-        return
-    rows, columns = (slice(scale * side.start, scale * side.stop) for side in frame)
-    for part in (
-        (slice(0, rows.start), slice(None)),
-        (slice(rows.stop, None), slice(None)),
-        (rows, slice(0, columns.start)),
-        (rows, slice(columns.stop, None)),
-    ):
-        out[part] = background[part]
+    keep = tuple(
+        slice(scale * (side.start - around.start), scale * (side.stop - around.start))
+        for side, around in zip(part, read, strict=True)
+    )
+    out[tuple(slice(scale * side.start, scale * side.stop) for side in part)] = enlarged[0, 0][keep]
 
 
 @cache

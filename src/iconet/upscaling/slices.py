@@ -21,7 +21,13 @@ from iconet.runtime.backends import prepare
 from iconet.runtime.device import Compute
 from iconet.runtime.runtimes import Predict
 from iconet.runtime.threads import workers as worker_threads
-from iconet.upscaling.background import Frame, frame_of_object, interpolate_background
+from iconet.upscaling.background import (
+    DIM,
+    Frame,
+    frame_of_object,
+    interpolate_background,
+    is_noise,
+)
 from iconet.upscaling.fidelity import flat_background, keep_to_slice, repeated
 from iconet.upscaling.windows import Window, WindowPlan, plan_windows, tiles
 from iconet.zoo.model import SMALLEST
@@ -142,12 +148,25 @@ class _Work:
             windows: how many a whole slice is.
         """
         batch = self.plan.batch
+        levels = {number: levels_of_slice(self.stack[number]) for number in waiting}
+        faint = DIM * max(bright - dark for dark, bright in levels.values())
         parts = [waiting[start : start + batch] for start in range(0, len(waiting), batch)]
         together = max(1, NEIGHBOURS // batch)
         for start in range(0, len(parts), together):
-            near = [_Part.of(self.stack, numbers) for numbers in parts[start : start + together]]
+            near = [
+                _Part.of(self.stack, numbers, [levels[number] for number in numbers])
+                for numbers in parts[start : start + together]
+            ]
             frame = frame_of_object(
-                np.concatenate([part.low for part in near]), grid=self.network.multiple
+                [
+                    image
+                    for part in near
+                    for image, (dark, bright) in zip(part.low, part.levels, strict=True)
+                    # Slices beyond the object are noise, on whatever scale.
+                    if bright - dark > faint or not is_noise(image)
+                ],
+                self.stack.shape[1:],
+                grid=self.network.multiple,
             )
             inside = list(tiles(frame, self.plan.side, self.network)) if frame else []
             for part in near:
@@ -206,9 +225,10 @@ class _Part:
         self._lock = Lock()
 
     @classmethod
-    def of(cls, stack: NDArray, numbers: Sequence[int]) -> "_Part":
+    def of(
+        cls, stack: NDArray, numbers: Sequence[int], levels: list[tuple[float, float]]
+    ) -> "_Part":
         """These slices of a stack."""
-        levels = [levels_of_slice(stack[number]) for number in numbers]
         low = np.empty((len(numbers), *stack.shape[1:]), np.float32)
         for image, number, (dark, bright) in zip(low, numbers, levels, strict=True):
             np.subtract(stack[number], np.float32(dark), out=image, casting="unsafe")

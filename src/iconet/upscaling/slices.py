@@ -6,7 +6,7 @@ sooner than one after the other on both (docs/export.md); a GPU always has the n
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -92,10 +92,12 @@ def predict_stack(
         return out
     # A single window gets all cores.
     workers = plan.workers if -(-len(waiting) // plan.batch) * windows > 1 else 1
+    with ThreadPoolExecutor(1) as ahead:
+        preparing = ahead.submit(prepare, network, compute, workers)
+        levels = {number: levels_of_slice(stack[number]) for number in waiting}
+        work = _Work(network, preparing.result(), stack, out, levels, plan, faithful)
     each = max(1, torch.get_num_threads() // workers)
     with worker_threads(workers, each=each) as pool:
-        run = prepare(network, compute, workers)
-        work = _Work(network, run, stack, out, plan, faithful)
         for finished in _few_ahead(pool, work.jobs(waiting, windows), workers):
             done += finished
             advance(done, total)
@@ -131,12 +133,17 @@ def _few_ahead(pool: ThreadPoolExecutor, jobs: Iterable[Job], workers: int) -> I
 
 @dataclass(frozen=True)
 class _Work:
-    """A stack on its way through the network; arguments as of `predict_stack`."""
+    """A stack on its way through the network; arguments as of `predict_stack`.
+
+    Attributes:
+        levels: see `levels_of_slice`, by the number of the slice.
+    """
 
     network: "ICONet"
     run: Predict
     stack: NDArray
     out: NDArray
+    levels: Mapping[int, tuple[float, float]]
     plan: WindowPlan
     faithful: bool
 
@@ -148,13 +155,12 @@ class _Work:
             windows: how many a whole slice is.
         """
         batch = self.plan.batch
-        levels = {number: levels_of_slice(self.stack[number]) for number in waiting}
-        faint = DIM * max(bright - dark for dark, bright in levels.values())
+        faint = DIM * max(bright - dark for dark, bright in self.levels.values())
         parts = [waiting[start : start + batch] for start in range(0, len(waiting), batch)]
         together = max(1, NEIGHBOURS // batch)
         for start in range(0, len(parts), together):
             near = [
-                _Part.of(self.stack, numbers, [levels[number] for number in numbers])
+                _Part.of(self.stack, numbers, [self.levels[number] for number in numbers])
                 for numbers in parts[start : start + together]
             ]
             frame = frame_of_object(

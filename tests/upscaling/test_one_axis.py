@@ -49,7 +49,7 @@ def test_both_planes_that_contain_the_axis_count_alike(cosines, monkeypatch):
     added = enlarge_axis(volume, 2, cosines, compute=CPU) - plain
     each = 30 * volume.std(axis=(1, 2), ddof=1)[:, None] + 20 * volume.std(axis=(0, 2), ddof=1)
     expected = 1e-3 * each[..., None] / 2 * np.tile([1, -1], 16)
-    above_zero = plain > 0.1  # below it there is no room for the ripple
+    above_zero = np.repeat(volume > 0.3, 2, axis=2)  # below it there is no room for the ripple
     assert above_zero.mean() > 0.3
     np.testing.assert_allclose(added[above_zero], expected[above_zero], atol=1e-5)
 

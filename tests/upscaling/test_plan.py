@@ -18,7 +18,7 @@ from iconet.upscaling.options import Options
 from iconet.upscaling.plan import plan_grid
 from iconet.zoo.model import Model
 
-from .conftest import Cosines, Linear, package
+from .conftest import Cosines, Linear, half_waves, package
 
 THICK = np.diag([0.9, 0.9, 5, 1])
 
@@ -119,23 +119,11 @@ def geometries(draw):
     return affine, np.array(ratios)
 
 
-WAVES = (3, 2, 4)
-
-
-def value(voxels, shape):
-    """A closed form that both grids can hold, at positions (3, N) in voxels of the first."""
-    waves = [
-        1 + 0.5 * np.cos(np.pi * k * (position + 0.5) / size)
-        for k, position, size in zip(WAVES, voxels, shape, strict=True)
-    ]
-    return 100 * np.prod(waves, axis=0)
-
-
 @given(geometries())
 def test_every_voxel_is_where_simpleitk_finds_it(tmp_path, geometry):
     affine, ratios = geometry
     shape = np.array((16, 18, 17))
-    values = value(np.indices(shape).reshape(3, -1), shape).reshape(shape)
+    values = 100 * half_waves(np.indices(shape), shape)
     low = nibabel.Nifti1Image(values.astype(np.float32), affine)
     wanted = np.linalg.norm(affine[:3, :3], axis=0) * ratios
     upscale(low, Cosines(), spacing=wanted.tolist()).to_filename(tmp_path / "fine.nii")
@@ -161,11 +149,11 @@ def test_every_voxel_is_where_simpleitk_finds_it(tmp_path, geometry):
     distance = np.linalg.norm(affine[:3, :3] @ (old[:3] - exact), axis=0)
     assert distance.max() < 1e-4
     found = sitk.GetArrayViewFromImage(image)[tuple(landmarks[:, ::-1].T)]
-    np.testing.assert_allclose(found, value(old[:3], shape), atol=5e-3)
+    np.testing.assert_allclose(found, 100 * half_waves(old[:3], shape), atol=5e-3)
 
 
 def test_the_edges_of_the_field_of_view_stay_where_the_spacing_divides_it(cosines):
-    values = value(np.indices((16, 18, 20)).reshape(3, -1), (16, 18, 20)).reshape(16, 18, 20)
+    values = half_waves(np.indices((16, 18, 20)), (16, 18, 20))
     fine = upscale(nibabel.Nifti1Image(values, THICK), cosines, spacing="0.6x0.9x2.5")
     assert fine.shape == (24, 18, 40)
     for corner in np.ndindex(2, 2, 2):

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from iconet.intensity import robust_scale
 from iconet.runtime.device import choose_compute
 from iconet.upscaling.slices import predict_stack
 from iconet.upscaling.windows import BATCH_PIXELS
@@ -23,10 +22,17 @@ def test_batches_are_bounded_by_pixels_and_keep_the_order(linear):
     np.testing.assert_allclose(out[7:8], alone, rtol=1e-6)
 
 
-def test_the_network_divides_every_slice_and_tile_by_one_scale(linear):
-    stack = noise(3, 40, 40) * np.array([1, 5, 10], np.float32)[:, None, None]
-    predict_stack(linear, stack, compute=CPU, tile=16)
-    assert {s for _, scales in linear.calls for s in scales} == {np.float32(robust_scale(stack))}
+@pytest.mark.parametrize("faithful", [False, True])
+def test_every_slice_has_an_intensity_scale_of_its_own_and_its_tiles_share_it(wide, faithful):
+    """A network that is far from linear gives all of them the same detail."""
+    image, gains = noise(1, 40, 40), np.array([1, 5, 0.01], np.float32)[:, None, None]
+    shifts = np.array([0, -300, 2], np.float32)[:, None, None]
+    for tile in (None, 16):
+        options = {"compute": CPU, "faithful": faithful, "tile": tile}
+        together = predict_stack(wide, image * gains + shifts, **options)
+        alone = predict_stack(wide, image, **options)
+        np.testing.assert_allclose((together - shifts) / gains, np.repeat(alone, 3, 0), atol=0.02)
+    assert np.ptp(alone) > 100
 
 
 def test_constant_slices_are_repeated_without_the_network(linear):
@@ -48,7 +54,7 @@ def test_writes_into_any_strides(linear):
 def test_small_slices_are_padded_for_the_network_and_cut_back(linear):
     """A ramp continued by its edge values is interpolated alike with and without the padding."""
     ramp = np.arange(5, dtype=np.float32)[None, :, None] + np.arange(3, dtype=np.float32)
-    out = predict_stack(linear, ramp, compute=CPU)
+    out = predict_stack(linear, ramp, compute=CPU, faithful=False)
     assert out.shape == (1, 10, 6)
     expected = torch.nn.functional.interpolate(
         torch.from_numpy(ramp)[None], scale_factor=2, mode="bilinear"

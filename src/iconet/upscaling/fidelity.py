@@ -8,12 +8,14 @@
 - The constant background of a masked image (a stripped brain) stays that constant.
 
 Along a single axis the network undoes a slice profile that nobody knows. There the mean over each
-thick slice may differ from the scan by `TOLERANCE` of the local range, not more.
+thick slice may differ from the scan by `TOLERANCE` of the local range, not more. A result that is
+resampled to a spacing stays near to what was resampled.
 
 Each law holds for any shift and any scale of the intensities.
 """
 
 from collections.abc import Callable, Sequence
+from math import ceil
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -85,11 +87,16 @@ def keep_to_axis(volume: NDArray, bigger: NDArray, axis: int) -> None:
         most = local_range(near.amax(dim=0))[1].numpy()
         span = most - least
         blocks = high.reshape(*low.shape, factor)
-        missing = low - blocks.mean(axis=-1)
-        missing -= missing.clip(-TOLERANCE * span, TOLERANCE * span)
-        blocks = blocks + missing[..., None]
         lower, upper = np.maximum(least - OVERSHOOT * span, floor), most + OVERSHOOT * span
-        blocks = blocks.clip(lower[..., None], upper[..., None])
+        mean = blocks.mean(axis=-1)
+        detail = blocks - mean[..., None]
+        mean = mean.clip(low - TOLERANCE * span, low + TOLERANCE * span).clip(lower, upper)
+        # As much of the detail as there is room for: what is cut off alone would change the mean.
+        share = np.minimum(
+            _share(upper - mean, detail.max(axis=-1)), _share(mean - lower, -detail.min(axis=-1))
+        )
+        blocks = mean[..., None] + share[..., None] * detail
+        blocks = blocks.clip(lower[..., None], upper[..., None])  # to the last bit
         background = flat_background(low)
         if background is not None:
             blocks[background] = low[background][0]
@@ -118,6 +125,42 @@ def keep_background(volume: NDArray, out: NDArray, across: int, ratios: Sequence
         background = flat_background(slices[index])
         if background is not None:
             result[background[within]] = slices[index][background][0]
+
+
+def _share(room: NDArray, wanted: NDArray) -> NDArray:
+    """How much of what is wanted there is room for, 1 at most."""
+    return room / np.maximum(np.maximum(room, wanted), np.finfo(np.float32).tiny)
+
+
+def keep_to_line(volume: NDArray, resampled: NDArray, axis: int, step: float) -> None:
+    """Keep a volume that was resampled along one axis near the volume, in place.
+
+    The cosines of the resampling ring where the volume has an edge. Every new voxel lies within the
+    range of the old ones around its place, widened by half of it, and never below the smallest one.
+
+    Args:
+        volume: two axes or more.
+        resampled: the same, but for other positions along the axis; see `resample_axis`.
+        axis: which.
+        step: from one new position to the next, in old voxels.
+    """
+    before, after = np.moveaxis(volume, axis, -1), np.moveaxis(resampled, axis, -1)
+    old, new = before.shape[-1], after.shape[-1]
+    position = (old - 1) / 2 + (np.arange(new) - (new - 1) / 2) * step
+    reach = max(1, ceil(step))
+    first, *others = (
+        np.rint(position + shift).astype(int).clip(0, old - 1) for shift in range(-reach, reach + 1)
+    )
+    floor = volume.min()
+    for lines, made in zip(before, after, strict=True):  # no second copy of the volume
+        least = lines[..., first]
+        most = least.copy()
+        for near in others:
+            values = lines[..., near]
+            np.minimum(least, values, out=least)
+            np.maximum(most, values, out=most)
+        span = OVERSHOOT * (most - least)
+        np.clip(made, np.maximum(least - span, floor), most + span, out=made)
 
 
 def with_band_of(low: "Tensor", high: "Tensor") -> "Tensor":

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iconet.runtime.device import Compute
+from iconet.upscaling.fidelity import keep_to_line
 from iconet.upscaling.interpolation import interpolate
 from iconet.upscaling.models import Models, Step
 from iconet.upscaling.one_axis import CHUNK, enlarge_axis, planes_containing
@@ -48,7 +49,9 @@ class Resampling:
 
     def __call__(self, volume: NDArray, out: NDArray | None, progress: Progress) -> NDArray:
         """The volume after it, written into `out` if given."""
-        return resample_axis(volume, self.axis, self.size, self.step, out)
+        resampled = resample_axis(volume, self.axis, self.size, self.step, out)
+        keep_to_line(volume, resampled, self.axis, self.step)
+        return resampled
 
 
 @dataclass(frozen=True)

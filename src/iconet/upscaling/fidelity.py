@@ -104,7 +104,7 @@ def keep_to_axis(volume: NDArray, bigger: NDArray, axis: int) -> None:
 
 
 def keep_background(volume: NDArray, out: NDArray, across: int, ratios: Sequence[float]) -> None:
-    """Keep the least value and constant backgrounds of a volume on another grid, in place.
+    """Keep the constant backgrounds of a volume's slices on another grid, in place.
 
     Args:
         volume: (I, J) or (I, J, K).
@@ -112,7 +112,6 @@ def keep_background(volume: NDArray, out: NDArray, across: int, ratios: Sequence
         across: the axis across the slices.
         ratios: new over old spacing along each axis.
     """
-    np.maximum(out, volume.min(), out=out)
     slices, results = as_stack(volume, across), as_stack(out, across)
     depth = 1.0 if across == len(ratios) else ratios[across]  # a 2-D image is one slice
     ratios = [depth, *ratios[:across], *ratios[across + 1 :]]

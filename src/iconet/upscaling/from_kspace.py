@@ -210,9 +210,8 @@ def _predict(
                 image = torch.from_numpy(given.images[index])[None, None].to(compute.device)
                 mask = torch.from_numpy(given.masks[index])[None, None].to(compute.device)
                 samples = Samples(torch.where(mask, fft2c(image), 0), mask)
-                scale = robust_scale(given.images[index, None])  # whatever other slices hold
-                intensity = torch.full((1, 1, 1, 1), scale, device=compute.device)
                 parts = torch.cat([image.real, image.imag], dim=1)
+                # On a scale of its own, whatever other slices hold.
                 bigger = network(parts, samples=samples).image.float()
                 out[..., index] = bigger.norm(dim=1)[0, :, columns].cpu().numpy()
             if progress is not None:

@@ -52,15 +52,24 @@ def prepare(model: "ICONet", compute: Compute, workers: int = 1) -> Predict:
         return known[key]
 
 
-def prepare_ahead(model: "ICONet", compute: Compute) -> None:
-    """Begin in the background what takes long and does not depend on the scan, if anything does."""
+def prepare_ahead(model: "ICONet", compute: Compute, workers: int | None = None) -> None:
+    """Begin in the background what takes long, if anything does.
+
+    Args:
+        model: as of `prepare`, like the next one.
+        compute: see there.
+        workers: likewise; None while the scan is not known, on which they depend.
+    """
     if compute.backend == "openvino":
 
-        def convert() -> None:
+        def begin() -> None:
             with suppress(Exception):  # `prepare` meets it again, where it can be dealt with
-                _convert(model)
+                if workers is None:
+                    _convert(model)
+                else:
+                    prepare(model, compute, workers)
 
-        threading.Thread(target=convert, name="iconet-convert").start()
+        threading.Thread(target=begin, name="iconet-prepare").start()
 
 
 def _convert(model: "ICONet") -> Any:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from iconet.images import Scan, check_output, read, write
+from iconet.images import Scan, check_output, read, slice_axis_of, write
 from iconet.images.dicom.derived import check_series, write_series
 from iconet.images.kspace.read_kspace import is_kspace_file, read_kspace
 from iconet.images.reading import holds_dicom
@@ -24,7 +24,9 @@ from iconet.upscaling.apart import SetApart
 from iconet.upscaling.models import Models
 from iconet.upscaling.options import Options
 from iconet.upscaling.plan import plan_grid, remarks, taking_part
+from iconet.upscaling.regrid import as_stack
 from iconet.upscaling.upscale import upscale_scan
+from iconet.upscaling.windows import count_windows, plan_windows
 from iconet.zoo.model import open_model
 
 if TYPE_CHECKING:
@@ -100,7 +102,8 @@ class Upscaler:
         clock = _Clock()
         # The plan may want another network for another grid, and none for DICOM that is no MRI.
         sure = self.models.only or not holds_dicom(task.source)
-        if sure and not self.options.own_grid:
+        sure = sure and not self.options.own_grid
+        if sure:
             prepare_ahead(self.models.chosen.network, self.compute)
         factor = 1 if self.options.own_grid else self.models.chosen.scale
         scan = read(task.source, scale=factor, series=self.options.series)
@@ -110,6 +113,8 @@ class Upscaler:
             check_series(scan, scan.dicom, task.target, replace=True)
         else:
             check_output(task.target, [task.source], like=scan)
+        if sure:
+            self._prepare_for(scan)
         plan = plan_grid(scan, self.models, self.options)
         models = taking_part(plan, self.models)
         for line in remarks(scan, plan, self.models):
@@ -144,6 +149,16 @@ class Upscaler:
             apart=apart,
             recovery=plan.recovery,
         )
+
+    def _prepare_for(self, scan: Scan) -> None:
+        """Get the network ready for slices like these, while it is found out what they are."""
+        network, compute = self.models.chosen.network, self.compute
+        volume = scan.array[..., 0] if scan.array.ndim == 4 else scan.array
+        count, *size = as_stack(volume, slice_axis_of(scan, self.options.plane)).shape
+        where, tile = compute.device.type, self.options.tile
+        plan = plan_windows(network, *size, device=where, tile=tile)
+        windows = count_windows(network, (1, *size), device=where, tile=tile)
+        prepare_ahead(network, compute, plan.workers_for(count, windows))
 
     def _kspace(self, task: Task, compute: Compute) -> Made:
         from iconet.upscaling.from_kspace import shown_affine, upscale_kspace

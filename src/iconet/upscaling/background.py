@@ -47,16 +47,12 @@ def frame_of_object(
     Returns:
         Rows and columns; None where all is air.
     """
-    rows, columns = (range(0, side, CELL) for side in size)
-    heights, widths = (
-        np.diff([*starts, side]) for starts, side in zip((rows, columns), size, strict=True)
-    )
-    pixels = np.outer(heights, widths)
+    pixels = np.outer(*(np.diff([*range(0, side, CELL), side]) for side in size))
     bright = np.zeros(pixels.shape, bool)
     for image in slices:
-        magnitude = np.abs(image)
-        sums = np.add.reduceat(np.add.reduceat(magnitude, rows, axis=0), columns, axis=1)
-        peaks = np.maximum.reduceat(np.maximum.reduceat(magnitude, rows, axis=0), columns, axis=1)
+        cells = np.abs(_in_cells(image))
+        lines = cells.max(axis=1), cells.sum(axis=1)
+        peaks, sums = lines[0].max(axis=2), lines[1].sum(axis=2)
         bright |= (sums > FAINT * pixels) | (peaks > BRIGHT)
     if not bright.any():
         return None
@@ -67,6 +63,15 @@ def frame_of_object(
         first, last = cells[0] * CELL - MARGIN, (cells[-1] + 1) * CELL + MARGIN
         sides.append(slice(max(0, first // grid * grid), min(side, -(-last // grid) * grid)))
     return sides[0], sides[1]
+
+
+def _in_cells(image: NDArray) -> NDArray:
+    """(rows of cells, CELL, columns of cells, CELL); what is missing at the ends is air."""
+    height, width = image.shape
+    if height % CELL or width % CELL:
+        image = np.pad(image, ((0, -height % CELL), (0, -width % CELL)))
+        height, width = image.shape
+    return image.reshape(height // CELL, CELL, width // CELL, CELL)
 
 
 def is_noise(image: NDArray) -> bool:

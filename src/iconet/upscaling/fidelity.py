@@ -63,8 +63,9 @@ def keep_to_slice(low: "Tensor", high: "Tensor", background: "Tensor | None" = N
             high = with_band_of(low, torch.where(masked, value, high))
     least, most = local_range(low)
     span = OVERSHOOT * (most - least)
-    least = (least - span).clamp(min=low.min())
-    return high.clamp(enlarged(least, factor), enlarged(most + span, factor))
+    least = (least - span).clamp_(min=low.min())
+    torch.clamp(high, enlarged(least, factor), enlarged(most + span, factor), out=high)
+    return high
 
 
 def keep_to_axis(volume: NDArray, bigger: NDArray, axis: int) -> None:
@@ -201,9 +202,9 @@ def local_range(image: "Tensor") -> "tuple[Tensor, Tensor]":
 
 def enlarged(image: "Tensor", factor: int) -> "Tensor":
     """Repeat every pixel of (h, w)."""
-    import torch.nn.functional as F
-
-    return F.interpolate(image[None, None].float(), scale_factor=factor)[0, 0].to(image.dtype)
+    height, width = image.shape
+    wide = image[:, None, :, None].expand(height, factor, width, factor)
+    return wide.reshape(height * factor, width * factor)
 
 
 def is_constant(image: NDArray) -> bool:

@@ -90,8 +90,7 @@ def predict_stack(
     advance(done, total)
     if not waiting:
         return out
-    # A single window gets all cores.
-    workers = plan.workers if -(-len(waiting) // plan.batch) * windows > 1 else 1
+    workers = plan.workers_for(len(waiting), windows)
     with ThreadPoolExecutor(1) as ahead:
         preparing = ahead.submit(prepare, network, compute, workers)
         levels = {number: levels_of_slice(stack[number]) for number in waiting}
@@ -266,8 +265,8 @@ class _Part:
                 masked = None if background is None else torch.from_numpy(background)
                 high = keep_to_slice(torch.from_numpy(low), torch.from_numpy(high), masked).numpy()
         dark, bright = self.levels[position]
-        high *= np.float32(bright - dark)
-        high += np.float32(dark)
+        np.multiply(high, np.float32(bright - dark), out=high)
+        np.add(high, np.float32(dark), out=high)
         if faithful:  # to the last bit, which the scaling may have changed
             np.maximum(high, image.min(), out=high)
         if background is not None:

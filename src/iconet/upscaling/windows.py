@@ -41,6 +41,10 @@ class WindowPlan(NamedTuple):
     workers: int
     memory: int
 
+    def workers_for(self, slices: int, windows: int) -> int:
+        """Workers for so many slices of so many windows each: a single window gets all cores."""
+        return self.workers if -(-slices // self.batch) * windows > 1 else 1
+
 
 def plan_windows(
     network: "ICONet",

@@ -38,7 +38,8 @@ def write_bundle(network: "ICONet", folder: Path, facts: dict[str, str]) -> None
     _write_json(folder / "configs" / "metadata.json", _metadata(network, facts))
 
     (folder / "scripts" / "__init__.py").touch()
-    (folder / "scripts" / "upscale.py").write_bytes((_PARTS / "inferer.py").read_bytes())
+    for name, part in (("upscale.py", "inferer.py"), ("fidelity.py", "fidelity.py")):
+        (folder / "scripts" / name).write_bytes((_PARTS / part).read_bytes())
     readme = (_PARTS / "README.md").read_text("utf-8").format(**facts)
     (folder / "docs" / "README.md").write_text(readme, "utf-8")
 

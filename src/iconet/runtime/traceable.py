@@ -27,8 +27,8 @@ _EXAMPLE = (torch.zeros(2, 1, 40, 51), torch.ones(2, 1, 1, 1))
 class PlainNetwork(nn.Module):
     """``enlarged = network(image, intensity)``.
 
-    The intensity is an input because it is one for a whole volume, which no slice knows; see
-    :func:`iconet.intensity.robust_scale`.
+    The intensity is an input because it belongs to the whole slice, of which a tile knows a part;
+    see :func:`iconet.intensity.levels_of_slice`.
 
     Args:
         network: Of magnitude images; it is not changed.

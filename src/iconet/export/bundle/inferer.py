@@ -1,9 +1,13 @@
 """The slices of a volume through the exported network, with MONAI only."""
 
-import numpy as np
 import torch
+import torch.nn.functional as F
 from monai.data import MetaTensor
-from monai.inferers import SliceInferer
+
+from .fidelity import flat_background, keep_to_slice, levels_of_slice, repeated
+
+SMALLEST = 16
+"""Voxels along each side of the slices that the network takes, at least."""
 
 
 class Upscale:
@@ -30,47 +34,41 @@ class Upscale:
 
     def __call__(self, image: MetaTensor) -> MetaTensor:
         """Map (C, I, J, K), of which each channel is a volume, to a finer grid."""
-        data = image.as_tensor().float()
+        data = image.as_tensor().float().cpu()
         enlarged = torch.stack([self.volume(channel) for channel in data])
         factors = [1 if axis == self.across else self.scale for axis in range(3)]
         return MetaTensor(enlarged, affine=finer(image.affine, factors), meta=image.meta)
 
     def volume(self, volume: torch.Tensor) -> torch.Tensor:
-        """Map (I, J, K) to the finer grid; its slices share one scale of intensity."""
-        dark = dark_level(volume)
-        volume = volume - dark
-        intensity = torch.full((1, 1, 1, 1), robust_scale(volume), device=self.device)
-        sides = [size for axis, size in enumerate(volume.shape) if axis != self.across]
-        inferer = SliceInferer(
-            spatial_dim=self.across,
-            roi_size=[max(16, side) for side in sides],  # whole slices, at least of this size
-            sw_batch_size=self.batch,
-            padding_mode="replicate",
-            sw_device=self.device,
-            device="cpu",
-        )
-
-        def enlarge(slices: torch.Tensor) -> torch.Tensor:
-            return self.network(slices, intensity.expand(len(slices), 1, 1, 1))
-
+        """Map (I, J, K) to the finer grid; each slice has a scale of intensity of its own."""
+        parts = volume.movedim(self.across, 0).split(self.batch)
         with torch.inference_mode():
-            return inferer(volume[None, None], enlarge)[0, 0] + dark
+            return torch.cat([self.slices(part) for part in parts]).movedim(0, self.across)
 
+    def slices(self, slices: torch.Tensor) -> torch.Tensor:
+        """Map (B, h, w) to (B, scale h, scale w), which agrees with the slices."""
+        levels = torch.tensor([levels_of_slice(image) for image in slices])
+        dark, bright = levels[:, :, None, None].unbind(dim=1)
+        span = torch.where(bright > dark, bright - dark, 1)  # equal in constant slices
+        low = (slices - dark) / span
+        high = self.predict(low)
+        for number, image in enumerate(slices):
+            background = flat_background(image)
+            found = keep_to_slice(low[number], high[number], background)
+            # To the last bit, which the scaling may have changed.
+            found = (found * span[number] + dark[number]).clamp(min=image.min())
+            masked = repeated(background, self.scale)
+            high[number] = torch.where(masked, repeated(image, self.scale), found)
+        return high
 
-def robust_scale(volume: torch.Tensor) -> float:
-    """The 99.5th percentile of the magnitudes above the mean magnitude."""
-    magnitude = volume.abs()
-    bright = magnitude[magnitude > magnitude.double().mean()]
-    if bright.numel() == 0:
-        return float(magnitude.max()) or 1.0
-    return float(bright.kthvalue(max(1, round(0.995 * bright.numel()))).values)
-
-
-def dark_level(volume: torch.Tensor) -> float:
-    """The value that stands for nothing: 0, or the 5th percentile of signed values if negative."""
-    if volume.min() >= 0:
-        return 0.0
-    return min(0.0, float(np.percentile(volume.numpy(), 5)))
+    def predict(self, slices: torch.Tensor) -> torch.Tensor:
+        """The network's answer to slices between 0 and 1, (B, h, w), padded to what it takes."""
+        height, width = slices.shape[1:]
+        padding = (0, max(0, SMALLEST - width), 0, max(0, SMALLEST - height))
+        given = F.pad(slices[:, None], padding, mode="replicate").to(self.device)
+        intensity = torch.ones(len(slices), 1, 1, 1, device=self.device)
+        enlarged = self.network(given, intensity)[:, 0].cpu()
+        return enlarged[:, : self.scale * height, : self.scale * width]
 
 
 def finer(affine: torch.Tensor, factors: list[int]) -> torch.Tensor:

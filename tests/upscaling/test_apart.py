@@ -121,7 +121,7 @@ def test_padding_that_was_read_as_unsigned(linear):
     stored = np.where(circle(), 63536, body() + 1024).astype(np.uint16)
     out = upscale(stored, linear)
     outside = circle().repeat(2, 0).repeat(2, 1)
-    assert out.dtype == np.uint16 and set(out[outside]) == {63536} and out[~outside].max() < 1200
+    assert out.dtype == np.uint16 and set(out[outside]) == {63536} and out[~outside].max() < 1500
 
 
 def test_a_slice_of_padding_alone(linear):

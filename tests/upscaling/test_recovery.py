@@ -135,7 +135,8 @@ def test_shift_scale_floor_and_mean_hold_for_an_interpolated_scan(console):
     assert (shifted - 500 - plain).abs().max() < 5e-3 * peak
     assert (scaled / 3 - plain).abs().max() < 1e-3 * peak
     assert plain.min() >= scan.min() >= 0
-    assert float(plain.mean()) == pytest.approx(float(scan.mean()), rel=5e-3)
+    # The magnitude of the interpolation's ringing in air, which raised the scan's mean, is gone.
+    assert float(plain.mean()) == pytest.approx(float(scan.mean()), rel=1e-2)
 
 
 def test_series_pictures_and_spacings_come_from_what_was_acquired_too(console):

@@ -35,20 +35,29 @@ TOLERANCE = 0.05
 ALTERNATIONS = 3
 """Times that a masked slice is given its band and its background again; then both nearly hold."""
 
-AIR = 0.1
+SPIKE = (-0.5, 2.0)
+"""Between nothing, 0, and something bright, 1, nearly everything lies; networks see no more."""
+
+AIR = 0.03
 """Share of what is bright that voxels of air do not reach."""
 
 FLAT = 0.01
 """Share of a slice that a masked background covers, at least."""
 
 
-def keep_to_slice(low: "Tensor", high: "Tensor", background: "Tensor | None" = None) -> "Tensor":
+def keep_to_slice(
+    low: "Tensor",
+    high: "Tensor",
+    background: "Tensor | None" = None,
+    beyond: "Tensor | None" = None,
+) -> "Tensor":
     """Make an enlarged slice agree with the slice.
 
     Args:
         low: (h, w), the slice; intensities of the order of 1.
         high: (s h, s w), the enlarged slice.
         background: (h, w) bool, see `flat_background`; its voxels all have one value.
+        beyond: (h, w), what the slice has beyond `low`; see `spikes`.
 
     Returns:
         (s h, s w).
@@ -61,11 +70,34 @@ def keep_to_slice(low: "Tensor", high: "Tensor", background: "Tensor | None" = N
         masked, value = enlarged(background, factor), low[background][0]
         for _ in range(ALTERNATIONS):
             high = with_band_of(low, torch.where(masked, value, high))
+    if beyond is not None:
+        low = low + beyond
+        high += linear(beyond, factor)
     least, most = local_range(low)
     span = OVERSHOOT * (most - least)
     least = (least - span).clamp_(min=low.min())
     torch.clamp(high, enlarged(least, factor), enlarged(most + span, factor), out=high)
     return high
+
+
+def spikes(low: NDArray) -> NDArray[np.float32] | None:
+    """What a slice (h, w) has beyond `SPIKE`; None for nothing.
+
+    It is interpolated linearly, which reaches to the next voxel. A network's answer to a voxel of
+    five times the brightness of all others reaches to where the network sees, and the rings of a
+    band-limited interpolation farther.
+    """
+    least, most = SPIKE
+    if low.min() >= least and low.max() <= most:
+        return None
+    return np.asarray(low - low.clip(least, most), np.float32)
+
+
+def linear(image: "Tensor", factor: int) -> "Tensor":
+    """Linear interpolation of (h, w), field of view kept."""
+    import torch.nn.functional as F
+
+    return F.interpolate(image[None, None], scale_factor=factor, mode="bilinear")[0, 0]
 
 
 def keep_to_axis(volume: NDArray, bigger: NDArray, axis: int) -> None:

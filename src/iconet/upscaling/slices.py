@@ -28,7 +28,14 @@ from iconet.upscaling.background import (
     interpolate_background,
     is_noise,
 )
-from iconet.upscaling.fidelity import flat_background, keep_to_slice, repeated
+from iconet.upscaling.fidelity import (
+    SPIKE,
+    flat_background,
+    keep_to_slice,
+    linear,
+    repeated,
+    spikes,
+)
 from iconet.upscaling.windows import Window, WindowPlan, plan_windows, tiles
 from iconet.zoo.model import SMALLEST
 
@@ -218,15 +225,20 @@ class _Part:
     Attributes:
         numbers: theirs in the stack.
         levels: the values of each that stand for nothing and for something bright.
-        low: (B, H, W), between these levels 0 and 1.
+        low: (B, H, W), between these levels 0 and 1, without spikes.
+        beyond: spikes of each, (H, W), if it has any.
         high: (B, scale H, scale W) likewise, once `begin` made it.
         spared: windows of a slice that the network does not see.
     """
 
     def __init__(
-        self, numbers: Sequence[int], levels: list[tuple[float, float]], low: NDArray[np.float32]
+        self,
+        numbers: Sequence[int],
+        levels: list[tuple[float, float]],
+        low: NDArray[np.float32],
+        beyond: list[NDArray[np.float32] | None],
     ) -> None:
-        self.numbers, self.levels, self.low = numbers, levels, low
+        self.numbers, self.levels, self.low, self.beyond = numbers, levels, low, beyond
         self._lock = Lock()
 
     @classmethod
@@ -238,7 +250,9 @@ class _Part:
         for image, number, (dark, bright) in zip(low, numbers, levels, strict=True):
             np.subtract(stack[number], np.float32(dark), out=image, casting="unsafe")
             image /= np.float32(bright - dark)
-        return cls(numbers, levels, low)
+        beyond = [spikes(image) for image in low]
+        np.clip(low, *SPIKE, out=low)
+        return cls(numbers, levels, low, beyond)
 
     def begin(self, scale: int, frame: Frame | None, inside: int, windows: int) -> None:
         """Make room for the result, of which the network makes so many windows."""
@@ -256,14 +270,19 @@ class _Part:
         """The enlarged slice at a position, on the intensity scale of the slice itself."""
         import torch
 
-        low, high = self.low[position], self.high[position]
+        low, high, beyond = self.low[position], self.high[position], self.beyond[position]
         if self.frame != (slice(0, len(low)), slice(0, low.shape[1])):
             interpolate_background(low, self.frame, high)
         background = flat_background(image) if faithful else None
-        if faithful:
-            with torch.inference_mode():
+        with torch.inference_mode():
+            result = torch.from_numpy(high)
+            spiked = None if beyond is None else torch.from_numpy(beyond)
+            if faithful:
                 masked = None if background is None else torch.from_numpy(background)
-                high = keep_to_slice(torch.from_numpy(low), torch.from_numpy(high), masked).numpy()
+                result = keep_to_slice(torch.from_numpy(low), result, masked, spiked)
+            elif spiked is not None:
+                result += linear(spiked, len(high) // len(low))
+            high = result.numpy()
         dark, bright = self.levels[position]
         np.multiply(high, np.float32(bright - dark), out=high)
         np.add(high, np.float32(dark), out=high)

@@ -3,7 +3,8 @@
 import math
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -149,8 +150,8 @@ def upscale_scan(
     """
     chain = operations(plan, models, compute, options)
     shape, volumes = scan.array.shape[:3], math.prod(scan.array.shape[3:])
-    working = memory_between(chain, shape) + MEMORY * math.prod(shape)
-    require_memory_to_upscale(scan, math.prod(plan.shape) * volumes, working)
+    needed = memory_between(chain, shape) + MEMORY * math.prod(shape)
+    require_memory_to_upscale(scan, math.prod(plan.shape) * volumes, needed)
     total = volumes * _windows(chain, shape)
     finished = 0
 
@@ -161,24 +162,28 @@ def upscale_scan(
     def fill(volume: NDArray, out: NDArray) -> None:
         nonlocal finished
         apart = Apart.of(volume, scan.padding)
-        if apart is not None:
-            volume = apart.clean
-        image = volume
+        image = clean = volume if apart is None else apart.clean
         for operation in chain:
             windows = operation.windows(image.shape)
             image = operation(image, out if operation is chain[-1] else None, advance)
             finished += windows
         if plan.resampled or plan.recovery is not None:
-            keep_background(volume, out, plan.across, plan.ratios)
+            keep_background(clean, out, plan.across, plan.ratios)
         if apart is not None:
             apart.put_back(out, plan.ratios)
             if note is not None:
                 note(apart.found)
 
+    with _memory_errors(scan, compute):
+        return regrid(scan, plan.shape, plan.ratios, fill)
+
+
+@contextmanager
+def _memory_errors(scan: Scan, compute: Compute) -> Iterator[None]:
     from torch import OutOfMemoryError
 
     try:
-        return regrid(scan, plan.shape, plan.ratios, fill)
+        yield
     except (MemoryError, OutOfMemoryError):
         raise InputError(
             f"{scan.name}: the memory of {compute.device} is too small: try --tile 128 or the CPU"

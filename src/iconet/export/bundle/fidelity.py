@@ -13,6 +13,9 @@ from torch import Tensor
 OVERSHOOT = 0.5
 """Share of the local range by which new voxels may leave it."""
 
+SPIKE = (-0.5, 2.0)
+"""Between nothing, 0, and something bright, 1, nearly everything lies; networks see no more."""
+
 ALTERNATIONS = 3
 """Times that a masked slice is given its band and its background again; then both nearly hold."""
 
@@ -50,13 +53,14 @@ def flat_background(image: Tensor) -> Tensor:
     return same if covered > 0.9 * int(same.sum()) else blocks
 
 
-def keep_to_slice(low: Tensor, high: Tensor, background: Tensor) -> Tensor:
+def keep_to_slice(low: Tensor, high: Tensor, background: Tensor, beyond: Tensor) -> Tensor:
     """Make an enlarged slice agree with the slice.
 
     Args:
         low: (h, w), the slice; intensities of the order of 1.
         high: (s h, s w), the enlarged slice.
         background: (h, w) bool, see `flat_background`.
+        beyond: (h, w), what the slice has beyond `SPIKE`, which is interpolated linearly.
 
     Returns:
         (s h, s w): its band is that of the slice; every voxel lies within the range of the 3 x 3
@@ -68,6 +72,8 @@ def keep_to_slice(low: Tensor, high: Tensor, background: Tensor) -> Tensor:
         masked, value = repeated(background, factor), low[background][0]
         for _ in range(ALTERNATIONS):
             high = with_band_of(low, torch.where(masked, value, high))
+    low = low + beyond
+    high = high + F.interpolate(beyond[None, None], scale_factor=factor, mode="bilinear")[0, 0]
     least, most = local_range(low)
     span = OVERSHOOT * (most - least)
     least = (least - span).clamp(min=low.min())

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from monai.data import MetaTensor
 
-from .fidelity import flat_background, keep_to_slice, levels_of_slice, repeated
+from .fidelity import SPIKE, flat_background, keep_to_slice, levels_of_slice, repeated
 
 SMALLEST = 16
 """Voxels along each side of the slices that the network takes, at least."""
@@ -50,11 +50,13 @@ class Upscale:
         levels = torch.tensor([levels_of_slice(image) for image in slices])
         dark, bright = levels[:, :, None, None].unbind(dim=1)
         span = torch.where(bright > dark, bright - dark, 1)  # equal in constant slices
-        low = (slices - dark) / span
+        scaled = (slices - dark) / span
+        low = scaled.clamp(*SPIKE)
         high = self.predict(low)
         for number, image in enumerate(slices):
             background = flat_background(image)
-            found = keep_to_slice(low[number], high[number], background)
+            beyond = (scaled - low)[number]
+            found = keep_to_slice(low[number], high[number], background, beyond)
             # To the last bit, which the scaling may have changed.
             found = (found * span[number] + dark[number]).clamp(min=image.min())
             masked = repeated(background, self.scale)

@@ -38,7 +38,7 @@ ALTERNATIONS = 3
 SPIKE = (-0.5, 2.0)
 """Between nothing, 0, and something bright, 1, nearly everything lies; networks see no more."""
 
-AIR = 0.03
+AIR = 0.1
 """Share of what is bright that voxels of air do not reach."""
 
 FLAT = 0.01

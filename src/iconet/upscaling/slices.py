@@ -257,7 +257,8 @@ class _Part:
     def begin(self, scale: int, frame: Frame | None, inside: int, windows: int) -> None:
         """Make room for the result, of which the network makes so many windows."""
         count, height, width = self.low.shape
-        self.high = np.empty((count, scale * height, scale * width), np.float32)
+        # Where the network sees nothing, 0: the band that is put in makes an interpolation of it.
+        self.high = np.zeros((count, scale * height, scale * width), np.float32)
         self.frame, self.spared, self._to_come = frame, windows - inside, inside
 
     def was_last_window(self) -> bool:
@@ -271,7 +272,7 @@ class _Part:
         import torch
 
         low, high, beyond = self.low[position], self.high[position], self.beyond[position]
-        if self.frame != (slice(0, len(low)), slice(0, low.shape[1])):
+        if not faithful and self.frame != (slice(0, len(low)), slice(0, low.shape[1])):
             interpolate_background(low, self.frame, high)
         background = flat_background(image) if faithful else None
         with torch.inference_mode():

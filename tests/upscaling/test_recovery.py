@@ -121,6 +121,18 @@ def test_a_matrix_larger_than_the_slices_is_refused(low):
         upscaled(low, acquired="97x128")
 
 
+def test_a_matrix_that_would_be_ignored_is_refused(low):
+    with pytest.raises(InputError, match="in their plane; omit them"):
+        upscaled(low, acquired="48x64", axes="k")
+
+
+def test_interpolated_ct_takes_no_matrix(tmp_path, low):
+    path = tmp_path / "sub-01_ct.nii"
+    nibabel.save(nibabel.Nifti1Image(volume(low), np.diag([1, 1, 5, 1.0])), path)
+    with pytest.raises(InputError, match="give --model too"):
+        iconet.upscale(path, acquired="48x64")
+
+
 def test_an_unknown_window_is_refused():
     with pytest.raises(InputError, match="'kaiser' is not known"):
         Options(window="kaiser")

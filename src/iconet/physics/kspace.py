@@ -74,7 +74,7 @@ def _resize_last_axis(image: Tensor, size: int, window: float | Tensor | None) -
     return torch.fft.irfft(spectrum * torch.polar(gain, ramp.expand_as(gain)), n=size)
 
 
-def with_low_frequencies(image: Tensor, low: Tensor) -> Tensor:
+def with_low_frequencies(image: Tensor, low: Tensor, allowed: Tensor) -> Tensor:
     """Replaces the band of an image by that of a smaller one over the same field of view.
 
     What lies strictly below the Nyquist frequency of `low` is then the same in both (see
@@ -83,20 +83,32 @@ def with_low_frequencies(image: Tensor, low: Tensor) -> Tensor:
     Args:
         image: real, (H, W).
         low: real, (h, w), smaller along both axes.
+        allowed: (h, w), how far the band of the image may stay from `low` at each voxel; 0 for not
+            at all.
 
     Returns:
         (H, W).
     """
     rows, columns = ((size - 1) // 2 for size in low.shape)
-    ramps = [
-        _ramp(old, new).to(low.device) for old, new in zip(low.shape, image.shape, strict=True)
-    ]
-    found, spectrum = torch.fft.rfft2(low)[:, : columns + 1], torch.fft.rfft2(image)
-    found = found * ramps[1][: columns + 1]
-    spectrum[: rows + 1, : columns + 1] = found[: rows + 1] * ramps[0][: rows + 1, None]
-    if rows:
-        below = ramps[0][1 : rows + 1].flip(0).conj()[:, None]
-        spectrum[-rows:, : columns + 1] = found[-rows:] * below
+    sizes = zip(low.shape, image.shape, strict=True)
+    vertical, horizontal = (_ramp(old, new).to(low.device) for old, new in sizes)
+    vertical = torch.cat([vertical[: rows + 1], vertical[1 : rows + 1].flip(0).conj()])
+    ramp = vertical[:, None] * horizontal[: columns + 1]
+
+    def band(spectrum: Tensor) -> Tensor:
+        found = spectrum[:, : columns + 1]
+        return torch.cat([found[: rows + 1], found[len(found) - rows :]])
+
+    spectrum = torch.fft.rfft2(image)
+    missing = band(torch.fft.rfft2(low)) - band(spectrum) / ramp
+    whole = torch.zeros(low.shape[0], low.shape[1] // 2 + 1, dtype=missing.dtype)
+    whole[: rows + 1, : columns + 1] = missing[: rows + 1]
+    whole[len(whole) - rows :, : columns + 1] = missing[rows + 1 :]
+    kept = torch.fft.irfft2(whole, s=low.shape)
+    kept = kept.clamp(-allowed, allowed)
+    change = (missing - band(torch.fft.rfft2(kept))) * ramp
+    spectrum[: rows + 1, : columns + 1] += change[: rows + 1]
+    spectrum[len(spectrum) - rows :, : columns + 1] += change[rows + 1 :]
     return torch.fft.irfft2(spectrum, s=image.shape)
 
 

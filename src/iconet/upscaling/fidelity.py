@@ -1,7 +1,8 @@
 """Data fidelity: what a result owes the scan it was made from, whatever a network answers.
 
 - The band that was measured is the scan's own: what the result holds below the scan's Nyquist
-  frequency is replaced by what the scan holds. A network's detail lies beyond it.
+  frequency is replaced by what the scan holds. A network's detail lies beyond it. Only where the
+  magnitude may have folded ringing up, the network may be right (`folded`).
 - Detail stays near what surrounds it: every new voxel lies within the range of the 3 x 3 voxels
   around its place, widened by half of that range, and never below the smallest voxel of the slice.
   So a flat region stays flat, and a scan without negative values gets none.
@@ -22,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iconet.upscaling.regrid import as_stack, nearest_voxels
+from iconet.zoo.model import SMALLEST
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,6 +33,10 @@ OVERSHOOT = 0.5
 
 TOLERANCE = 0.05
 """Share of the local range by which the mean over a thick slice may differ from the scan."""
+
+DARK, EDGE, FOLDED = 0.1, 0.25, 0.1
+"""Dark voxels, edges beside them, as shares of what is bright, and by how much of the local range
+the band may differ there."""
 
 ALTERNATIONS = 3
 """Times that a masked slice is given its band and its background again; then both nearly hold."""
@@ -198,20 +204,42 @@ def keep_to_line(volume: NDArray, resampled: NDArray, axis: int, step: float) ->
 def with_band_of(low: "Tensor", high: "Tensor") -> "Tensor":
     """Replace what (H, W) holds below the Nyquist frequency of (h, w) by what that holds.
 
-    Both go on evenly beyond the field of view (`iconet.physics.cosines`): tissue that is cut at one
-    side does not ring at the other. With air all around they may as well be periodic, as k-space
-    has it, which takes a third of the time.
+    A slice goes on beyond the field of view: periodically, as k-space has it, or evenly, where the
+    image was cut afterwards (`iconet.physics.cosines`). With air all around both are the same.
+    Elsewhere the right one is that which has less to replace: the network has seen neither.
     """
     from iconet.physics.cosines import cosines2, from_cosines2
     from iconet.physics.kspace import with_low_frequencies
 
-    borders = low[:: len(low) - 1], low[:, :: low.shape[1] - 1]
-    if max(float(border.abs().max()) for border in borders) < AIR:
-        return with_low_frequencies(high, low)
+    allowed = folded(low)
+    large = min(low.shape) >= SMALLEST  # in smaller ones there is no telling
+    if large:
+        periodic = with_low_frequencies(high, low, allowed)
+        borders = low[:: len(low) - 1], low[:, :: low.shape[1] - 1]
+        if max(float(border.abs().max()) for border in borders) < AIR:
+            return periodic
     size, new = ((image.shape[0], image.shape[1]) for image in (low, high))
     gain = (high.numel() / low.numel()) ** 0.5
-    missing = gain * cosines2(low, size) - cosines2(high, size)
-    return high + from_cosines2(missing, new)
+    missing = low - from_cosines2(cosines2(high, size) / gain, size)
+    missing -= missing.clamp(-allowed, allowed)
+    if large and 2 * (periodic - high).square().sum() < gain**2 * missing.square().sum():
+        return periodic
+    return high + from_cosines2(gain * cosines2(missing, size), new)
+
+
+def folded(low: "Tensor") -> "Tensor":
+    """How far a voxel of (h, w) may be from what it was before the magnitude was taken.
+
+    Beside an edge the image of a cropped k-space rings below 0, and the magnitude folds that up.
+    The network has learnt to see it. So the band may stay as the network gave it where a voxel is
+    dark and its surroundings are not: by no more than the voxel, and by `FOLDED` of the range.
+    """
+    import torch
+
+    least, most = local_range(low)
+    span = most - least
+    possible = (low < DARK) & (span > EDGE)
+    return torch.where(possible, torch.minimum(FOLDED * span, low.clamp(min=0)), 0.0)
 
 
 def local_range(image: "Tensor") -> "tuple[Tensor, Tensor]":

@@ -76,6 +76,11 @@ class Options:
         return {name: getattr(self, name) for name in (*names, "acquired", "window")}
 
     @property
+    def names_acquisition(self) -> bool:
+        """Whether the user says what was acquired, or through which window."""
+        return self.matrix is not None or self.window not in ("auto", "none")
+
+    @property
     def matrix(self) -> tuple[int, int] | None:
         """The acquired matrix that was given, along the first and the second axis of the plane.
 

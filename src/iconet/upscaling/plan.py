@@ -52,7 +52,7 @@ class GridPlan:
     @property
     def finest(self) -> float:
         """How many times finer the axis becomes that gains most; by the networks, if there are."""
-        if self.interpolated:
+        if self.interpolated or self.recovery is not None:
             return round(1 / min(self.ratios), 2)
         return round(max(self.gain(axis) for axis in range(len(self.shape))), 2)
 
@@ -114,10 +114,17 @@ def plan_grid(scan: Scan, models: Models, options: Options) -> GridPlan:
     _check_steps(scan, across, steps)
     kind = kind_of(scan)
     grid = across, tuple(shape), tuple(ratios)
-    if models.interpolate(kind):
+    interpolated = models.interpolate(kind)
+    in_plane_steps = any(len(step.axes) == 2 for step in steps)
+    if options.names_acquisition and (interpolated or not in_plane_steps):
+        raise InputError(
+            f"{scan.name}: --acquired and --window are for slices that a model enlarges in their"
+            " plane; " + ("give --model too" if interpolated else "omit them")
+        )
+    if interpolated:
         return GridPlan(grid[0], (), *grid[1:], kind, interpolated=True)
     recovery = None
-    if any(len(step.axes) == 2 for step in steps):
+    if in_plane_steps:
         recovery = find_recovery(scan, across, options, kspace=kind == "MR")
     if recovery is not None:
         steps = _steps(ratios, scan.spacing, in_plane, models, recovery)

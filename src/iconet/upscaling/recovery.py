@@ -157,7 +157,7 @@ def find_recovery(scan: Scan, across: int, options: Options, *, kspace: bool) ->
             f" {SMALLEST} and at most the slices' own size"
         )
     off = options.acquired == "off"
-    if (off and window == "none") or not (kspace or matrix or window not in ("auto", "none")):
+    if (off and window == "none") or not (kspace or options.names_acquisition):
         return None
     nominal = matrix or (stored if off else _nominal(scan, across))
     stack = _finite(stack)

@@ -16,6 +16,10 @@ OVERSHOOT = 0.5
 SPIKE = (-0.5, 2.0)
 """Between nothing, 0, and something bright, 1, nearly everything lies; networks see no more."""
 
+DARK, EDGE, FOLDED = 0.1, 0.25, 0.1
+"""Dark voxels, edges beside them, as shares of what is bright, and by how much of the local range
+the band may differ there."""
+
 ALTERNATIONS = 3
 """Times that a masked slice is given its band and its background again; then both nearly hold."""
 
@@ -81,13 +85,23 @@ def keep_to_slice(low: Tensor, high: Tensor, background: Tensor, beyond: Tensor)
 
 
 def with_band_of(low: Tensor, high: Tensor) -> Tensor:
-    """Replace what (H, W) holds below the Nyquist frequency of (h, w) by what that holds."""
+    """Replace what (H, W) holds below the Nyquist frequency of (h, w) by what that holds.
+
+    A dark voxel beside an edge may stay as the network gave it, by no more than itself and a tenth
+    of the local range: the magnitude may have folded up what rang below 0.
+    """
     gain = math.sqrt(high.numel() / low.numel())
     rows, columns = (
         (cosines(old), cosines(new)[:old]) for old, new in zip(low.shape, high.shape, strict=True)
     )
-    missing = gain * rows[0] @ low @ columns[0].T - rows[1] @ high @ columns[1].T
-    return high + rows[1].T @ missing @ columns[1]
+    down, along = rows[0].T @ rows[1], columns[1].T @ columns[0]
+    missing = low - down @ high @ along / gain
+    least, most = local_range(low)
+    span = most - least
+    possible = (low < DARK) & (span > EDGE)
+    allowed = torch.where(possible, torch.minimum(FOLDED * span, low.clamp(min=0)), 0.0)
+    missing = missing - missing.clamp(-allowed, allowed)
+    return high + gain * down.T @ missing @ along.T
 
 
 @cache

@@ -60,7 +60,7 @@ def test_slices_of_noise_beyond_an_object_never_reach_the_network(scale):
     )
     assert seen[0] == (0, 24) and seen[-1] == (24, 24)
     assert sum(shape[0] for shape, _ in network.calls) == 8
-    np.testing.assert_allclose(found[air].mean(), stack[air].mean(), rtol=5e-3)
+    np.testing.assert_allclose(found[air].mean(), stack[air].mean(), rtol=1e-2)
     assert 0.7 < found[air].std() / stack[air].std() < 1.1
 
 

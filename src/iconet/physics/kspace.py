@@ -3,7 +3,7 @@
 Every function works on the last two axes of a tensor of shape (..., H, W).
 """
 
-from functools import cache
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -89,33 +89,38 @@ def with_low_frequencies(image: Tensor, low: Tensor, allowed: Tensor) -> Tensor:
     Returns:
         (H, W).
     """
-    rows, columns = ((size - 1) // 2 for size in low.shape)
-    sizes = zip(low.shape, image.shape, strict=True)
-    vertical, horizontal = (_ramp(old, new).to(low.device) for old, new in sizes)
-    vertical = torch.cat([vertical[: rows + 1], vertical[1 : rows + 1].flip(0).conj()])
-    ramp = vertical[:, None] * horizontal[: columns + 1]
-
-    def band(spectrum: Tensor) -> Tensor:
-        found = spectrum[:, : columns + 1]
-        return torch.cat([found[: rows + 1], found[len(found) - rows :]])
-
-    spectrum = torch.fft.rfft2(image)
-    missing = band(torch.fft.rfft2(low)) - band(spectrum) / ramp
-    whole = torch.zeros(low.shape[0], low.shape[1] // 2 + 1, dtype=missing.dtype)
-    whole[: rows + 1, : columns + 1] = missing[: rows + 1]
-    whole[len(whole) - rows :, : columns + 1] = missing[rows + 1 :]
-    kept = torch.fft.irfft2(whole, s=low.shape)
-    kept = kept.clamp(-allowed, allowed)
-    change = (missing - band(torch.fft.rfft2(kept))) * ramp
-    spectrum[: rows + 1, : columns + 1] += change[: rows + 1]
-    spectrum[len(spectrum) - rows :, : columns + 1] += change[rows + 1 :]
-    return torch.fft.irfft2(spectrum, s=image.shape)
+    size, new = (low.shape[0], low.shape[1]), (image.shape[0], image.shape[1])
+    found, spectrum = torch.fft.rfft2(low), torch.fft.rfft2(image)
+    bands = list(zip(_band(found, size), _band(spectrum, size), _ramps(size, new), strict=True))
+    if allowed.any():
+        missing = torch.zeros_like(found)
+        for place, (wanted, given, ramp) in zip(_band(missing, size), bands, strict=True):
+            torch.addcmul(wanted, given, ramp.reciprocal(), value=-1, out=place)
+        kept = torch.fft.irfft2(missing, s=size)
+        found -= torch.fft.rfft2(kept.clamp_(-allowed, allowed))
+    for wanted, given, ramp in bands:
+        torch.mul(wanted, ramp, out=given)
+    return torch.fft.irfft2(spectrum, s=new)
 
 
-@cache
+def _band(spectrum: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """Views of what lies strictly below the Nyquist frequency of a size: rows from 0, and below."""
+    rows, columns = ((length - 1) // 2 for length in size)
+    return spectrum[: rows + 1, : columns + 1], spectrum[len(spectrum) - rows :, : columns + 1]
+
+
+@lru_cache(maxsize=4)
+def _ramps(old: tuple[int, int], new: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """Gain and phase that bring the band of a smaller image (see `_band`) to a larger grid."""
+    vertical, horizontal = (_ramp(*lengths) for lengths in zip(old, new, strict=True))
+    below = vertical[1:].flip(0).conj()
+    return vertical[:, None] * horizontal, below[:, None] * horizontal
+
+
 def _ramp(old: int, new: int) -> Tensor:
-    """Gain and phase of the frequencies 0, 1, ... of a line of `old` voxels on one of `new`."""
-    phase = torch.arange(old // 2 + 1, dtype=torch.float64) * (torch.pi * (1 / new - 1 / old))
+    """Those of the frequencies below the Nyquist one of a line of `old` voxels, on one of `new`."""
+    frequency = torch.arange((old - 1) // 2 + 1, dtype=torch.float64)
+    phase = frequency * (torch.pi * (1 / new - 1 / old))
     return torch.polar(torch.full_like(phase, new / old), phase).to(torch.complex64)
 
 

@@ -71,15 +71,17 @@ def keep_to_slice(
     import torch
 
     factor = high.shape[-1] // low.shape[-1]
-    high = with_band_of(low, high)
+    least, most = local_range(low)
+    allowed = folded(low, most - least)
+    high = with_band_of(low, high, allowed)
     if background is not None and background.any():
         masked, value = enlarged(background, factor), low[background][0]
         for _ in range(ALTERNATIONS):
-            high = with_band_of(low, torch.where(masked, value, high))
+            high = with_band_of(low, torch.where(masked, value, high), allowed)
     if beyond is not None:
         low = low + beyond
         high += linear(beyond, factor)
-    least, most = local_range(low)
+        least, most = local_range(low)
     span = OVERSHOOT * (most - least)
     least = (least - span).clamp_(min=low.min())
     torch.clamp(high, enlarged(least, factor), enlarged(most + span, factor), out=high)
@@ -201,17 +203,21 @@ def keep_to_line(volume: NDArray, resampled: NDArray, axis: int, step: float) ->
         np.clip(made, np.maximum(least - span, floor), most + span, out=made)
 
 
-def with_band_of(low: "Tensor", high: "Tensor") -> "Tensor":
+def with_band_of(low: "Tensor", high: "Tensor", allowed: "Tensor") -> "Tensor":
     """Replace what (H, W) holds below the Nyquist frequency of (h, w) by what that holds.
 
     A slice goes on beyond the field of view: periodically, as k-space has it, or evenly, where the
     image was cut afterwards (`iconet.physics.cosines`). With air all around both are the same.
     Elsewhere the right one is that which has less to replace: the network has seen neither.
+
+    Args:
+        low: (h, w).
+        high: (H, W).
+        allowed: (h, w), how far a voxel may stay from what `low` holds; see `folded`.
     """
     from iconet.physics.cosines import cosines2, from_cosines2
     from iconet.physics.kspace import with_low_frequencies
 
-    allowed = folded(low)
     large = min(low.shape) >= SMALLEST  # in smaller ones there is no telling
     if large:
         periodic = with_low_frequencies(high, low, allowed)
@@ -227,17 +233,19 @@ def with_band_of(low: "Tensor", high: "Tensor") -> "Tensor":
     return high + from_cosines2(gain * cosines2(missing, size), new)
 
 
-def folded(low: "Tensor") -> "Tensor":
+def folded(low: "Tensor", span: "Tensor") -> "Tensor":
     """How far a voxel of (h, w) may be from what it was before the magnitude was taken.
 
     Beside an edge the image of a cropped k-space rings below 0, and the magnitude folds that up.
     The network has learnt to see it. So the band may stay as the network gave it where a voxel is
     dark and its surroundings are not: by no more than the voxel, and by `FOLDED` of the range.
+
+    Args:
+        low: (h, w).
+        span: the range of the 3 x 3 voxels around each of them.
     """
     import torch
 
-    least, most = local_range(low)
-    span = most - least
     possible = (low < DARK) & (span > EDGE)
     return torch.where(possible, torch.minimum(FOLDED * span, low.clamp(min=0)), 0.0)
 

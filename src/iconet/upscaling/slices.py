@@ -286,8 +286,9 @@ class _Part:
             high = result.numpy()
         dark, bright = self.levels[position]
         np.multiply(high, np.float32(bright - dark), out=high)
-        np.add(high, np.float32(dark), out=high)
-        if faithful:  # to the last bit, which the scaling may have changed
+        if dark:
+            np.add(high, np.float32(dark), out=high)
+        if faithful and dark:  # to the last bit, which the scaling may have changed
             np.maximum(high, image.min(), out=high)
         if background is not None:
             high[repeated(background, len(high) // len(low))] = image[background][0]

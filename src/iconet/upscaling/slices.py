@@ -288,7 +288,7 @@ class _Part:
         np.multiply(high, np.float32(bright - dark), out=high)
         if dark:
             np.add(high, np.float32(dark), out=high)
-        if faithful and dark:  # to the last bit, which the scaling may have changed
+        if faithful:  # to the last bit, which the scaling may have changed
             np.maximum(high, image.min(), out=high)
         if background is not None:
             high[repeated(background, len(high) // len(low))] = image[background][0]

@@ -42,7 +42,9 @@ STEP = 0.7  # natural logarithm of power that is at least lost at the end of the
 POOR = 20.0  # negative log-likelihood per frequency of what is no anatomy, such as a grid
 FLOOR_SHARE = 0.5  # of the floor counts as noise; the rest is signal that the magnitude has moved
 CLEARLY = 2.5  # times as wrong as the other: then slices are no longer taken for periodic
-MOST_GAIN = 10.0  # 20 dB; Hamming's edge needs 12.5
+# Hamming's edge needs 12.5. Tukey's and Fermi's fall late and far: what they leave there is mostly
+# error of the fit (docs/experiments.md, 140).
+MOST_GAIN = {"hamming": 10.0, "hann": 10.0, "fermi": 4.0, "tukey": 4.0}
 
 
 class Acquired(NamedTuple):
@@ -224,8 +226,8 @@ def recover(images: Tensor, found: Acquired, *, periodic: bool = True) -> Tensor
 
     The filter is Wiener's, G = W S / (W^2 S + N), with the signal's power S a power law of the
     radius and N half of the floor, both as found (Wiener, Extrapolation, Interpolation, and
-    Smoothing of Stationary Time Series, 1949); at most 10, and 1 at DC. Corners that a radial
-    window set to zero were not measured and stay as they are.
+    Smoothing of Stationary Time Series, 1949); at most `MOST_GAIN`, and 1 at DC. Corners that a
+    radial window set to zero were not measured and stay as they are.
 
     Args:
         images: (..., H, W), real float32, 0 for no signal.
@@ -280,6 +282,8 @@ def _inverse(found: Acquired, periodic: bool) -> Tensor:
     gain = torch.from_numpy(gain_at(found.window, y[:, None].numpy(), x.numpy()))
     radius = torch.hypot(y[:, None], x).clamp_min(1e-3)
     noise = FLOOR_SHARE * radius ** (-found.slope) / found.snr  # N / S
-    inverse = torch.where(gain > 0, (gain / (gain**2 + noise)).clamp_max(MOST_GAIN), 1.0)
+    inverse = torch.where(
+        gain > 0, (gain / (gain**2 + noise)).clamp_max(MOST_GAIN[found.window.name]), 1.0
+    )
     inverse[0, 0] = 1
     return inverse.float()

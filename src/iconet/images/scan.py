@@ -48,6 +48,11 @@ class Scan:
     dicom: "tuple[Dataset, ...]" = ()
 
     @property
+    def first_volume(self) -> np.ndarray:
+        """Of a series; else the whole array."""
+        return self.array[..., 0] if self.array.ndim == 4 else self.array
+
+    @property
     def name(self) -> str:
         """What error messages call this scan."""
         return str(self.path) if self.path is not None else "the given image"

@@ -84,8 +84,8 @@ class ICONet(nn.Module):
 
         Args:
             lr: (B, c, H, W) real, any intensity scale, H and W at least 16 (odd sizes too).
-            intensity: (B, 1, 1, 1), what the network divides by. Give one value for a whole volume
-                so that its slices and tiles are treated alike; by default that of each image,
+            intensity: (B, 1, 1, 1), what the network divides by. Give one value for all tiles of a
+                slice so that they are treated alike; by default that of each image,
                 :func:`robust_scales`.
             samples: Measured k-space of complex images, on the intensity scale of ``lr``; the
                 images then agree with it. Whole slices only: a tile has no k-space of its own.

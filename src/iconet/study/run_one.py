@@ -153,8 +153,7 @@ class Upscaler:
     def _prepare_for(self, scan: Scan) -> None:
         """Get the network ready for slices like these, while it is found out what they are."""
         network, compute = self.models.chosen.network, self.compute
-        volume = scan.array[..., 0] if scan.array.ndim == 4 else scan.array
-        count, *size = as_stack(volume, slice_axis_of(scan, self.options.plane)).shape
+        count, *size = as_stack(scan.first_volume, slice_axis_of(scan, self.options.plane)).shape
         where, tile = compute.device.type, self.options.tile
         plan = plan_windows(network, *size, device=where, tile=tile)
         windows = count_windows(network, (1, *size), device=where, tile=tile)

@@ -77,8 +77,7 @@ def _in_cells(image: NDArray) -> NDArray:
 def is_noise(image: NDArray) -> bool:
     """Whether the pixels of a slice (H, W) are as independent as those of noise."""
     height, width = (side - side % CELL for side in image.shape)
-    cells = image[:height, :width].reshape(height // CELL, CELL, width // CELL, CELL)
-    means = cells.mean(axis=(1, 3), dtype=np.float64)
+    means = _in_cells(image[:height, :width]).mean(axis=(1, 3), dtype=np.float64)
     return (
         bool(means.var() * CELL**2 < WHITE * image.var(dtype=np.float64)) if means.size else False
     )

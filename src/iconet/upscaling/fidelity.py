@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from iconet.upscaling.regrid import as_stack, nearest_voxels
+from iconet.upscaling.regrid import as_stack, nearest_voxels, positions
 from iconet.zoo.model import SMALLEST
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ def keep_to_line(volume: NDArray, resampled: NDArray, axis: int, step: float) ->
     """
     before, after = np.moveaxis(volume, axis, -1), np.moveaxis(resampled, axis, -1)
     old, new = before.shape[-1], after.shape[-1]
-    position = (old - 1) / 2 + (np.arange(new) - (new - 1) / 2) * step
+    position = positions(old, new, step)
     reach = max(1, ceil(step))
     first, *others = (
         np.rint(position + shift).astype(int).clip(0, old - 1) for shift in range(-reach, reach + 1)

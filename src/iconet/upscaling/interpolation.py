@@ -21,6 +21,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from iconet.upscaling.regrid import positions
 from iconet.upscaling.resampling import cosine_weights, weigh_axis
 
 AVERAGED = 0.12
@@ -83,7 +84,7 @@ class _Axis(NamedTuple):
     def of(cls, volume: NDArray, axis: int, new: int, step: float) -> "_Axis":
         """Decide on the continuation of a volume (I, J, K) beyond its ends."""
         old = volume.shape[axis]
-        nearest = np.rint(_positions(old, new, step)).astype(np.intp).clip(0, old - 1)
+        nearest = np.rint(positions(old, new, step)).astype(np.intp).clip(0, old - 1)
         closed = _closes(np.moveaxis(volume, axis, 0))
         return cls(axis, _weights(old, new, step, closed), nearest, ceil(step))
 
@@ -115,11 +116,6 @@ def _closes(planes: NDArray) -> bool:
     return bool(np.square(planes[0] - planes[-1]).mean(dtype=float) < np.mean(steps))
 
 
-def _positions(old: int, new: int, step: float) -> NDArray[np.float64]:
-    """Of the new voxels' centres, in old voxels."""
-    return np.asarray((old - 1) / 2 + (np.arange(new) - (new - 1) / 2) * step)
-
-
 @lru_cache(maxsize=8)
 def _weights(old: int, new: int, step: float, closed: bool) -> NDArray[np.float32]:
     """(old, new): the weight of every old voxel at every new one."""
@@ -134,7 +130,7 @@ def _periodic_weights(old: int, new: int, step: float) -> NDArray:
     band = band[band < old / (2 * step) + 1e-6]
     signs = np.where((band == 0) | (2 * band == old), 1, 2) / old  # others stand for both signs
     before = 2 * np.pi / old * np.outer(np.arange(old), band)
-    after = 2 * np.pi / old * np.outer(band, _positions(old, new, step))
+    after = 2 * np.pi / old * np.outer(band, positions(old, new, step))
     even, odd = (wave(before) * signs @ wave(after) for wave in (np.cos, np.sin))
     return np.asarray(even + odd)
 
@@ -152,7 +148,7 @@ def _average_weights(old: int, new: int, step: float) -> NDArray[np.float64]:
         return (ends[1] - ends[0]) / width @ fold
 
     inverse = np.linalg.inv(averages(np.arange(old), 1))
-    return (averages(_positions(old, new, step), step) @ inverse).T
+    return (averages(positions(old, new, step), step) @ inverse).T
 
 
 def _spline_integral(x: NDArray) -> NDArray[np.float64]:

@@ -145,8 +145,7 @@ def find_recovery(scan: Scan, across: int, options: Options, *, kspace: bool) ->
     from iconet.physics.acquired import Acquired, acquired, is_periodic
     from iconet.physics.window import window_named
 
-    volume = scan.array[..., 0] if scan.array.ndim == 4 else scan.array
-    stack = as_stack(volume, across)
+    stack = as_stack(scan.first_volume, across)
     stored = int(stack.shape[1]), int(stack.shape[2])
     matrix, window = options.matrix, options.window
     if matrix is not None and not all(

@@ -70,7 +70,17 @@ def as_stack(volume: NDArray, axis: int) -> NDArray:
     return volume[None] if volume.ndim == 2 else np.moveaxis(volume, axis, 0)
 
 
+def positions(old: int, new: int, step: float) -> NDArray[np.float64]:
+    """Where new voxels are centred along one axis, in old ones: both grids have one centre.
+
+    Args:
+        old: voxels of the old grid.
+        new: of the new one.
+        step: from one new voxel to the next, in old ones.
+    """
+    return np.asarray((old - 1) / 2 + (np.arange(new) - (new - 1) / 2) * step)
+
+
 def nearest_voxels(old: int, new: int, ratio: float) -> NDArray[np.intp]:
     """The input voxel that each output voxel's centre lies in, along one axis."""
-    positions = (old - 1) / 2 + (np.arange(new) - (new - 1) / 2) * ratio
-    return np.clip(np.floor(positions + 0.5), 0, old - 1).astype(np.intp)
+    return np.clip(np.floor(positions(old, new, ratio) + 0.5), 0, old - 1).astype(np.intp)

@@ -13,6 +13,8 @@ from math import ceil
 import numpy as np
 from numpy.typing import NDArray
 
+from iconet.upscaling.regrid import positions
+
 
 def resample_axis(
     volume: NDArray, axis: int, size: int, step: float, out: NDArray | None = None
@@ -59,8 +61,7 @@ def cosine_weights(old: int, new: int, step: float) -> NDArray[np.float32]:
     """(old, new): the weight of every old voxel at every new position."""
     # A frequency k has k / (2 old) periods a voxel; rounding must not let the Nyquist one in.
     band = np.arange(min(old, max(1, ceil(old / step - 1e-6))))
-    positions = (old - 1) / 2 + (np.arange(new) - (new - 1) / 2) * step
     analysis = np.cos(np.pi / old * np.outer(np.arange(old) + 0.5, band)) * 2 / old
     analysis[:, 0] /= 2
-    synthesis = np.cos(np.pi / old * np.outer(band, positions + 0.5))
+    synthesis = np.cos(np.pi / old * np.outer(band, positions(old, new, step) + 0.5))
     return np.asarray(analysis @ synthesis, np.float32)

@@ -31,6 +31,7 @@ from iconet.upscaling.background import (
 from iconet.upscaling.fidelity import (
     SPIKE,
     flat_background,
+    is_constant,
     keep_to_slice,
     linear,
     repeated,
@@ -114,7 +115,7 @@ def _repeat_constants(stack: NDArray, out: NDArray) -> list[int]:
     """Fill what constant slices become; returns the numbers of the others."""
     others = []
     for index, image in enumerate(stack):
-        if np.all(image == image[0, 0]):
+        if is_constant(image):
             out[index] = image[0, 0]
         else:
             others.append(index)

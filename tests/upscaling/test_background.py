@@ -30,22 +30,22 @@ def normalised(network, image):
     return network(given, torch.ones(1)).image[0, 0].numpy() * (bright - dark) + dark
 
 
-def test_background_is_interpolated_and_what_lies_around_the_object_predicted(wide):
+def test_background_is_interpolated_and_what_lies_around_the_object_predicted(near):
     stack, disc = ball_in_noise(3, 120, 136)
-    found = predict_stack(wide, stack, compute=CPU, faithful=False)
+    found = predict_stack(near, stack, compute=CPU, faithful=False)
     rows, columns = found.shape[1] // 2, found.shape[2] // 2
-    assert [shape for shape, _ in wide.calls] == [(3, 1, 56, 56)]  # 40 and the margins
+    assert [shape for shape, _ in near.calls] == [(3, 1, 48, 48)]  # 40 and the margins
 
     plain = SincInterpolation()(torch.from_numpy(stack)[:, None])[:, 0].numpy()
-    inside = np.s_[:, rows - 56 : rows + 56, columns - 56 : columns + 56]
+    inside = np.s_[:, rows - 48 : rows + 48, columns - 48 : columns + 48]
     outside = np.ones(found.shape, bool)
     outside[inside] = False
     np.testing.assert_allclose(found[outside], plain[outside], atol=1e-6 * np.ptp(stack))
 
-    everything = np.stack([normalised(wide, image) for image in stack])
+    everything = np.stack([normalised(near, image) for image in stack])
     at_object = np.broadcast_to(disc.repeat(2, 0).repeat(2, 1), found.shape)
     error = np.abs(found - everything)[at_object]
-    assert error.max() < 1e-5 * np.ptp(stack)  # the margin is as much as `wide` sees
+    assert error.max() < 1e-5 * np.ptp(stack)  # the margin is as much as `near` sees
     assert np.abs(everything - plain)[at_object].max() > 1e-2 * np.ptp(stack)
 
 
@@ -79,7 +79,7 @@ def test_neighbouring_slices_share_a_frame_and_others_have_theirs(linear):
     stack[4] = np.roll(stack[4], 48, axis=1)
     predict_stack(linear, stack, compute=CPU, batch=1)
     sizes = [shape[-2:] for shape, _ in linear.calls]
-    assert sorted(sizes) == [(48, 48)] * 8 + [(48, 96)] * 8
+    assert sorted(sizes) == [(40, 40)] * 12 + [(40, 88)] * 4
 
 
 def test_tiles_of_an_object_leave_no_seam(wide):
@@ -109,7 +109,7 @@ def test_whatever_stands_out_of_the_air_is_given_to_the_network(shape, place, si
     found = predict_stack(network, stack + dark, compute=CPU, faithful=False)
     linear = network(torch.from_numpy(stack + dark)[:, None], torch.ones(1)).image[0, 0].numpy()
     around = tuple(
-        slice(2 * max(0, first - 7), 2 * min(side, first + size + 7))
+        slice(2 * max(0, first - 3), 2 * min(side, first + size + 3))
         for first, side in zip((top, left), shape, strict=True)
     )
     np.testing.assert_allclose(found[0][around], linear[around], atol=2e-2)

@@ -4,9 +4,9 @@ A network's answer to air is worth nothing and costs as much as its answer to an
 by sparing it was measured: docs/performance.md.
 """
 
-import math
 from collections.abc import Sequence
 from functools import cache
+from math import ceil
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,19 +30,19 @@ DIM = 0.1
 WHITE = 2.0
 """Times the variance that the means of cells of independent pixels have; structure has more."""
 
-MARGIN = 8
-"""Pixels of air around an object that the network is given with it."""
+MARGIN = 4
+"""Pixels of air around the cells of an object that the network is given with it; 8 gain nothing."""
 
 
 def frame_of_object(
-    slices: Sequence[NDArray], size: tuple[int, ...], *, grid: int = 1
+    slices: Sequence[NDArray], size: tuple[int, ...], *, multiple: int = 1
 ) -> Frame | None:
     """The rectangle that holds all that is not air, and `MARGIN` around it.
 
     Args:
         slices: (H, W) each, real; nothing is 0, something bright 1.
         size: (H, W).
-        grid: its corners lie at multiples of this many pixels, or at the end of the slice.
+        multiple: its sides are multiples of this many pixels, or the slice's own.
 
     Returns:
         Rows and columns; None where all is air.
@@ -56,12 +56,13 @@ def frame_of_object(
         bright |= (sums > FAINT * pixels) | (peaks > BRIGHT)
     if not bright.any():
         return None
-    grid = math.lcm(CELL, grid)
     sides = []
     for axis, side in enumerate(size):
         cells = np.flatnonzero(bright.any(axis=1 - axis)).tolist()
-        first, last = cells[0] * CELL - MARGIN, (cells[-1] + 1) * CELL + MARGIN
-        sides.append(slice(max(0, first // grid * grid), min(side, -(-last // grid) * grid)))
+        first, last = max(0, cells[0] * CELL - MARGIN), (cells[-1] + 1) * CELL + MARGIN
+        length = ceil((last - first) / multiple) * multiple
+        first = max(0, min(first, side - length))
+        sides.append(slice(first, min(side, first + length)))
     return sides[0], sides[1]
 
 

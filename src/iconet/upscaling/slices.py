@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int], None]
 """Called with (done, in all), in slices or, where slices are cut, in tiles."""
 
-NEIGHBOURS = 8
+NEIGHBOURS = 4
 """Slices whose objects go through the network in one frame: runtimes keep 2 MB for each size."""
 
 Job = Callable[[], int]
@@ -179,7 +179,7 @@ class _Work:
                     if bright - dark > faint or not is_noise(image)
                 ],
                 self.stack.shape[1:],
-                grid=self.network.multiple,
+                multiple=self.network.multiple,
             )
             inside = list(tiles(frame, self.plan.side, self.network)) if frame else []
             for part in near:

@@ -123,14 +123,14 @@ def tiles(frame: Frame, side: int, network: "ICONet") -> Iterator[Window]:
 def _spans(
     first: int, end: int, side: int, network: "ICONet"
 ) -> Iterator[tuple[slice, slice, slice]]:
-    """Cut one axis: (read, keep, write) of each tile, with origins on the network's grid."""
+    """Cut one axis: (read, keep, write) of each tile, with origins on a grid of the network."""
     grid, scale = network.multiple, network.scale
     side = -(-side // grid) * grid
     halo = -(-network.halo // grid) * grid
     for start in range(first, end, side):
         stop = min(start + side, end)
         right = min(stop + halo, end)
-        left = max(first, min(start - halo, (right - SMALLEST) // grid * grid))
+        left = max(first, min(start - halo, first + (right - first - SMALLEST) // grid * grid))
         yield (
             slice(left, right),
             slice((start - left) * scale, (stop - left) * scale),

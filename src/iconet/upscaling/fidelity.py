@@ -56,6 +56,8 @@ def keep_to_slice(
     high: "Tensor",
     background: "Tensor | None" = None,
     beyond: "Tensor | None" = None,
+    *,
+    periodic: bool = False,
 ) -> "Tensor":
     """Make an enlarged slice agree with the slice.
 
@@ -64,6 +66,7 @@ def keep_to_slice(
         high: (s h, s w), the enlarged slice.
         background: (h, w) bool, see `flat_background`; its voxels all have one value.
         beyond: (h, w), what the slice has beyond `low`; see `spikes`.
+        periodic: see `with_band_of`.
 
     Returns:
         (s h, s w).
@@ -73,11 +76,12 @@ def keep_to_slice(
     factor = high.shape[-1] // low.shape[-1]
     least, most = local_range(low)
     allowed = folded(low, most - least)
-    high = with_band_of(low, high, allowed)
+    high = with_band_of(low, high, allowed, periodic=periodic)
     if background is not None and background.any():
         masked, value = enlarged(background, factor), low[background][0]
         for _ in range(ALTERNATIONS):
-            high = with_band_of(low, torch.where(masked, value, high), allowed)
+            kept = torch.where(masked, value, high)
+            high = with_band_of(low, kept, allowed, periodic=periodic)
     if beyond is not None:
         low = low + beyond
         high += linear(beyond, factor)
@@ -203,7 +207,9 @@ def keep_to_line(volume: NDArray, resampled: NDArray, axis: int, step: float) ->
         np.clip(made, np.maximum(least - span, floor), most + span, out=made)
 
 
-def with_band_of(low: "Tensor", high: "Tensor", allowed: "Tensor") -> "Tensor":
+def with_band_of(
+    low: "Tensor", high: "Tensor", allowed: "Tensor", *, periodic: bool = False
+) -> "Tensor":
     """Replace what (H, W) holds below the Nyquist frequency of (h, w) by what that holds.
 
     A slice goes on beyond the field of view: periodically, as k-space has it, or evenly, where the
@@ -214,22 +220,23 @@ def with_band_of(low: "Tensor", high: "Tensor", allowed: "Tensor") -> "Tensor":
         low: (h, w).
         high: (H, W).
         allowed: (h, w), how far a voxel may stay from what `low` holds; see `folded`.
+        periodic: whether the slice is known to go on periodically, as what a scanner zero-filled.
     """
     from iconet.physics.cosines import cosines2, from_cosines2
     from iconet.physics.kspace import with_low_frequencies
 
     large = min(low.shape) >= SMALLEST  # in smaller ones there is no telling
-    if large:
-        periodic = with_low_frequencies(high, low, allowed)
+    if large or periodic:
+        in_kspace = with_low_frequencies(high, low, allowed)
         borders = low[:: len(low) - 1], low[:, :: low.shape[1] - 1]
-        if max(float(border.abs().max()) for border in borders) < AIR:
-            return periodic
+        if periodic or max(float(border.abs().max()) for border in borders) < AIR:
+            return in_kspace
     size, new = ((image.shape[0], image.shape[1]) for image in (low, high))
     gain = (high.numel() / low.numel()) ** 0.5
     missing = low - from_cosines2(cosines2(high, size) / gain, size)
     missing -= missing.clamp(-allowed, allowed)
-    if large and 2 * (periodic - high).square().sum() < gain**2 * missing.square().sum():
-        return periodic
+    if large and 2 * (in_kspace - high).square().sum() < gain**2 * missing.square().sum():
+        return in_kspace
     return high + from_cosines2(gain * cosines2(missing, size), new)
 
 

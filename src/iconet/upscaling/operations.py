@@ -127,6 +127,7 @@ class Enlarging:
     compute: Compute
     batch: int | None
     tile: int | None
+    periodic: bool = False
 
     def shape(self, shape: Shape) -> Shape:
         """Of the volume after it."""
@@ -170,6 +171,7 @@ class Enlarging:
             compute=self.compute,
             out=as_stack(out, self.across),
             progress=progress,
+            periodic=self.periodic,
             batch=self.batch,
             tile=self.tile,
         )
@@ -198,11 +200,11 @@ def operations(
     if plan.interpolated:
         steps = {axis: plan.ratios[axis] for axis in plan.resampled}
         return [Interpolating(plan.shape, steps)]
-    cut = options.batch, options.tile
+    rest = options.batch, options.tile, plan.recovery is not None and plan.recovery.periodic
     first = [] if plan.recovery is None else [Recovering(plan.recovery)]
     return [
         *first,
-        *(Enlarging(models(step).network, step, plan.across, compute, *cut) for step in plan.steps),
+        *(Enlarging(models(step).network, step, plan.across, compute, *rest) for step in plan.steps),
         *(
             Resampling(axis, plan.shape[axis], plan.ratios[axis] * plan.gain(axis))
             for axis in plan.resampled

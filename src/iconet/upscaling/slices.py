@@ -62,6 +62,7 @@ def predict_stack(
     compute: Compute,
     out: NDArray | None = None,
     faithful: bool = True,
+    periodic: bool = False,
     batch: int | None = None,
     tile: int | None = None,
     progress: Progress | None = None,
@@ -75,6 +76,7 @@ def predict_stack(
         out: (N, scale * H, scale * W) float32 to write into, any strides; made when not given.
         faithful: make each result agree with its slice (`iconet.upscaling.fidelity`), which holds
             for networks that make both axes finer.
+        periodic: see `iconet.upscaling.fidelity.with_band_of`.
         batch: see `plan_windows`.
         tile: likewise.
         progress: called after each batch.
@@ -102,7 +104,7 @@ def predict_stack(
     with ThreadPoolExecutor(1) as ahead:
         preparing = ahead.submit(prepare, network, compute, workers)
         levels = {number: levels_of_slice(stack[number]) for number in waiting}
-        work = _Work(network, preparing.result(), stack, out, levels, plan, faithful)
+        work = _Work(network, preparing.result(), stack, out, levels, plan, faithful, periodic)
     each = max(1, torch.get_num_threads() // workers)
     with worker_threads(workers, each=each) as pool:
         for finished in _few_ahead(pool, work.jobs(waiting, windows), workers):
@@ -153,6 +155,7 @@ class _Work:
     levels: Mapping[int, tuple[float, float]]
     plan: WindowPlan
     faithful: bool
+    periodic: bool
 
     def jobs(self, waiting: Sequence[int], windows: int) -> Iterator[Job]:
         """What makes these slices, batch by batch, window by window.
@@ -201,7 +204,9 @@ class _Work:
     def finish(self, part: "_Part") -> int:
         """Add the background, make the slices agree with the scan and write them."""
         for position, number in enumerate(part.numbers):
-            self.out[number] = part.finished(position, self.stack[number], self.faithful)
+            self.out[number] = part.finished(
+                position, self.stack[number], faithful=self.faithful, periodic=self.periodic
+            )
         return part.spared * len(part.numbers)
 
     def _enlarged(self, slices: "Tensor") -> NDArray[np.float32]:
@@ -268,7 +273,9 @@ class _Part:
             self._to_come -= 1
             return self._to_come == 0
 
-    def finished(self, position: int, image: NDArray, faithful: bool) -> NDArray[np.float32]:
+    def finished(
+        self, position: int, image: NDArray, *, faithful: bool, periodic: bool
+    ) -> NDArray[np.float32]:
         """The enlarged slice at a position, on the intensity scale of the slice itself."""
         import torch
 
@@ -281,7 +288,9 @@ class _Part:
             spiked = None if beyond is None else torch.from_numpy(beyond)
             if faithful:
                 masked = None if background is None else torch.from_numpy(background)
-                result = keep_to_slice(torch.from_numpy(low), result, masked, spiked)
+                result = keep_to_slice(
+                    torch.from_numpy(low), result, masked, spiked, periodic=periodic
+                )
             elif spiked is not None:
                 result += linear(spiked, len(high) // len(low))
             high = result.numpy()

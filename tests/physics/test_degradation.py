@@ -1,17 +1,19 @@
 import math
 import pickle
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from iconet.errors import InputError
 from iconet.physics.degradation import DegradationMix
 from iconet.physics.kspace import crop_kspace, resize_kspace
 
-ONLY = {"kspace": 0.0, "windowed": 0.0, "blurred": 0.0, "averaged": 0.0, "noise_probability": 0.0}
-WAYS = ["kspace", "windowed", "blurred", "averaged"]
+WAYS = DegradationMix.ways
+ONLY = {**dict.fromkeys(WAYS, 0.0), "noise_probability": 0.0}
 
 
 def seeded(device="cpu", seed=3):
@@ -42,20 +44,30 @@ def test_averaged_is_the_block_mean():
     torch.testing.assert_close(low, clean.reshape(2, 1, 16, 4, 16, 4).mean((3, 5)))
 
 
-def test_windowed_and_blurred_are_less_sharp_than_the_plain_crop_and_differ_per_image():
-    clean = head(1).expand(6, 1, 64, 64)
-    scale = torch.ones(6, 1, 1, 1)
+def test_every_other_way_is_less_sharp_than_the_plain_crop_and_images_differ():
+    clean = head(1).expand(8, 1, 64, 64)
+    scale = torch.ones(8, 1, 1, 1)
 
     def sharpness(way):
         low = only(way)(clean, 2, seeded(), scale)
         return (low.diff(dim=-1) ** 2).sum((1, 2, 3))
 
-    for way in ("windowed", "blurred"):
+    for way in set(WAYS) - {"kspace", "averaged"}:
         assert (sharpness(way) < sharpness("kspace")).all()
-        assert len(sharpness(way).unique()) == 6
-    # Every taper leaves less than the plain crop and more than the widest taper there is.
+        assert len(sharpness(way).unique()) > 1
+    # No window takes more than the widest ones do.
     hann = resize_kspace(clean[:1], (32, 32), 1.0).abs()
-    assert (sharpness("windowed") >= (hann.diff(dim=-1) ** 2).sum()).all()
+    assert (sharpness("windowed") >= 0.9 * (hann.diff(dim=-1) ** 2).sum()).all()
+
+
+def test_small_images_are_made_as_pillow_makes_them():
+    clean = head(1)
+    mix, scale = only("resampled"), torch.ones(1, 1, 1, 1)
+    mixes = [mix(clean, 2, seeded(seed=number), scale) for number in range(8)]
+    pillow = Image.fromarray(clean[0, 0].numpy())
+    for method in (Image.Resampling.BICUBIC, Image.Resampling.BILINEAR):
+        small = torch.from_numpy(np.asarray(pillow.resize((32, 32), method)).copy())
+        assert any(torch.allclose(low[0, 0], small.abs(), atol=2e-5) for low in mixes)
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -72,7 +84,7 @@ def test_every_way_keeps_constants_and_places(way, factor):
     centres = (torch.arange(64 // factor) + 0.5) * factor - 0.5
     for axis, truth in ((0, row), (1, column)):
         profile = low.sum(1 - axis)
-        assert float((profile * centres).sum() / profile.sum()) == pytest.approx(truth, abs=0.02)
+        assert float((profile * centres).sum() / profile.sum()) == pytest.approx(truth, abs=0.03)
 
 
 def test_ways_are_drawn_by_their_weights():

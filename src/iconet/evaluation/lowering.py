@@ -19,6 +19,11 @@ WAYS = {
     "blurred": "Gaussian blur with a full width of 1.1 low-resolution pixels, sampled at the "
     "centres of blocks",
     "noisy": "centred crop of k-space and Rician noise of 2 % of the volume's robust maximum",
+    "hamming": "centred crop of k-space with a Hamming window over the kept band, magnitude",
+    "averaged": "mean of blocks of voxels",
+    "bicubic": "cubic interpolation, widened against aliasing (a = -0.5, as Pillow and MATLAB)",
+    "blurred-averaged": "Gaussian blur with a full width of 0.65 low-resolution pixels, then mean "
+    "of blocks",
     "joint": "zeros added up to multiples of 4 low-resolution pixels, a smooth random phase, "
     "centred crop of k-space, 1 % complex noise, acceleration 4 along the second axis with a "
     "random Cartesian mask and the central 8 % of the lines full; magnitude of the zero-filled "
@@ -68,13 +73,16 @@ def lower(
         None where the low-resolution slices would be smaller than 16 x 16.
     """
     import torch
+    from torch.nn.functional import avg_pool2d, interpolate
 
     from iconet.data.sampling import real_and_imaginary
     from iconet.network import Samples
-    from iconet.physics.blur import blur_and_resample
+    from iconet.physics.blur import blur_and_resample, gaussian_blur
+    from iconet.physics.fourier import fft2c, ifft2c
     from iconet.physics.kspace import crop_kspace, resize_kspace
     from iconet.physics.noise import rician
     from iconet.physics.slice_profile import thick_slices
+    from iconet.physics.window import apply_window, window_named
     from iconet.training.validation import ACQUISITION
 
     if way == "through-plane":
@@ -103,6 +111,15 @@ def lower(
         low = blur_and_resample(clean, factor, 1.1 * factor)
     elif way == "noisy":
         low = rician(crop_kspace(clean, factor), 0.02 * bright, generator)
+    elif way == "hamming":
+        kspace = fft2c(crop_kspace(clean, factor))
+        low = ifft2c(apply_window(kspace, window_named("hamming"))).abs()
+    elif way == "averaged":
+        low = avg_pool2d(clean, factor)
+    elif way == "bicubic":
+        low = interpolate(clean, (height, width), mode="bicubic", antialias=True).abs()
+    elif way == "blurred-averaged":
+        low = avg_pool2d(gaussian_blur(clean, 0.65 * factor), factor)
     elif way == "through-plane":
         thin = resize_kspace(clean, (truth.shape[1], width)).abs()
         low = thick_slices(thin.mT, factor, profile="gaussian").mT

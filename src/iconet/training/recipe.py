@@ -110,6 +110,8 @@ class Degradation(Section):
     windowed: float = Field(0.15, ge=0)
     blurred: float = Field(0.15, ge=0)
     averaged: float = Field(0.1, ge=0)
+    resampled: float = Field(0, ge=0)
+    interpolated: float = Field(0, ge=0)
     noise_probability: float = Field(0.5, ge=0, le=1)
     noise_max: float = Field(0.03, ge=0)
 

@@ -200,7 +200,9 @@ def operations(
     if plan.interpolated:
         steps = {axis: plan.ratios[axis] for axis in plan.resampled}
         return [Interpolating(plan.shape, steps)]
-    rest = options.batch, options.tile, plan.recovery is not None and plan.recovery.periodic
+    recovery = plan.recovery
+    periodic = recovery is not None and recovery.periodic and recovery.zero_filled
+    rest = options.batch, options.tile, periodic
     first = [] if plan.recovery is None else [Recovering(plan.recovery)]
     return [
         *first,

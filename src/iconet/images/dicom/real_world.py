@@ -12,27 +12,52 @@ from math import isfinite
 from typing import TYPE_CHECKING
 
 from iconet.errors import InputError
-from iconet.images.dicom.source_header import value_of
+from iconet.images.dicom.encoding import Encoding
+from iconet.images.dicom.source_header import cleaned, value_of
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
 SEQUENCE = "RealWorldValueMappingSequence"
+DOUBLE_ENDS = (
+    "DoubleFloatRealWorldValueFirstValueMapped",
+    "DoubleFloatRealWorldValueLastValueMapped",
+)
 NO_UNITS = ("", "1", "[arb'U]", "{no units}")
 
 
 @dataclass(frozen=True)
-class Mapping:
-    """A line from stored numbers to values.
+class Line:
+    """From stored numbers to values.
 
     Attributes:
         slope: The value of one stored unit.
         intercept: The value of a stored 0.
-        item: Of the sequence it is from.
     """
 
     slope: float
     intercept: float
+
+    def after(self, source: "Line", encoding: Encoding) -> "Line":
+        """The line with the same values on the numbers of a derived image.
+
+        Args:
+            source: The line by which the source's numbers became what the derived image holds.
+            encoding: Of these in the derived image.
+        """
+        slope = self.slope / source.slope
+        intercept = self.intercept - slope * source.intercept
+        return Line(slope * encoding.slope, slope * encoding.intercept + intercept)
+
+
+@dataclass(frozen=True)
+class Mapping(Line):
+    """A line to real-world values.
+
+    Attributes:
+        item: Of the sequence it is from.
+    """
+
     item: "Dataset"
 
     @property
@@ -88,3 +113,47 @@ def quantity(header: "Dataset", groups: "Sequence[Dataset]", name: str) -> Mappi
             f"{name}: maps to real-world values in several units ({units}); export one of them"
         )
     return found[0] if found else None
+
+
+def describe_values(image: "Dataset", source: "Dataset", encoding: Encoding) -> bool:
+    """Say what the numbers of a derived image mean, in every way in which its source said it.
+
+    Both what a rescale and what a mapping gives stay what they were in the source. Windows of the
+    source are in the values of its rescale.
+
+    Args:
+        image: Gets the mappings; and the rescale, where its values are not those that it holds.
+        source: A classic header.
+        encoding: Of the values in `image`, which are those that `read_series` gives.
+
+    Returns:
+        Whether the rescale was written.
+    """
+    from pydicom import DataElement
+    from pydicom.valuerep import DSfloat
+
+    rescale = Line(
+        float(value_of(source, "RescaleSlope") or 1),
+        float(value_of(source, "RescaleIntercept") or 0),
+    )
+    chosen = quantity(source, (), "")
+    held = rescale if chosen is None else Line(chosen.slope, chosen.intercept)
+    vr, low, high = ("SS", -(2**15), 2**15 - 1) if encoding.signed else ("US", 0, 2**16 - 1)
+    items = []
+    for mapping in mappings(source):
+        item, line = cleaned(mapping.item), mapping.after(held, encoding)
+        for keyword in DOUBLE_ENDS:
+            if keyword in item:
+                del item[keyword]
+        item.add(DataElement("RealWorldValueFirstValueMapped", vr, low))
+        item.add(DataElement("RealWorldValueLastValueMapped", vr, high))
+        item.RealWorldValueSlope, item.RealWorldValueIntercept = line.slope, line.intercept
+        items.append(item)
+    if items:
+        image.RealWorldValueMappingSequence = items
+    if chosen is None:
+        return False
+    line = rescale.after(held, encoding)
+    image.RescaleSlope = DSfloat(line.slope, auto_format=True)
+    image.RescaleIntercept = DSfloat(line.intercept, auto_format=True)
+    return True

@@ -51,8 +51,8 @@ def kind_of(scan: Scan, asked: str = "auto") -> Kind:
             raise InputError(f"kind {asked}: give auto, {', '.join(KINDS)}")
         said = Kind(known[asked.lower()], "by --kind")
         return _signed(scan, said) if said.name == MR else said
-    found = _said(scan)
-    if found is not None and found.name in (LABELS, MASK, PROBABILITIES):
+    found, named = _said(scan)
+    if found is not None and named and found.name in (LABELS, MASK):
         return _checked(scan, found)
     if found is None and in_hounsfield_units(scan.array):
         return Kind(CT, "values in Hounsfield units")
@@ -61,27 +61,28 @@ def kind_of(scan: Scan, asked: str = "auto") -> Kind:
     return found
 
 
-def _said(scan: Scan) -> Kind | None:
-    """What header, name and the file beside it say."""
+def _said(scan: Scan) -> tuple[Kind | None, bool]:
+    """What header, name and the file beside it say, and whether it is the name alone."""
     if scan.dicom:
-        return by_dicom(scan.dicom)
+        return by_dicom(scan.dicom), False
     found = by_segments(scan.keywords)
     if found is None and scan.header is not None:
         found = by_nifti(scan.header)
-    if found is None and scan.path is not None:
-        component, modality = by_sidecar(scan.path)
-        found = component or by_name(scan.path) or modality
-    return found
+    if found is not None or scan.path is None:
+        return found, False
+    component, modality = by_sidecar(scan.path)
+    if component is not None:
+        return component, False
+    named = by_name(scan.path)
+    return named or modality, named is not None
 
 
 def _checked(scan: Scan, said: Kind) -> Kind:
     """Labels and masks only where the values can be: many a masked image is called a mask."""
-    if said.name == PROBABILITIES or "name" not in said.why:
-        return said
     if whole(scan.array):
         if of_two_values(scan.array):
             return replace(said, name=MASK)
-        if "_dseg" in said.why or ".seg." in said.why or labels_like(scan.array):
+        if said.name == LABELS or labels_like(scan.array):
             return replace(said, name=LABELS)
     elif within(scan.array, 0, 1):
         return Kind(PROBABILITIES, f"{said.why}, with values between 0 and 1")

@@ -28,7 +28,7 @@ class Scan:
         slope: The value of one unit of the stored integers.
         inter: The value of a stored 0.
         data_path: The second file it came from, where its header was in a file of its own.
-        keywords: What a NRRD header said about diffusion gradients.
+        keywords: What a NRRD header said about diffusion gradients, or segments.
         padding: The range of the values that a DICOM header calls padding; None where it names
             none.
         dicom: The headers of the DICOM images it came from, without pixel data: one a slice, or

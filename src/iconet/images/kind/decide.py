@@ -45,7 +45,7 @@ def kind_of(scan: Scan, asked: str = "auto") -> Kind:
     Raises:
         InputError: No such kind.
     """
-    if asked.lower() != "auto":
+    if asked != "auto":
         known = {name.lower(): name for name in NOUNS}
         if asked.lower() not in KINDS:
             raise InputError(f"kind {asked}: give auto, {', '.join(KINDS)}")

@@ -1,10 +1,9 @@
 """What a header, or the JSON file beside an image, says of the image's kind."""
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from iconet.images import bids
 from iconet.images.dicom.real_world import mappings
@@ -130,10 +129,9 @@ def by_sidecar(path: Path) -> tuple[Kind | None, Kind | None]:
     types = [str(t).upper() for t in types[2:]] if isinstance(types, list) else []
     types.append(str(said.get("ComplexImageComponent", "")).upper())
     component = next((COMPONENTS[t] for t in types if t in COMPONENTS), None)
-    modality = MODALITIES.get(_text(said.get("Modality")))
+    modality = MODALITIES.get(str(said.get("Modality")))
     why = f"its {bids.sidecar(path).name}"
-    return component and Kind(component, why), modality and Kind(modality, why)
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, default=str)
+    return (
+        None if component is None else Kind(component, why),
+        None if modality is None else Kind(modality, why),
+    )

@@ -175,7 +175,7 @@ def upscale(
     labels: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Labels or a mask of the scan, on its grid; they come to the result's grid, beside it."
+            help="Labels of the scan, on its grid; they come to the result's grid, beside it."
         ),
     ] = None,
     jobs: Annotated[

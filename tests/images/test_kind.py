@@ -21,7 +21,7 @@ def of(values, path=None, modality=None):
     if modality is not None:
         headers = [Dataset()]
         headers[0].Modality = modality
-    return kind_of(replace(scan, path=path and Path(path), dicom=tuple(headers)))
+    return kind_of(replace(scan, path=path and Path(path), dicom=tuple(headers))).modality
 
 
 def ct(air=-1000.0, noise=10):

@@ -12,6 +12,7 @@ import numpy as np
 from iconet.errors import InputError
 from iconet.images import Scan, check_output, read, slice_axis_of, write
 from iconet.images.dicom.derived import check_series, write_series
+from iconet.images.dicom.derived_header import Provenance
 from iconet.images.kspace.read_kspace import is_kspace_file, read_kspace
 from iconet.images.reading import holds_dicom
 from iconet.runtime.backends import prepare_ahead
@@ -117,18 +118,12 @@ class Upscaler:
         factor = 1 if self.options.own_grid else self.models.chosen.scale
         scan = read(task.source, scale=factor, series=self.options.series)
         clock.note("read")
-        derived = bool(scan.dicom) and names_series(task.target)
-        if derived:
-            check_series(scan, scan.dicom, task.target, replace=True)
-        else:
-            check_output(task.target, [task.source], like=scan)
+        _check_writable(task, scan)
         if sure:
             self._prepare_for(scan)
         plan = plan_grid(scan, self.models, self.options)
-        if derived and plan.kind.labels:
-            raise InputError(
-                f"{task.target}: labels are not written as a DICOM series; write .nii.gz"
-            )
+        if plan.kind.labels and _derives(task, scan):
+            raise InputError(f"{task.target}: labels become no DICOM series; write .nii.gz")
         labels = read_labels(task, scan)
         models = taking_part(plan, self.models)
         for line in remarks(scan, plan, self.models):
@@ -147,11 +142,7 @@ class Upscaler:
             for each in labels
         ]
         clock.note("upscale")
-        if derived:
-            provenance = provenance_of(models, plan.finest)
-            write_series(bigger, scan.dicom, task.target, provenance=provenance, replace=True)
-        else:
-            write(bigger, task.target, like=scan)
+        _write(task, scan, bigger, provenance_of(models, plan.finest))
         beside = write_labels(bigger_labels)
         clock.note("write")
         constant = np.fmin.reduce(scan.array, axis=None) == np.fmax.reduce(scan.array, axis=None)
@@ -204,6 +195,25 @@ class Upscaler:
         scan = Scan(grid, affine=shown_affine(raw), path=raw.path)
         kspace = {"coils": raw.coils, "acceleration": found.acceleration}
         return Made(line, scan, bigger, [self.kspace_models.suited(found)], clock.seconds, kspace)
+
+
+def _derives(task: Task, scan: Scan) -> bool:
+    """Whether the output is a derived DICOM series."""
+    return bool(scan.dicom) and names_series(task.target)
+
+
+def _check_writable(task: Task, scan: Scan) -> None:
+    if _derives(task, scan):
+        check_series(scan, scan.dicom, task.target, replace=True)
+    else:
+        check_output(task.target, [task.source], like=scan)
+
+
+def _write(task: Task, scan: Scan, bigger: Scan, provenance: Provenance) -> None:
+    if _derives(task, scan):
+        write_series(bigger, scan.dicom, task.target, provenance=provenance, replace=True)
+    else:
+        write(bigger, task.target, like=scan)
 
 
 class _Clock:

@@ -82,8 +82,7 @@ def thicken_scan(
 ) -> Scan:
     """Merge thin slices into thick ones, through a Gaussian slice profile.
 
-    Slices that do not make up a thick one are left out at the end. Noise and magnitude: see
-    `degrade_scan`.
+    Slices that do not make up a thick one are left out at the end. All else as in `degrade_scan`.
 
     Args:
         scan: a volume, or a series of them, as read.
@@ -92,9 +91,9 @@ def thicken_scan(
         thickness: full width at half maximum of the profile in mm (in thin slices where the scan
             has no spacing); what is missing to the distance of the thick slices is a gap between
             them. By default there is none.
-        noise: see `degrade_scan`.
+        noise: see `degrade_scan`, like the next ones.
         seed: of the noise.
-        kind: see `iconet.upscale`.
+        kind: of image.
 
     Raises:
         InputError: wrong axis, scale, thickness or noise, NaN, too few slices, or a phase.
@@ -104,11 +103,7 @@ def thicken_scan(
     from iconet.physics.noise import rician
     from iconet.physics.slice_profile import thick_slices
 
-    if axis not in ("i", "j", "k"):
-        raise InputError(f"axis {axis}: give the one across the slices, i, j or k")
-    across = "ijk".index(axis)
-    if scan.array.ndim < 3:
-        raise InputError(f"{scan.name}: is one slice; give a volume, or no axis")
+    across = _across(scan, axis)
     magnitude = _check_noise(scan, scale, noise)
     instead = _instead(scan, kind, noise)
     width = _width(thickness, scale, scan.spacing[across])
@@ -116,9 +111,8 @@ def thicken_scan(
     count = sizes[across] // scale
     if count < 2:
         raise InputError(f"{scan.name}: {sizes[across]} slices along {axis} are too few to merge")
-    whole = [slice(size) for size in scan.array.shape]
-    whole[across] = slice(count * scale)
-    cut = replace(scan, array=scan.array[tuple(whole)])
+    whole = (*[slice(None)] * across, slice(count * scale))
+    cut = replace(scan, array=scan.array[whole])
     if instead is not None:
         return _regridded(cut, {across: float(scale)}, instead)
     generator = torch.Generator().manual_seed(seed)
@@ -135,6 +129,14 @@ def thicken_scan(
 
     shape = [count if index == across else size for index, size in enumerate(sizes)]
     return regrid(cut, shape, [scale if i == across else 1 for i in range(3)], fill)
+
+
+def _across(scan: Scan, axis: str) -> int:
+    if axis not in ("i", "j", "k"):
+        raise InputError(f"axis {axis}: give the one across the slices, i, j or k")
+    if scan.array.ndim < 3:
+        raise InputError(f"{scan.name}: is one slice; give a volume, or no axis")
+    return "ijk".index(axis)
 
 
 def _instead(scan: Scan, kind: str, noise: float) -> Fill | None:

@@ -145,6 +145,9 @@ def _slice_header(header: "Dataset", mosaic: Mosaic, position: np.ndarray) -> "D
 
     one = Dataset()
     one.update(header)
+    for keyword in ("Rows", "Columns", "ImagePositionPatient", "ImageType"):
+        if keyword in one:
+            del one[keyword]  # setting its value would change the mosaic's
     for kept in ("filename", "file_meta"):
         if hasattr(header, kept):
             setattr(one, kept, getattr(header, kept))

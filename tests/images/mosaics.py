@@ -32,11 +32,8 @@ def mosaic_of(stored, affine, *, reversed_normal=False, **tags):
     order = range(count)[::-1] if reversed_normal else range(count)
     for place, k in enumerate(order):
         down, across = divmod(place, side)
-        there = (
-            slice(down * rows, (down + 1) * rows),
-            slice(across * columns, (across + 1) * columns),
-        )
-        tiles[there] = stored[:, :, k].T
+        row, column = down * rows, across * columns
+        tiles[row : row + rows, column : column + columns] = stored[:, :, k].T
     made = image(tiles, MRImageStorage)
     made.Modality, made.Manufacturer = "MR", "SIEMENS"
     made.ImageType = ["ORIGINAL", "PRIMARY", "M", "ND", "MOSAIC"]
@@ -54,6 +51,7 @@ def mosaic_of(stored, affine, *, reversed_normal=False, **tags):
     normal = directions[:, 2] * (-1 if reversed_normal else 1)
     content = {
         "NumberOfImagesInMosaic": ("US", str(count)),
+        "AcquisitionMatrixText": ("SH", f"{rows}*{columns}"),
         "SliceNormalVector": ("FD", *(f"{n:.8f}" for n in normal)),
         **tags,
     }

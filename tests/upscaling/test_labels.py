@@ -133,7 +133,7 @@ def test_one_voxel_of_a_label_survives_a_coarser_grid():
     volume[5, 5, 3] = 9
     found = made(volume, {0: 3.0, 1: 3.0})
     assert np.argwhere(found == 9).tolist() == [[1, 1, 3]]
-    with pytest.raises(LostLabelsError, match="labels 3"):
+    with pytest.raises(LostLabelsError, match="labels 1, 2, 3"):
         made(np.arange(4, dtype=np.float32).reshape(2, 2), {0: 2.0, 1: 1.4}, [1, 1])
 
 

@@ -41,7 +41,7 @@ UNITS = {32: "Hz", 40: "ppm", 48: "rad/s"}
 """NIfTI's units of a fourth axis, by which field maps without one say theirs."""
 DESCRIPTIONS = (
     (re.compile(r"tissue class \d", re.IGNORECASE), PROBABILITIES),  # SPM's c1, c2, ...
-    (re.compile(r"\bphase (?:map|image)\b|\bwrapped phase\b", re.IGNORECASE), PHASE),
+    (re.compile(r"^(?!.*unwrap).*\b(?:phase (?:map|image)|wrapped phase)\b", re.IGNORECASE), PHASE),
 )
 
 

@@ -37,6 +37,7 @@ SUFFIXES = {
 }
 WHOLE = ("aseg", "aparc+aseg", "aparc.a2009s+aseg", "wmparc", "ribbon", "segmentation", "labels")
 """Names of labels that FreeSurfer and challenges give without anything before them."""
+FORMAT = re.compile(r"\.(nii|mgh|mgz|img|hdr|nrrd|nhdr|mha|mhd|npy|png|tiff?)(\.gz)?$")
 AGAIN = re.compile(r"(ph|real|imaginary)[a-h]")
 """dcm2niix adds a letter where a name is taken."""
 MR_FOLDERS = ("anat", "func", "dwi", "fmap", "perf")  # of BIDS
@@ -50,7 +51,7 @@ def by_name(path: Path) -> Kind | None:
     part = re.search(r"(?:^|_)part-([a-z]+)(?=[_.])", name)
     if part and PARTS.get(part[1], MR) != MR:
         return Kind(PARTS[part[1]], f"part-{part[1]} in its name")
-    if name.lower().split(".nii")[0] in WHOLE:
+    if FORMAT.sub("", name.lower()) in WHOLE:
         return Kind(LABELS, "its name")
     before, _, last = name.rpartition("_")
     suffix = last.split(".")[0]

@@ -128,7 +128,7 @@ def test_names_that_only_resemble_others_say_nothing(path):
         (LABELS, "a_mask.nii", "labels"),
         (LABELS, "a_seg.nii", "labels"),
         (LABELS, "wmparc.mgz", "labels"),
-        (LABELS * 1.5, "a_dseg.nii", "MR"),
+        (LABELS * 1.0001, "a_dseg.nii", "MR"),
         (np.where(LABELS > 0, np.nan, 1.0), "a_mask.nii", "mask"),
         (RNG.uniform(size=SHAPE), "a_seg.nii", "probabilities"),
         (mri().round(), "T1_mask.nii", "MR"),

@@ -1,10 +1,10 @@
 """Labels on another grid: no value that was not there, and no label that goes missing.
 
 Where an axis becomes finer the new voxels vote: each takes the label to which the old voxels around
-it, weighted by a cubic B-spline, give most. That smooths the stairs of a boundary, and would round
-off what is one voxel thin: so each old voxel keeps its own label in three quarters of its new
-voxels, those where the vote against it is weakest
-(docs/experiments.md, 140).
+it, weighted by a cubic B-spline, give most. That smooths the stairs of a boundary. It would also
+round off what is thin or small. So an old voxel that lies in no block of two voxels a side of its
+label keeps it in all of its new voxels, and any other one in three quarters of them, those where
+the vote against it is weakest (docs/experiments.md, 141).
 
 Along one axis alone there is nothing to smooth but what the neighbours in the plane say; so there
 they vote too. Where an axis becomes coarser each new voxel takes the label that fills most of it.
@@ -14,6 +14,7 @@ on the number of voxels alone, not on that of labels.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
 from math import ceil
 
 import numpy as np
@@ -139,12 +140,17 @@ def _vote(padded: NDArray, cells: Sequence[NDArray], axes: Sequence[_Axis], new:
     around = np.ix_(*[np.arange(2 * axis.reach + 1) for axis in axes])
     pairs = zip(cells, around, strict=True)
     near = padded[tuple(cell.reshape(-1, *ones) + offset for cell, offset in pairs)]
+    own = near.reshape(len(near), -1)[:, near[0].size // 2]
+    same = near == own.reshape(-1, *ones)
+    solid = _solid(same)
+    if not solid.any():
+        return
+    near, own, same = near[solid], own[solid], same[solid]
+    cells = [cell[solid] for cell in cells]
     weights = [axis.weights[cell] for axis, cell in zip(axes, cells, strict=True)]
-    flat = near.reshape(len(near), -1)
-    own = flat[:, flat.shape[1] // 2]
-    support = _votes(near == own.reshape(-1, *ones), weights)
+    support = _votes(same, weights)
     rival, winner = np.full_like(support, -1), np.zeros(support.shape, new.dtype)
-    for rows, label in _labels_among(flat, but=own):
+    for rows, label in _labels_among(near.reshape(len(near), -1), but=own):
         votes = _votes(near[rows] == label.reshape(-1, *ones), [each[rows] for each in weights])
         better = votes > rival[rows]
         rival[rows] = np.where(better, votes, rival[rows])
@@ -157,11 +163,25 @@ def _vote(padded: NDArray, cells: Sequence[NDArray], axes: Sequence[_Axis], new:
     new[places] = winner[row, index]
 
 
+def _solid(same: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(N,): whether old voxels lie in a block of two voxels a side of their label.
+
+    Args:
+        same: (N, 3 or 1, ...), which of the voxels around have their label.
+    """
+    blocks = [[slice(2), slice(1, 3)] if size > 1 else [slice(None)] for size in same.shape[1:]]
+    within = tuple(range(1, same.ndim))
+    return np.any([same[:, *block].all(axis=within) for block in product(*blocks)], axis=0)
+
+
 def _votes(indicator: NDArray, weights: Sequence[NDArray]) -> NDArray[np.float32]:
     """(N, new voxels): the votes of the voxels (N, ...) around for a label."""
     votes = indicator.astype(np.float32)
     for each in weights:  # takes the first axis and adds one at the end
-        votes = np.einsum("na...,nia->n...i", votes, each)
+        if (each == each[:1]).all():  # whole factors
+            votes = np.tensordot(votes, each[0], axes=(1, 1))
+        else:
+            votes = np.einsum("na...,nia->n...i", votes, each)
     return votes.reshape(len(votes), -1)
 
 

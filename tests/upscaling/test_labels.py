@@ -90,7 +90,7 @@ def test_what_is_thin_stays(factors):
 def test_every_old_voxel_keeps_three_quarters_of_itself():
     low = tissues((40, 36, 4), smooth=1.5)
     same = made(low, {0: 0.25, 1: 0.25}) == nearest(low, (4, 4, 1))
-    assert same.reshape(40, 4, 36, 4, 4).mean(axis=(1, 3)).min() == 0.75
+    assert same.reshape(40, 4, 36, 4, 4).mean(axis=(1, 3)).min() >= 0.75
 
 
 def test_what_is_one_voxel_wide_stays_whole():

@@ -26,6 +26,13 @@ ModelOption = Annotated[
     str | None,
     typer.Option(help="Trained model or path of a .safetensors file; mri-x2 by default."),
 ]
+KindOption = Annotated[
+    str,
+    typer.Option(
+        help="What the image is, if not what it says: mr, ct, pet, map, labels, mask, "
+        "probabilities, real, imaginary or phase."
+    ),
+]
 Overrides = Annotated[
     list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Replace values of the recipe.")
 ]
@@ -164,6 +171,13 @@ def upscale(
             help="K-space window to undo: auto, none, hamming, hann, fermi, tukey or elliptical."
         ),
     ] = "auto",
+    kind: KindOption = "auto",
+    labels: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Labels of the scan, on its grid; they come to the result's grid, beside it."
+        ),
+    ] = None,
     jobs: Annotated[
         int,
         typer.Option("--jobs", "-j", help="Scans at the same time, which share cores and memory."),
@@ -192,10 +206,12 @@ def upscale(
             series=series,
             acquired=acquired,
             window=window,
+            kind=kind,
         ),
         jobs=jobs,
         overwrite=overwrite,
         reports=report,
+        labels=labels or (),
         say=lambda line: print(line, file=sys.stderr),
         complain=complain,
     )
@@ -257,6 +273,7 @@ def degrade(
     ] = 0.0,
     seed: Annotated[int, typer.Option(help="Of the noise.", min=0, max=2**63 - 1)] = 0,
     series: SeriesOption = None,
+    kind: KindOption = "auto",
 ) -> None:
     """Make a low-resolution scan to try things on: k-space cropped in plane, or thick slices."""
     from iconet.upscaling.degrade import degrade_file
@@ -269,6 +286,7 @@ def degrade(
         noise=noise,
         seed=seed,
         series=series,
+        kind=kind,
     )
     print(line, file=sys.stderr)
 
@@ -278,11 +296,12 @@ def evaluate(
     prediction: Annotated[Path, typer.Argument(show_default=False)],
     reference: Annotated[Path, typer.Argument(show_default=False)],
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    kind: KindOption = "auto",
 ) -> None:
     """Compare a scan with the truth: PSNR, SSIM, NMSE, HaarPSI, with their conventions."""
     from iconet.evaluation.compare import compare_files
 
-    result = compare_files(prediction, reference)
+    result = compare_files(prediction, reference, kind=kind)
     print(result.to_json() if json else result)
 
 

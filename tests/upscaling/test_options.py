@@ -52,7 +52,7 @@ def test_what_decides_on_a_result_is_what_records_compare():
     """The keys of a study's record and of reports: another one would redo every study."""
     assert list(Options().deciding) == [
         *("plane", "axes", "spacing", "isotropic", "series", "tile", "precision", "backend"),
-        *("acquired", "window"),
+        *("acquired", "window", "kind"),
     ]
     assert not Options().own_grid
     for changed in (Options(axes="k"), Options(spacing=1), Options(isotropic=True)):

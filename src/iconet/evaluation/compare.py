@@ -9,7 +9,8 @@ import numpy as np
 
 from iconet.errors import InputError
 from iconet.evaluation.metrics import CONVENTION, Metrics, evaluate
-from iconet.images.geometry import slice_axis_of
+from iconet.images.geometry import farthest_apart, slice_axis_of
+from iconet.images.kind import kind_of, refuse_unless_image
 from iconet.images.reading import read, refuse_nan
 from iconet.images.scan import Scan
 
@@ -72,7 +73,9 @@ class Comparison:
         return json.dumps(content, ensure_ascii=False, indent=2)
 
 
-def compare_files(prediction: str | Path, reference: str | Path) -> Comparison:
+def compare_files(
+    prediction: str | Path, reference: str | Path, *, kind: str = "auto"
+) -> Comparison:
     """Measure a scan file against the truth, slice by slice along the reference's slice axis.
 
     Both must lie on the same voxel grid: same shape and, where both have one, the same affine. The
@@ -81,12 +84,13 @@ def compare_files(prediction: str | Path, reference: str | Path) -> Comparison:
     Pictures are one slice; the volumes of a 4-D series are evaluated as one long stack of slices.
 
     Raises:
-        InputError: A file that cannot be read or holds NaN, grids that differ (it says how), or a
-            reference without a value above zero or with slices under 7 voxels.
+        InputError: A file that cannot be read or holds NaN, labels or a phase, grids that differ
+            (it says how), or a reference without a value above zero or with slices under 7 voxels.
     """
     first, second = read(prediction), read(reference)
     for scan in (first, second):
         refuse_nan(scan)
+        refuse_unless_image(kind_of(scan, kind), scan.name, "measured by PSNR and SSIM")
     second, left_out = _covered(first, second)
     _check_same_grid(first, second)
     axis = slice_axis_of(second)
@@ -119,12 +123,7 @@ def _check_same_grid(prediction: Scan, reference: Scan) -> None:
         )
     if prediction.affine is None or reference.affine is None:
         return
-    # The far corner moves most, so the corners bound how far any voxel is off.
-    extent = [max(size - 1, 0) for size in reference.array.shape[:3]]
-    corners = np.array(np.meshgrid(*([0, size] for size in extent))).reshape(len(extent), -1)
-    corners = np.vstack([corners, np.zeros((3 - len(extent), corners.shape[1]))])
-    shift = (prediction.affine - reference.affine) @ np.vstack([corners, np.ones(corners.shape[1])])
-    worst = float(np.linalg.norm(shift[:3], axis=0).max())
+    worst = farthest_apart(prediction.affine, reference.affine, reference.array.shape)
     if worst > AFFINE_TOLERANCE_MM:
         raise InputError(
             f"{prediction.name} and {reference.name} place the same voxel up to {worst:.3g} mm "

@@ -81,6 +81,11 @@ def sidecar(image: Path) -> Path:
     return image.with_name(stem_of(image) + ".json")
 
 
+def sidecar_of(image: Path) -> dict[str, Any]:
+    """What the JSON file beside an image says; nothing where there is none, or it is none."""
+    return _read_json(sidecar(image))
+
+
 def sidecar_content(report: Mapping[str, Any], source: Path, root: Path) -> dict[str, Any]:
     """What the JSON file beside a derived image says.
 
@@ -100,7 +105,7 @@ def sidecar_content(report: Mapping[str, Any], source: Path, root: Path) -> dict
     return {
         "Description": f"{made}. {report['notice']}",
         "Sources": [f"bids:raw:{source.relative_to(root).as_posix()}"],
-        "SkullStripped": _read_json(sidecar(source)).get("SkullStripped") is True,
+        "SkullStripped": sidecar_of(source).get("SkullStripped") is True,
         "Resolution": f"Voxels of {after} mm, made from voxels of {before} mm",
         "IconetReport": dict(report),
     }

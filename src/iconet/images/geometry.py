@@ -95,6 +95,16 @@ def check_affine(affine: np.ndarray, name: str) -> None:
         )
 
 
+def farthest_apart(affine: np.ndarray, other: np.ndarray, shape: Sequence[int]) -> float:
+    """Millimetres by which two affines at most place a voxel of a grid differently."""
+    # The far corner moves most, so the corners bound how far any voxel is off.
+    extent = [max(size - 1, 0) for size in shape[:3]]
+    corners = np.array(np.meshgrid(*([0, size] for size in extent))).reshape(len(extent), -1)
+    corners = np.vstack([corners, np.zeros((3 - len(extent), corners.shape[1]))])
+    shift = (affine - other) @ np.vstack([corners, np.ones(corners.shape[1])])
+    return float(np.linalg.norm(shift[:3], axis=0).max())
+
+
 def choose_slice_axis(
     shape: Sequence[int],
     spacing: Sequence[float],

@@ -38,6 +38,8 @@ METAIMAGE = (".mha", ".mhd")
 SUFFIXES = (*NIFTI, *NRRD, *METAIMAGE, ".npy", ".png", ".tiff", ".tif")
 CHUNK = 1 << 20  # voxels scaled at a time: their float64 copy stays below 10 MB
 LARGEST_EXTENSIONS = 1 << 26  # bytes between header and voxels; real ones stay below a few MB
+FLOAT32 = np.dtype(np.float32)
+FLOAT32_WHOLE = 1 << 24  # whole numbers up to this one are exact in it
 PADDING = 4096  # bytes after the voxels that are taken for block padding
 DEFLATE_RATIO = 1032  # zlib cannot do better, so a smaller .gz cannot hold what its header claims
 
@@ -126,7 +128,7 @@ def from_array(array: np.ndarray, *, path: Path | None = None, scale: int = 1) -
     name = str(path) if path is not None else "the given array"
     _check_layout(name, array.shape, array.dtype)
     require_memory(name, array.shape, scale)
-    values = _real_world(array, 1, 0)
+    values = _real_world(array, 1, 0, _exact_type(array, 1, 0))
     _check_values(name, values)
     return Scan(values, path=path, dtype=array.dtype)
 
@@ -176,9 +178,10 @@ def from_nibabel(image: "SpatialImage", *, scale: int = 1) -> Scan:
             stored = data.get_unscaled()
         else:
             stored = np.asanyarray(data)
-        values = np.empty(stored.shape, dtype=np.float32, order="F")
+        dtype = _exact_type(stored, slope, inter)
+        values = np.empty(stored.shape, dtype=dtype, order="F")
         for index in range(values.shape[-1]):
-            values[..., index] = _real_world(stored[..., index], slope, inter)
+            values[..., index] = _real_world(stored[..., index], slope, inter, dtype)
     _check_values(name, values)
     return Scan(
         values,
@@ -314,7 +317,10 @@ def _read_voxels(
                 " are there; copy or export it again"
             )
         stored = np.frombuffer(block, dtype=dtype)
-        part[:] = _real_world(stored, slope, inter)
+        if values.dtype != (exact := _exact_type(stored, slope, inter)) == np.float64:
+            values = values.astype(exact)  # what came before had fewer digits
+            part = values[start : start + CHUNK]
+        part[:] = _real_world(stored, slope, inter, values.dtype)
     # Reading past the end also makes gzip verify its checksum.
     if len(stream.read(PADDING + 1)) > PADDING:
         raise InputError(
@@ -384,12 +390,21 @@ def _check_layout(name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> No
         raise InputError(f"{name}: no voxels (its size is {shape}); export it again")
 
 
-def _real_world(stored: np.ndarray, slope: float, inter: float) -> np.ndarray:
+def _exact_type(stored: np.ndarray, slope: float, inter: float) -> np.dtype[Any]:
+    """float32, but for whole numbers that it would round: names of an atlas, such as 614454277."""
+    wide = stored.dtype.kind in "iu" and stored.dtype.itemsize > 2 and slope == 1 and inter == 0
+    beyond = wide and stored.size and max(-int(stored.min()), int(stored.max())) > FLOAT32_WHOLE
+    return np.dtype(np.float64 if beyond else np.float32)
+
+
+def _real_world(
+    stored: np.ndarray, slope: float, inter: float, dtype: np.dtype[Any] = FLOAT32
+) -> np.ndarray:
     """A float32 copy with the scaling applied; what does not fit becomes Inf."""
     with np.errstate(over="ignore", invalid="ignore"):
         if slope != 1 or inter != 0:
             stored = stored.astype(np.float64) * slope + inter
-        return np.array(stored, dtype=np.float32)
+        return np.array(stored, dtype=dtype)
 
 
 def _check_values(name: str, values: np.ndarray) -> None:

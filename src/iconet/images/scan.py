@@ -19,7 +19,7 @@ class Scan:
     Attributes:
         array: Real-world values as float32 (`slope` and `inter` already applied; NaN is no
             measurement, Inf never there), in the file's own axis order: (i, j), (i, j, k) or
-            (i, j, k, t); (rows, columns) for a picture.
+            (i, j, k, t); (rows, columns) for a picture. float64 for integers of more than 24 bits.
         affine: (4, 4) float64 from voxel indices to RAS+ millimetres; None for pictures and arrays.
         header: The NIfTI header; None for pictures and arrays. (A NIfTI-2 header is a subclass.)
             Formats with a text header get a NIfTI-2 one, whose affine has double precision.
@@ -28,7 +28,7 @@ class Scan:
         slope: The value of one unit of the stored integers.
         inter: The value of a stored 0.
         data_path: The second file it came from, where its header was in a file of its own.
-        keywords: What a NRRD header said about diffusion gradients.
+        keywords: What a NRRD header said about diffusion gradients, or segments.
         padding: The range of the values that a DICOM header calls padding; None where it names
             none.
         dicom: The headers of the DICOM images it came from, without pixel data: one a slice, or

@@ -22,6 +22,7 @@ from iconet.images.reading import NIFTI, NRRD, stem_of, suffix_of
 from iconet.images.scan import Scan
 from iconet.images.text_headers.layout import DETACHED, as_nifti1, raw_name, stored_type
 from iconet.images.text_headers.layout import SUFFIXES as TEXT_HEADED
+from iconet.images.text_headers.segments import has_segments, on_grid_of
 
 if TYPE_CHECKING:
     from nibabel.nifti1 import Nifti1Header, Nifti1Image
@@ -146,8 +147,12 @@ def to_array(scan: Scan) -> np.ndarray:
 def _check_kind(path: Path, like: Scan) -> None:
     suffix = suffix_of(path)
     if like.keywords and suffix not in (*NRRD, ".npy"):
+        names = has_segments(like.keywords)
+        what, better = (
+            ("names of the segments", ".seg.nrrd") if names else ("diffusion gradients", ".nrrd")
+        )
         raise InputError(
-            f"{path}: would lose the diffusion gradients in the header of {like.name}; write .nrrd"
+            f"{path}: would lose the {what} in the header of {like.name}; write {better}"
         )
     if suffix in NRRD and like.header is None:
         return  # a NRRD without a space is an array, and read as one
@@ -196,7 +201,7 @@ def _write_behind_text(scan: Scan, path: Path, stream: BinaryIO, like: Scan) -> 
     # The time between volumes is in the header of `like`, should the caller have dropped it.
     placed = replace(scan, header=like.header)
     stream.write(
-        nrrd_header(placed, dtype, like.keywords, name)
+        nrrd_header(placed, dtype, on_grid_of(scan, like), name)
         if nrrd
         else metaimage_header(placed, dtype, name)
     )

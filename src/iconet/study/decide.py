@@ -39,6 +39,11 @@ def is_finished(
     Raises:
         InputError: something is there that iconet did not make.
     """
+    if task.labels:  # asked for by name, as an output is
+        for target in (task.target, *(output for _, output in task.labels)):
+            if target.exists() and not (target.is_dir() and not any(target.iterdir())):
+                raise InputError(f"{target}: is there already; give --overwrite to replace it")
+        return False
     reported = needs_report or task.dataset is not None
     folder = task.target.is_dir() and names_series(task.target)
     if not task.target.exists() or (folder and not any(task.target.iterdir())):

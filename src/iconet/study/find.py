@@ -32,12 +32,14 @@ class Task:
         target: its output: a file, or the folder of a derived series.
         root: folder of all outputs, in which a record is kept; None for one output given by name.
         dataset: root of the BIDS dataset that the scan is of.
+        labels: files of labels on the scan's grid, each with its output.
     """
 
     source: Path
     target: Path
     root: Path | None = None
     dataset: Path | None = None
+    labels: tuple[tuple[Path, Path], ...] = ()
 
     @property
     def report_path(self) -> Path:

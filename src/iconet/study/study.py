@@ -15,6 +15,7 @@ from iconet.images import bids
 from iconet.study.decide import is_finished, remove_partial, written_files
 from iconet.study.find import Task, find_tasks
 from iconet.study.jobs import Died, run_in_processes
+from iconet.study.labelled import with_labels
 from iconet.study.ledger import Ledger
 from iconet.study.run_one import Upscaler
 from iconet.study.summary import Outcome, summarise
@@ -29,6 +30,7 @@ def upscale_study(
     jobs: int = 1,
     overwrite: bool = False,
     reports: bool = False,
+    labels: Sequence[Path] = (),
     say: Callable[[str], None],
     complain: Callable[[InputError], object],
 ) -> int:
@@ -43,6 +45,7 @@ def upscale_study(
         jobs: how many scans at the same time, each in a process with its share of the threads.
         overwrite: replace whatever is there, finished or not made by iconet.
         reports: write a JSON report beside every output.
+        labels: of the only scan; they come to the grid of its result.
         say: called with a line about each scan, and with the summary where they are several.
         complain: called with the error of each scan that could not be used.
 
@@ -53,7 +56,7 @@ def upscale_study(
         InputError: what concerns all of them: the model, an option, the folder.
         RuntimeError: a fault of iconet, after the other scans are done; with its traceback.
     """
-    tasks = find_tasks(inputs, output)
+    tasks = with_labels(find_tasks(inputs, output), labels)
     if jobs < 1:
         raise InputError(f"jobs must be at least 1, not {jobs}")
     start = partial(Upscaler, options, reports=reports)

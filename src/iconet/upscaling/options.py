@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from iconet.errors import InputError
+from iconet.images.kind import KINDS
 
 if TYPE_CHECKING:
     from iconet.network import ICONet
@@ -40,6 +41,7 @@ class Options:
     series: str | int | None = None
     acquired: str = "auto"
     window: str = "auto"
+    kind: str = "auto"
 
     def __post_init__(self) -> None:
         """Refuse what no scan could be given."""
@@ -50,6 +52,8 @@ class Options:
             raise InputError(f"axes {self.axes}: give auto, or some of i, j and k, such as k or ij")
         if self.isotropic and self.spacing is not None:
             raise InputError("--spacing and --isotropic can't be combined; give one")
+        if self.kind != "auto" and self.kind.lower() not in KINDS:
+            raise InputError(f"kind {self.kind}: give auto, {', '.join(KINDS)}")
         self.millimetres(3)
         self.matrix  # noqa: B018 - refuses what is none
         if self.window not in ("auto", "none"):
@@ -73,7 +77,7 @@ class Options:
     def deciding(self) -> dict[str, Any]:
         """The options that decide on a result beside its weights; what JSON can hold."""
         names = ("plane", "axes", "spacing", "isotropic", "series", "tile", "precision", "backend")
-        return {name: getattr(self, name) for name in (*names, "acquired", "window")}
+        return {name: getattr(self, name) for name in (*names, "acquired", "window", "kind")}
 
     @property
     def names_acquisition(self) -> bool:

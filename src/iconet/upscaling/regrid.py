@@ -58,7 +58,8 @@ def regrid(scan: Scan, shape: Sequence[int], ratios: Sequence[float], fill: Volu
         except InputError as error:
             raise InputError(f"{scan.name}: {error}") from None
     # NIfTI stores the first axis fastest: in that order it is written without another copy.
-    new = np.empty(new_shape, np.float32, order="C" if scan.affine is None else "F")
+    exact = np.float64 if array.dtype == np.float64 else np.float32
+    new = np.empty(new_shape, exact, order="C" if scan.affine is None else "F")
     for volume in range(array.shape[3] if array.ndim == 4 else 1):
         chosen = (..., volume) if array.ndim == 4 else ...
         fill(array[chosen], new[chosen])

@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 
 from iconet.errors import InputError
 from iconet.images import Scan, from_array, from_nibabel, read, to_array, to_nibabel
+from iconet.images.kind.kinds import PROBABILITIES
 from iconet.images.memory import require_memory_to_upscale
 from iconet.runtime.device import Compute, choose_compute
 from iconet.upscaling.apart import MEMORY, Apart, SetApart
 from iconet.upscaling.fidelity import keep_background
+from iconet.upscaling.labels import LostLabelsError
 from iconet.upscaling.models import Models
 from iconet.upscaling.operations import Operation, memory_between, operations
 from iconet.upscaling.options import Options
@@ -46,6 +48,7 @@ def upscale(
     series: str | int | None = None,
     acquired: str = "auto",
     window: str = "auto",
+    kind: str = "auto",
     progress: Progress | None = None,
 ) -> "nibabel.Nifti1Image | NDArray":
     """Make an image finer: in the plane of its slices, across them, or to any spacing.
@@ -82,6 +85,9 @@ def upscale(
             "off" takes the slices as they are. They are enlarged from what was acquired.
         window: the k-space window to undo first: "auto" (found in the spectrum), "none", "hamming",
             "hann", "fermi", "tukey" or "elliptical".
+        kind: what the image is, "mr", "ct", "pet", "map", "labels", "mask", "probabilities",
+            "real", "imaginary" or "phase"; "auto": what its header, name and values say. Labels
+            keep their values, a phase is refused.
         progress: called with (done, in all), in slices or, where slices are cut, in tiles.
 
     Returns:
@@ -95,13 +101,14 @@ def upscale(
 
     Warns:
         UserWarning: the model was not trained for this kind of image, or none was and the image is
-            interpolated.
+            interpolated; the values look like another kind than the image is taken for.
     """
     options = Options(
         *(model, None, plane, axes, spacing, isotropic),
         *(device, precision, backend, batch, tile, series),
         acquired=acquired,
         window=window,
+        kind=kind,
     )
     compute = choose_compute(device, precision, backend)
     chosen = open_model(model, device=str(compute.device))
@@ -161,13 +168,15 @@ def upscale_scan(
 
     def fill(volume: NDArray, out: NDArray) -> None:
         nonlocal finished
-        apart = Apart.of(volume, scan.padding)
+        # Labels are names, of which none is far beyond others; probabilities have their range.
+        whole = plan.kind.labels or (plan.kind.name == PROBABILITIES and not np.isnan(volume).any())
+        apart = None if whole else Apart.of(volume, scan.padding)
         image = clean = volume if apart is None else apart.clean
         for operation in chain:
             windows = operation.windows(image.shape)
             image = operation(image, out if operation is chain[-1] else None, advance)
             finished += windows
-        if plan.resampled or plan.recovery is not None:
+        if (plan.resampled or plan.recovery is not None) and not plan.kind.labels:
             keep_background(clean, out, plan.across, plan.ratios)
         if apart is not None:
             apart.put_back(out, plan.ratios)
@@ -184,6 +193,8 @@ def _memory_errors(scan: Scan, compute: Compute) -> Iterator[None]:
 
     try:
         yield
+    except LostLabelsError as error:
+        raise InputError(f"{scan.name}: {error}") from None
     except (MemoryError, OutOfMemoryError):
         raise InputError(
             f"{scan.name}: the memory of {compute.device} is too small: try --tile 128 or the CPU"

@@ -13,6 +13,7 @@ import numpy as np
 
 from iconet.images.dicom.derived_grid import DerivedGrid
 from iconet.images.dicom.encoding import Encoding
+from iconet.images.dicom.real_world import describe_values
 from iconet.images.dicom.source_header import KEPT_OF_PIXELS, WINDOW, cleaned, readable, value_of
 from iconet.images.scan import Scan
 
@@ -198,9 +199,11 @@ def image_header(
             if count in image:
                 setattr(image, count, 1)  # of the series, of which this is one volume
     # Classic MR has no rescale of its own: written only where plain integers will not do.
-    if modality != "MR" or (encoding.slope, encoding.intercept) != (1, 0):
-        image.RescaleSlope = _ds(encoding.slope)
-        image.RescaleIntercept = _ds(encoding.intercept)
+    described = describe_values(image, source, encoding)
+    if described or modality != "MR" or (encoding.slope, encoding.intercept) != (1, 0):
+        if not described:
+            image.RescaleSlope = _ds(encoding.slope)
+            image.RescaleIntercept = _ds(encoding.intercept)
         kind = value_of(source, "RescaleType") or {"CT": "HU", "MR": "US"}.get(modality)
         if kind:
             image.RescaleType = str(kind)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from iconet.errors import InputError
+from iconet.images.dicom.real_world import quantity
 from iconet.images.geometry import lps_to_ras
 
 if TYPE_CHECKING:
@@ -41,8 +42,9 @@ class Plane:
         directions: (2, 3) unit vectors along a row (column index grows) and down a column.
         spacing: Millimetres between (rows, columns).
         thickness: Millimetres from the header, for a slice that has no neighbour; None if unknown.
-        slope: The value of one stored unit.
+        slope: The value of one stored unit; see `iconet.images.dicom.real_world`.
         intercept: The value of a stored 0.
+        unit: Of the values, where the header maps to one; else empty.
     """
 
     file: int
@@ -55,6 +57,7 @@ class Plane:
     thickness: float | None
     slope: float
     intercept: float
+    unit: str = ""
 
     @property
     def normal(self) -> np.ndarray:
@@ -130,6 +133,9 @@ def _plane(
     (intercept,) = numbers("PixelValueTransformationSequence", "RescaleIntercept", 1) or [0.0]
     if slope == 0:
         raise InputError(f"{name}: a RescaleSlope of 0 leaves no values; correct it")
+    mapping = quantity(header, groups, name)
+    if mapping is not None:
+        slope, intercept = mapping.slope, mapping.intercept
     return Plane(
         file=file,
         frame=frame,
@@ -141,6 +147,7 @@ def _plane(
         thickness=abs(thickness[0]) if thickness and thickness[0] else None,
         slope=slope,
         intercept=intercept,
+        unit="" if mapping is None else mapping.unit,
     )
 
 

@@ -2,14 +2,17 @@
 
 import os
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from iconet.errors import InputError
+from iconet.images.dicom import mosaic
+from iconet.images.dicom.mosaic import Mosaic
 from iconet.images.dicom.pixels import padding_of, stored_frames
 from iconet.images.dicom.planes import Plane, ordered, planes_of
 from iconet.images.dicom.sources import DicomFile, dicom_errors, dicom_files
@@ -22,16 +25,19 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 MODALITIES = ("MR", "CT", "PT")
+SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
 PIXELS = 0x7FE0  # the group of the pixel data and its offset tables
 MOST_LISTED = 20  # series in an error line
 # All that choosing a series and laying out its grid need: a header in full takes 100 kB of memory.
-ELEMENTS = [
+ELEMENTS: list[str | int] = [
+    *mosaic.ELEMENTS,
     *("SeriesInstanceUID", "SeriesNumber", "SeriesDescription", "SpecificCharacterSet"),
     *("Modality", "ImageType", "ModalityLUTSequence"),
     *("Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation"),
     *("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"),
     *("SliceThickness", "SpacingBetweenSlices", "RescaleSlope", "RescaleIntercept"),
     *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
+    *("RealWorldValueMappingSequence", "SOPClassUID"),
 ]
 
 
@@ -42,6 +48,18 @@ class _Entry:
     file: DicomFile
     header: "Dataset"
     refused: str | None
+
+    def planes(self, index: int) -> tuple[list[Plane], Mosaic | None]:
+        """Its slices, as of file number `index`, and how they are cut out of it."""
+        if not mosaic.is_mosaic(self.header):
+            return planes_of(self.header, index, self.file.name), None
+        cut, slices = mosaic.mosaic_slices(self.file.read(pixels=False), self.file.name)
+        found = [
+            replace(plane, frame=number)
+            for number, header in enumerate(slices)
+            for plane in planes_of(header, index, self.file.name)
+        ]
+        return found, cut
 
 
 def read_series(
@@ -70,12 +88,16 @@ def read_series(
     with dicom_files(path) as files:
         entries = _chosen(path, _by_series(files), series)
         planes: list[Plane] = []
+        mosaics: dict[int, Mosaic] = {}
         for index, entry in enumerate(entries):
             if entry.refused is not None:
                 raise InputError(f"{entry.file.name}: {entry.refused}")
             with dicom_errors(entry.file.name):
-                planes += planes_of(entry.header, index, entry.file.name)
-        if len(entries) > 1 and len(planes) > len(entries):
+                slices, cut = entry.planes(index)
+            planes += slices
+            if cut is not None:
+                mosaics[index] = cut
+        if len(entries) > 1 and len(planes) > len(entries) and not mosaics:
             raise InputError(
                 f"{path}: {len(entries)} multi-frame files in one series; name one of the files"
             )
@@ -83,22 +105,22 @@ def read_series(
         check_affine(affine, str(path))
         shape = (planes[0].columns, planes[0].rows, len(planes))
         require_memory(str(path), shape, scale)
-        values, headers, dtype = _read_slices([entry.file for entry in entries], planes, shape)
+        files_read = [entry.file for entry in entries]
+        values, headers, dtype = _read_slices(files_read, planes, mosaics, shape)
     slope, intercept = planes[0].slope, planes[0].intercept
     if any((plane.slope, plane.intercept) != (slope, intercept) for plane in planes):
         # Slices that are scaled differently have no integers in common.
         slope, intercept, dtype = 1.0, 0.0, np.dtype(np.float32)
-    by_slice = [0] if len(entries) == 1 else [plane.file for plane in planes]
     return Scan(
         values,
         affine=affine,
-        header=_nifti_header(affine, values.shape, dtype),
+        header=_nifti_header(affine, values.shape, dtype, _unit(planes, str(path))),
         path=path,
         dtype=dtype,
         slope=slope,
         inter=intercept,
         padding=_padding(planes, headers),
-        dicom=tuple(headers[index] for index in by_slice),
+        dicom=_headers_by_slice(planes, headers, mosaics, str(path)),
     )
 
 
@@ -116,6 +138,11 @@ def _why_no_slice(header: "Dataset") -> str | None:
     """What makes this object something else than a slice of a scan, with the remedy."""
     if header.get("Rows") is None or header.get("Columns") is None:
         return "not an image (a report, contour, plan or the like); name the images"
+    if header.get("Modality") == "SEG" or str(header.get("SOPClassUID")) in SEGMENTATIONS:
+        return (
+            "a segmentation (DICOM SEG); convert it to .seg.nrrd or NIfTI first (3D Slicer, or"
+            " dcmqi's segimage2itkimage), whose labels iconet keeps"
+        )
     if header.get("Modality") not in MODALITIES:
         return f"not of modality {', '.join(MODALITIES)}; name a series of one of these"
     grey = str(header.get("PhotometricInterpretation", "")).startswith("MONOCHROME")
@@ -195,7 +222,10 @@ def _plain(text: str) -> str:
 
 
 def _read_slices(
-    files: Sequence[DicomFile], planes: Sequence[Plane], shape: tuple[int, int, int]
+    files: Sequence[DicomFile],
+    planes: Sequence[Plane],
+    mosaics: Mapping[int, Mosaic],
+    shape: tuple[int, int, int],
 ) -> "tuple[np.ndarray, dict[int, Dataset], np.dtype]":
     """Values (column, row, slice) as float32, headers by file index, and the stored type."""
     # Slice after slice in memory, as they come.
@@ -205,7 +235,10 @@ def _read_slices(
     for index, file in enumerate(files):
         with dicom_errors(file.name):
             image = file.read(pixels=True)
-            for frame, stored in enumerate(stored_frames(image, file.name)):
+            frames = stored_frames(image, file.name)
+            if index in mosaics:
+                frames = chain.from_iterable(map(mosaics[index].cut, frames))
+            for frame, stored in enumerate(frames):
                 k = place[index, frame]
                 with np.errstate(over="ignore"):
                     real = stored.T * planes[k].slope + planes[k].intercept
@@ -221,6 +254,27 @@ def _read_slices(
     return values, headers, np.result_type(*types)
 
 
+def _headers_by_slice(
+    planes: Sequence[Plane],
+    headers: "dict[int, Dataset]",
+    mosaics: Mapping[int, Mosaic],
+    name: str,
+) -> "tuple[Dataset, ...]":
+    """As `Scan.dicom` has them."""
+    if mosaics:
+        parts = {index: mosaic.mosaic_slices(headers[index], name)[1] for index in mosaics}
+        return tuple(parts[plane.file][plane.frame] for plane in planes)
+    return tuple(headers[i] for i in ([0] if len(headers) == 1 else [p.file for p in planes]))
+
+
+def _unit(planes: Sequence[Plane], name: str) -> str:
+    """The unit of all slices; empty for none."""
+    units = {plane.unit for plane in planes}
+    if len(units) > 1:
+        raise InputError(f"{name}: slices in different units; export those of one unit alone")
+    return units.pop()
+
+
 def _padding(planes: Sequence[Plane], headers: "dict[int, Dataset]") -> tuple[float, float] | None:
     """The range of values that all slices call padding, rescaled as they are."""
     ranges = set()
@@ -233,7 +287,9 @@ def _padding(planes: Sequence[Plane], headers: "dict[int, Dataset]") -> tuple[fl
     return ranges.pop() if len(ranges) == 1 else None
 
 
-def _nifti_header(affine: np.ndarray, shape: tuple[int, ...], dtype: np.dtype) -> "Nifti1Header":
+def _nifti_header(
+    affine: np.ndarray, shape: tuple[int, ...], dtype: np.dtype, unit: str
+) -> "Nifti1Header":
     import nibabel
 
     # The zeros stand for the voxels and take no memory.
@@ -242,4 +298,6 @@ def _nifti_header(affine: np.ndarray, shape: tuple[int, ...], dtype: np.dtype) -
     image.set_sform(affine, code="scanner")
     image.set_qform(affine, code="scanner")
     image.header.set_xyzt_units("mm")
+    if unit:  # NIfTI has no place of its own for it
+        image.header["descrip"] = f"values in {unit}".encode("ascii", "replace")[:79]
     return image.header

@@ -69,7 +69,9 @@ def classic_headers(header: "Dataset") -> "list[tuple[Dataset, int]]":
 def _flatten(groups: "Dataset", into: "Dataset") -> None:
     """Lifts the attributes of functional groups to where a classic image has them."""
     for group in groups:
-        if group.VR == "SQ" and not group.tag.is_private:
+        if group.keyword == "RealWorldValueMappingSequence":
+            into.add(group)  # classic images have it as a sequence too
+        elif group.VR == "SQ" and not group.tag.is_private:
             for item in group.value or ():
                 into.update(item)
 
@@ -119,7 +121,7 @@ def readable(source: "Dataset", tag: Any) -> "DataElement | None":
         return None
 
 
-def value_of(source: "Dataset", keyword: str) -> Any:
+def value_of(source: "Dataset", keyword: Any) -> Any:
     """An attribute's value; None where it is absent, empty or malformed."""
     element = readable(source, keyword)
     return None if element is None or element.is_empty else element.value

@@ -10,7 +10,7 @@ import os
 import stat
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path, PureWindowsPath
@@ -51,12 +51,12 @@ class DicomFile:
     name: str
     open: Callable[[], BinaryIO]
 
-    def read(self, *, pixels: bool, only: list[str] | None = None) -> "Dataset":
+    def read(self, *, pixels: bool, only: Sequence[str | int] | None = None) -> "Dataset":
         """Its elements; their values are decoded, and can fail, when they are asked for.
 
         Args:
             pixels: Whether to go on to the pixel data and what follows it.
-            only: Keywords of the elements to keep; None keeps all.
+            only: Keywords or tags of the elements to keep; None keeps all.
 
         Raises:
             InputError: Not the encoding its header claims, cut off in its header, or it inflates

@@ -17,6 +17,7 @@ import numpy as np
 
 from iconet.errors import InputError
 from iconet.images.scan import Scan
+from iconet.images.text_headers import segments
 from iconet.images.text_headers.layout import (
     Layout,
     affine_of,
@@ -77,7 +78,7 @@ def read_nrrd_header(path: Path) -> Layout:
         compressed=compressed,
         volumes=volumes,
         step=step,
-        keywords=_diffusion(name, fields, pairs),
+        keywords=_kept(name, fields, pairs),
     )
 
 
@@ -156,7 +157,7 @@ def nrrd_header(
             lines.append("measurement frame: " + keywords["measurement frame"])
     if data is not None:
         lines.append(f"data file: {data}")
-    lines += [f"{key}:={text}" for key, text in keywords.items() if DIFFUSION.fullmatch(key)]
+    lines += [f"{key}:={text}" for key, text in keywords.items() if _stays_true(key)]
     text = "\n".join(lines) + "\n" + ("\n" if data is None else "")
     return os.fsencode(text)
 
@@ -317,10 +318,14 @@ def _vector(values: np.ndarray) -> str:
     return "(" + ",".join(map(decimal, values)) + ")"
 
 
-def _diffusion(name: str, fields: dict[str, str], pairs: dict[str, str]) -> dict[str, str]:
-    """B-values and gradients, which stay true on another grid, with their frame in LPS."""
-    kept = {key: text for key, text in pairs.items() if DIFFUSION.fullmatch(key)}
-    if kept and fields.get("measurement frame"):
+def _stays_true(key: str) -> bool:
+    return bool(DIFFUSION.fullmatch(key) or segments.KEYS.fullmatch(key))
+
+
+def _kept(name: str, fields: dict[str, str], pairs: dict[str, str]) -> dict[str, str]:
+    """What stays true on another grid: b-values and gradients with their frame in LPS; segments."""
+    kept = {key: text for key, text in pairs.items() if _stays_true(key)}
+    if any(DIFFUSION.fullmatch(key) for key in kept) and fields.get("measurement frame"):
         signs = np.array(_signs(name, fields.get("space", "").lower())[:3])
         frame = _vectors(name, "measurement frame", fields["measurement frame"])
         if len(frame) != 3 or any(vector is None or len(vector) != 3 for vector in frame):

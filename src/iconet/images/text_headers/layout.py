@@ -30,6 +30,9 @@ LONGEST_HEADER = 1 << 20  # bytes; diffusion series with a thousand directions s
 # Millimetres by which a quaternion in float32 may misplace a corner before the header does without.
 QFORM_ERROR = 1e-3
 LARGEST_NIFTI1 = 32767
+GZIP_MARK = b"\x1f\x8b"
+GZIP, EITHER_WRAPPER = 31, 47  # of zlib: 16 + 15, 32 + 15
+PACKED_AT_A_TIME = 1 << 14  # bytes; each member in them copies what is behind it
 
 
 @dataclass(frozen=True)
@@ -70,11 +73,15 @@ class Layout:
 
 
 class Inflating:
-    """The bytes of a zlib or gzip stream, no more of them than asked for."""
+    """The bytes of a zlib stream or of gzip members, no more of them than asked for.
+
+    Members follow one another in files of bgzip, `pigz -i` and `cat a.gz b.gz` (RFC 1952).
+    """
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        self._inflate = zlib.decompressobj(wbits=47)  # 32 + 15: either wrapper
+        self._inflate = zlib.decompressobj(wbits=EITHER_WRAPPER)
+        self._ahead = b""
 
     def read(self, size: int) -> bytes:
         """At most `size` bytes, fewer only at the end.
@@ -84,13 +91,24 @@ class Inflating:
             zlib.error: Damaged, or its checksum is wrong.
         """
         made = bytearray()
-        while len(made) < size and not self._inflate.eof:
-            packed = self._inflate.unconsumed_tail or self._file.read(1 << 16)
+        while len(made) < size and not (self._inflate.eof and not self._next_member()):
+            packed = self._inflate.unconsumed_tail or self._ahead
+            packed, self._ahead = packed or self._file.read(PACKED_AT_A_TIME), b""
             part = self._inflate.decompress(packed, size - len(made))
             if not packed and not part:
                 raise EOFError("the compressed voxels end too early")
             made += part
         return bytes(made)
+
+    def _next_member(self) -> bool:
+        """Go on behind a member that has ended; whether there is another one."""
+        rest = self._inflate.unused_data
+        while len(rest) < len(GZIP_MARK) and (more := self._file.read(PACKED_AT_A_TIME)):
+            rest += more
+        if not rest.startswith(GZIP_MARK):
+            return False
+        self._inflate, self._ahead = zlib.decompressobj(wbits=GZIP), rest
+        return True
 
 
 def header_lines(name: str, file: BinaryIO, last: str | None = None) -> list[str]:

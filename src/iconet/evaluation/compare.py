@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -87,6 +88,8 @@ def compare_files(prediction: str | Path, reference: str | Path) -> Comparison:
     first, second = read(prediction), read(reference)
     for scan in (first, second):
         refuse_nan(scan)
+        for line in scan.remarks:
+            print(line, file=sys.stderr)
     second, left_out = _covered(first, second)
     _check_same_grid(first, second)
     axis = slice_axis_of(second)

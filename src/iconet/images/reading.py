@@ -25,6 +25,7 @@ from iconet.images.memory import require_memory, require_substance
 from iconet.images.native import native_messages
 from iconet.images.one_line import one_line_errors
 from iconet.images.scan import Scan
+from iconet.images.units import in_millimetres, millimetres_of, units_of
 
 if TYPE_CHECKING:
     from nibabel.nifti1 import Nifti1Header
@@ -182,7 +183,8 @@ def from_nibabel(image: "SpatialImage", *, scale: int = 1) -> Scan:
     _check_values(name, values)
     return Scan(
         values,
-        affine=np.asarray(header.get_best_affine(), dtype=np.float64),
+        affine=in_millimetres(header.get_best_affine(), header),
+        remarks=_on_units(name, header),
         header=header,
         path=None if filename is None else Path(filename),
         dtype=stored.dtype,
@@ -216,7 +218,7 @@ def _read_nifti(path: Path, scale: int, *, compressed: bool) -> Scan:
                 require_substance(name, max(claimed, 4 * math.prod(shape)), size)
             require_memory(name, shape, scale)
             with np.errstate(invalid="ignore"):  # a signalling NaN, refused in the next line
-                affine = np.asarray(header.get_best_affine(), dtype=np.float64)
+                affine = in_millimetres(header.get_best_affine(), header)
             check_affine(affine, name)
             slope, inter = header.get_slope_inter()
             slope, inter = (1.0 if slope is None else slope), (0.0 if inter is None else inter)
@@ -227,6 +229,7 @@ def _read_nifti(path: Path, scale: int, *, compressed: bool) -> Scan:
         header=header,
         path=path,
         dtype=dtype,
+        remarks=_on_units(name, header),
         slope=float(slope),
         inter=float(inter),
     )
@@ -263,6 +266,12 @@ def _read_behind_text(path: Path, layout: "Layout", scale: int) -> Scan:
         data_path=None if layout.data == path else layout.data,
         keywords=layout.keywords,
     )
+
+
+def _on_units(name: str, header: "Nifti1Header") -> tuple[str, ...]:
+    """What is to be said of lengths that are not in millimetres."""
+    unit = units_of(header)[0]
+    return () if millimetres_of(header) == 1 else (f"{name}: its lengths are in {unit}, not mm",)
 
 
 def _read_header(name: str, stream: BinaryIO) -> "Nifti1Header":

@@ -31,6 +31,9 @@ class Scan:
         keywords: What a NRRD header said about diffusion gradients.
         padding: The range of the values that a DICOM header calls padding; None where it names
             none.
+        density: Pixels an inch along a row and down a column, of a picture that says so.
+        remarks: What was left out, converted or taken for granted when it was read: lines for the
+            user, which whoever reads for a user has to say.
         dicom: The headers of the DICOM images it came from, without pixel data: one a slice, or
             the one of an enhanced multi-frame image. What a derived series is made from.
     """
@@ -45,6 +48,8 @@ class Scan:
     data_path: Path | None = None
     keywords: Mapping[str, str] = field(default_factory=dict)
     padding: tuple[float, float] | None = None
+    density: tuple[float, float] | None = None
+    remarks: tuple[str, ...] = ()
     dicom: "tuple[Dataset, ...]" = ()
 
     @property

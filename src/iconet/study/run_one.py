@@ -117,7 +117,7 @@ class Upscaler:
             self._prepare_for(scan)
         plan = plan_grid(scan, self.models, self.options)
         models = taking_part(plan, self.models)
-        for line in remarks(scan, plan, self.models):
+        for line in (*scan.remarks, *remarks(scan, plan, self.models)):
             print(line, file=sys.stderr)
         found: list[SetApart] = []
         with shown_progress(task.source.name) as progress:

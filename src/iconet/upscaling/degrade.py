@@ -152,7 +152,7 @@ def degrade_file(
     seed: int = 0,
     series: str | None = None,
 ) -> str:
-    """Read, `degrade_scan` or with an axis `thicken_scan`, write; returns a line that says so."""
+    """Read, `degrade_scan` or with an axis `thicken_scan`, write; returns lines that say so."""
     if thickness is not None and axis is None:
         raise InputError("a thickness is that of slices: give the axis across them too")
     check_output(output, [path])
@@ -163,4 +163,4 @@ def degrade_file(
     else:
         low = thicken_scan(scan, axis, scale, thickness=thickness, noise=noise, seed=seed)
     write(low, output, like=scan)
-    return f"{output}: {scan.size} -> {low.size}"
+    return "\n".join([*scan.remarks, f"{output}: {scan.size} -> {low.size}"])

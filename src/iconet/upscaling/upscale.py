@@ -94,7 +94,8 @@ def upscale(
         InputError: the scan, the model or an option cannot be used.
 
     Warns:
-        UserWarning: the model was not trained for this kind of image, or none was and the image is
+        UserWarning: something was left out, converted or taken for granted when the scan was read;
+            the model was not trained for this kind of image, or none was and the image is
             interpolated.
     """
     options = Options(
@@ -115,7 +116,7 @@ def upscale(
     else:
         source = from_nibabel(scan, scale=factor)
     plan = plan_grid(source, models, options)
-    for line in remarks(source, plan, models):
+    for line in (*source.remarks, *remarks(source, plan, models)):
         warnings.warn(line, UserWarning, stacklevel=2)
     bigger = upscale_scan(source, plan, models, compute, options, progress=progress)
     return to_array(bigger) if bigger.affine is None else to_nibabel(bigger)

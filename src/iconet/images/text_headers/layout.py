@@ -19,6 +19,7 @@ import numpy as np
 from iconet.errors import InputError
 from iconet.images.geometry import check_affine, lps_to_ras
 from iconet.images.scan import Scan
+from iconet.images.units import seconds_of
 
 if TYPE_CHECKING:
     from nibabel.nifti1 import Nifti1Header
@@ -330,8 +331,7 @@ def placement(scan: Scan) -> Placement:
 def _seconds(scan: Scan) -> float:
     if scan.header is None or scan.array.ndim < 4:
         return 0.0
-    units = {"sec": 1.0, "unknown": 1.0, "msec": 1e-3, "usec": 1e-6}
-    step = float(scan.header["pixdim"][4]) * units.get(scan.header.get_xyzt_units()[1], 0.0)
+    step = float(scan.header["pixdim"][4]) * seconds_of(scan.header)
     return step if math.isfinite(step) and step > 0 else 0.0
 
 

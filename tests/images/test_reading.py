@@ -167,6 +167,40 @@ def test_other_formats_of_nibabel():
     assert isinstance(scan.header, nibabel.Nifti1Header)
 
 
+@pytest.mark.parametrize(
+    ("shape", "read_as"),
+    [
+        ((5, 4, 3, 1, 1), (5, 4, 3)),
+        ((5, 4, 3, 2, 1), (5, 4, 3, 2)),
+        ((5, 4, 3, 1, 1, 1), (5, 4, 3)),
+        ((5, 4, 3, 1), (5, 4, 3, 1)),
+        ((5, 4, 1, 1, 1), (5, 4, 1)),
+    ],
+)
+def test_axes_of_one_element_behind_the_others_change_nothing(tmp_path, shape, read_as):
+    values = np.arange(np.prod(shape), dtype=np.int16).reshape(shape, order="F")
+    image = nibabel.Nifti1Image(values, AFFINE)
+    image.header.set_zooms([*image.header.get_zooms()[:3], *[2.5] * (len(shape) - 3)])
+    image.to_filename(tmp_path / "a.nii.gz")
+    np.save(tmp_path / "a.npy", values)
+    expected = values.reshape(read_as, order="F")
+    loaded = nibabel.load(tmp_path / "a.nii.gz")
+    for scan in (read(tmp_path / "a.nii.gz"), read(tmp_path / "a.npy"), from_nibabel(loaded)):
+        np.testing.assert_array_equal(scan.array, expected)
+    scan = read(tmp_path / "a.nii.gz")
+    write(scan, tmp_path / "b.nii", like=scan)
+    again = nibabel.load(tmp_path / "b.nii")
+    np.testing.assert_array_equal(again.get_fdata(), expected)
+    assert again.header.get_zooms()[3:] == (2.5,) * (len(read_as) - 3)
+    np.testing.assert_allclose(again.affine, AFFINE, atol=1e-6)
+
+
+def test_several_numbers_a_voxel_are_refused(tmp_path):
+    vectors = nibabel.Nifti1Image(np.zeros((5, 4, 3, 1, 3), np.float32), AFFINE)
+    vectors.to_filename(tmp_path / "a.nii")
+    assert "5-D; it holds several numbers a voxel" in refusal(tmp_path / "a.nii")
+
+
 def test_an_image_of_nibabel_whose_file_is_damaged(tmp_path):
     path = save(tmp_path / "a.nii.gz", np.random.default_rng(0).random((20, 20, 20)))
     image = nibabel.load(path)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 import numpy as np
 
 from iconet.errors import InputError
+from iconet.images.content import why_no_content
 from iconet.images.dicom.sources import is_dicom
 from iconet.images.geometry import check_affine
 from iconet.images.memory import require_memory, require_substance
@@ -79,6 +80,8 @@ def read(path: str | os.PathLike[str], *, scale: int = 1, series: str | int | No
     """
     path = Path(path)
     with one_line_errors(str(path)):
+        if (why := why_no_content(path)) is not None:
+            raise InputError(f"{path}: {why}")
         if holds_dicom(path):
             from iconet.images.dicom.series import read_series
 
@@ -90,8 +93,6 @@ def read(path: str | os.PathLike[str], *, scale: int = 1, series: str | int | No
             raise InputError(f"{path}: no such file; check the path")
         if not path.is_file():
             raise InputError(f"{path}: not a regular file; copy the data into one first")
-        if path.stat().st_size == 0:
-            raise InputError(f"{path}: empty (0 bytes); copy or export it again")
         if suffix in NIFTI:
             return _read_nifti(path, scale, compressed=suffix == ".nii.gz")
         if suffix in NRRD:
@@ -125,6 +126,7 @@ def from_array(array: np.ndarray, *, path: Path | None = None, scale: int = 1) -
         InputError: A wrong number of axes, no voxels, complex or other types, Inf, NaN alone.
     """
     name = str(path) if path is not None else "the given array"
+    array = array.reshape(_without_single_axes(array.shape))
     _check_layout(name, array.shape, array.dtype)
     require_memory(name, array.shape, scale)
     values = _real_world(array, 1, 0)
@@ -161,15 +163,16 @@ def from_nibabel(image: "SpatialImage", *, scale: int = 1) -> Scan:
     data: Any = image.dataobj
     filename = image.get_filename()
     name = filename or "the given image"
-    _check_layout(name, data.shape, data.dtype)
-    require_memory(name, data.shape, scale)
+    shape = _without_single_axes(data.shape)
+    _check_layout(name, shape, data.dtype)
+    require_memory(name, shape, scale)
     if image.affine is None:
         raise InputError(f"{name}: has no affine; set one, or pass the array alone")
     check_affine(image.affine, name)
     # The header of another format becomes a NIfTI header, and follows an affine set by hand.
     nifti2 = isinstance(image, nibabel.Nifti2Image)
     kind = nibabel.Nifti2Image if nifti2 else nibabel.Nifti1Image
-    header = kind(np.broadcast_to(np.uint8(0), data.shape), image.affine, image.header).header
+    header = kind(np.broadcast_to(np.uint8(0), shape), image.affine, image.header).header
     slope, inter = 1.0, 0.0
     with one_line_errors(name):
         if isinstance(data, ArrayProxy):
@@ -177,7 +180,8 @@ def from_nibabel(image: "SpatialImage", *, scale: int = 1) -> Scan:
             stored = data.get_unscaled()
         else:
             stored = np.asanyarray(data)
-        values = np.empty(stored.shape, dtype=np.float32, order="F")
+        stored = stored.reshape(shape)
+        values = np.empty(shape, dtype=np.float32, order="F")
         for index in range(values.shape[-1]):
             values[..., index] = _real_world(stored[..., index], slope, inter)
     _check_values(name, values)
@@ -208,8 +212,10 @@ def _read_nifti(path: Path, scale: int, *, compressed: bool) -> Scan:
             stream = cast(BinaryIO, opened)
             header = _read_header(name, stream)
             dtype = header.get_data_dtype()
-            shape = header.get_data_shape()
+            shape = _without_single_axes(header.get_data_shape())
             _check_layout(name, shape, dtype)
+            if shape != header.get_data_shape():
+                header.set_data_shape(shape)
             claimed = math.prod(shape) * dtype.itemsize
             most = size * DEFLATE_RATIO if compressed else size - int(header["vox_offset"])
             if claimed > most:
@@ -379,6 +385,16 @@ def _read_picture(path: Path, scale: int) -> Scan:
         return from_array(values, path=path, scale=scale)
 
 
+def _without_single_axes(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Sizes without axes of one element behind the fourth, and the fourth itself if it is one too.
+
+    ANTs, SPM and nibabel write (x, y, z, 1, 1); (x, y, z, 1) stays, as that of a series.
+    """
+    if len(shape) <= 4 or any(size != 1 for size in shape[4:]):
+        return shape
+    return shape[:4] if shape[3] != 1 else shape[:3]
+
+
 def _check_layout(name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
     """Refuses types and shapes that are not a scalar image."""
     if dtype.names is not None:
@@ -388,7 +404,8 @@ def _check_layout(name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> No
     if dtype.kind not in "iuf":
         raise InputError(f"{name}: values of type {dtype}; convert them to numbers first")
     if len(shape) not in (2, 3, 4):
-        raise InputError(f"{name}: {len(shape)}-D; give a 2-D, 3-D or 4-D image")
+        one = "; it holds several numbers a voxel (vectors): extract one of them" * (len(shape) > 4)
+        raise InputError(f"{name}: {len(shape)}-D{one or '; give a 2-D, 3-D or 4-D image'}")
     if min(shape) < 1:
         raise InputError(f"{name}: no voxels (its size is {shape}); export it again")
 

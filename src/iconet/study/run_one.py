@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from iconet.images import Scan, check_output, read, slice_axis_of, write
+from iconet.images import Scan, bids, check_output, read, slice_axis_of, write
 from iconet.images.dicom.derived import check_series, write_series
 from iconet.images.kspace.read_kspace import is_kspace_file, read_kspace
 from iconet.images.reading import holds_dicom
@@ -81,6 +81,8 @@ class Upscaler:
             InputError: the scan cannot be used, or the output not be written.
         """
         compute = self.compute
+        if task.dataset is not None:
+            bids.read_json(bids.sidecar(task.source))  # is wanted when all else is done
         if is_kspace_file(task.source):
             compute = replace(compute, backend="torch")  # samples stay in torch
             made = self._kspace(task, compute)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from iconet.errors import InputError
+from iconet.images.content import why_no_content
 from iconet.images.geometry import check_affine, lps_to_ras
 from iconet.images.scan import Scan
 from iconet.images.units import seconds_of
@@ -199,6 +200,8 @@ def data_file(header: Path, named: str) -> Path:
             " and only its name into it"
         )
     path = header.parent / named
+    if (why := why_no_content(path)) is not None:
+        raise InputError(f"{header}: its voxels ({shown}) are {why}")
     if not path.exists():
         raise InputError(f"{header}: its voxels ({shown}) are missing; copy them beside it")
     if not path.is_file():

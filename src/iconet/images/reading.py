@@ -13,6 +13,7 @@ import math
 import os
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
@@ -61,7 +62,14 @@ def stem_of(path: Path) -> str:
     return path.name[: -len(suffix_of(path))]
 
 
-def read(path: str | os.PathLike[str], *, scale: int = 1, series: str | int | None = None) -> Scan:
+def read(
+    path: str | os.PathLike[str],
+    *,
+    scale: int = 1,
+    series: str | int | None = None,
+    volume: int | None = None,
+    allow_missing: bool = False,
+) -> Scan:
     """Reads a scan without Inf, of sound geometry, that fits into memory.
 
     Args:
@@ -71,6 +79,8 @@ def read(path: str | os.PathLike[str], *, scale: int = 1, series: str | int | No
             zip or a DICOMDIR.
         scale: The enlargement that is to follow; memory for its result is demanded too.
         series: Which of several DICOM series: as in `read_series`.
+        volume: Which volume of a 4-D scan, or of a DICOM series of several, from 1; None: all.
+        allow_missing: Of a DICOM series: as in `read_series`.
 
     Returns:
         The scan; values of 64-bit types are rounded to float32.
@@ -85,7 +95,9 @@ def read(path: str | os.PathLike[str], *, scale: int = 1, series: str | int | No
         if holds_dicom(path):
             from iconet.images.dicom.series import read_series
 
-            return read_series(path, series=series, scale=scale)
+            return read_series(
+                path, series=series, volume=volume, allow_missing=allow_missing, scale=scale
+            )
         suffix = suffix_of(path)
         if series is not None:
             raise InputError(f"{path}: not DICOM, it has no series to choose from; omit --series")
@@ -93,20 +105,41 @@ def read(path: str | os.PathLike[str], *, scale: int = 1, series: str | int | No
             raise InputError(f"{path}: no such file; check the path")
         if not path.is_file():
             raise InputError(f"{path}: not a regular file; copy the data into one first")
-        if suffix in NIFTI:
-            return _read_nifti(path, scale, compressed=suffix == ".nii.gz")
-        if suffix in NRRD:
-            from iconet.images.text_headers.nrrd import read_nrrd_header
+        scan = _read_file(path, suffix, scale)
+        return scan if volume is None else _one_volume(scan, volume)
 
-            return _read_behind_text(path, read_nrrd_header(path), scale)
-        if suffix in METAIMAGE:
-            from iconet.images.text_headers.metaimage import read_metaimage_header
 
-            return _read_behind_text(path, read_metaimage_header(path), scale)
-        if suffix == ".npy":
-            # Mapped: shape and type are known, and a truncated file refused, before any allocation.
-            return from_array(np.lib.format.open_memmap(path, mode="r"), path=path, scale=scale)
-        return _read_picture(path, scale)
+def _read_file(path: Path, suffix: str, scale: int) -> Scan:
+    if suffix in NIFTI:
+        return _read_nifti(path, scale, compressed=suffix == ".nii.gz")
+    if suffix in NRRD:
+        from iconet.images.text_headers.nrrd import read_nrrd_header
+
+        return _read_behind_text(path, read_nrrd_header(path), scale)
+    if suffix in METAIMAGE:
+        from iconet.images.text_headers.metaimage import read_metaimage_header
+
+        return _read_behind_text(path, read_metaimage_header(path), scale)
+    if suffix == ".npy":
+        # Mapped: shape and type are known, and a truncated file refused, before any allocation.
+        return from_array(np.lib.format.open_memmap(path, mode="r"), path=path, scale=scale)
+    return _read_picture(path, scale)
+
+
+def _one_volume(scan: Scan, volume: int) -> Scan:
+    """One volume of a series, from 1; what is none has one."""
+    count = scan.array.shape[3] if scan.array.ndim == 4 else 1
+    if not 1 <= volume <= count:
+        to = f" to {count}" if count > 1 else ""
+        raise InputError(f"{scan.name}: has no volume {volume}; choose --volume 1{to}")
+    if scan.array.ndim < 4:
+        return scan
+    header = None if scan.header is None else scan.header.copy()
+    if header is not None:
+        header.set_data_shape(scan.array.shape[:3])
+    array = np.asarray(scan.array[..., volume - 1], order="A" if scan.affine is None else "F")
+    # B-values and gradients are those of the series.
+    return replace(scan, array=array, header=header, keywords={})
 
 
 def holds_dicom(path: Path) -> bool:

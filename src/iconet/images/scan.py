@@ -36,6 +36,7 @@ class Scan:
             user, which whoever reads for a user has to say.
         dicom: The headers of the DICOM images it came from, without pixel data: one a slice, or
             the one of an enhanced multi-frame image. What a derived series is made from.
+        frames: Which frames of that one image, from 0, it came from; None of other images.
     """
 
     array: np.ndarray
@@ -51,6 +52,7 @@ class Scan:
     density: tuple[float, float] | None = None
     remarks: tuple[str, ...] = ()
     dicom: "tuple[Dataset, ...]" = ()
+    frames: tuple[int, ...] | None = None
 
     @property
     def first_volume(self) -> np.ndarray:

@@ -1,9 +1,10 @@
 """Reads one DICOM series as a volume, or says in one line why it cannot be used."""
 
+import contextlib
 import os
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,8 +12,20 @@ import numpy as np
 
 from iconet.errors import InputError
 from iconet.images.dicom.pixels import padding_of, stored_frames
-from iconet.images.dicom.planes import Plane, ordered, planes_of
-from iconet.images.dicom.sources import DicomFile, dicom_errors, dicom_files
+from iconet.images.dicom.planes import Plane, check_alike, missing_between, ordered, planes_of
+from iconet.images.dicom.sources import (
+    DicomFile,
+    Found,
+    Unread,
+    dicom_errors,
+    dicom_files,
+    listed,
+    unread_line,
+)
+from iconet.images.dicom.straighten import lean_of, upright, upright_shape
+from iconet.images.dicom.traits import ELEMENTS as TRAITS
+from iconet.images.dicom.volumes import Volume, volumes_of
+from iconet.images.dicom.volumes import listed as listed_volumes
 from iconet.images.geometry import check_affine
 from iconet.images.memory import require_memory
 from iconet.images.scan import Scan
@@ -26,6 +39,7 @@ PIXELS = 0x7FE0  # the group of the pixel data and its offset tables
 MOST_LISTED = 20  # series in an error line
 # All that choosing a series and laying out its grid need: a header in full takes 100 kB of memory.
 ELEMENTS = [
+    *("SOPClassUID", "BitsAllocated", *TRAITS),
     *("SeriesInstanceUID", "SeriesNumber", "SeriesDescription", "SpecificCharacterSet"),
     *("Modality", "ImageType", "ModalityLUTSequence"),
     *("Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation"),
@@ -45,7 +59,12 @@ class _Entry:
 
 
 def read_series(
-    path: str | os.PathLike[str], *, series: str | int | None = None, scale: int = 1
+    path: str | os.PathLike[str],
+    *,
+    series: str | int | None = None,
+    volume: int | None = None,
+    allow_missing: bool = False,
+    scale: int = 1,
 ) -> Scan:
     """Reads one series: MR, CT or PT; classic or enhanced multi-frame; plain or compressed.
 
@@ -53,42 +72,63 @@ def read_series(
     MONOCHROME1 says only that a viewer shows low values bright (PS3.3 C.7.6.3.1.2): the values are
     not inverted, so Hounsfield units stay Hounsfield units. (ITK inverts the stored numbers.)
     The scan's axes are (column, row, slice), its values the rescaled ones (Hounsfield units in CT,
-    Bq/ml in PET), its header a NIfTI header for the same grid.
+    Bq/ml in PET), its header a NIfTI header for the same grid. Several volumes in one series
+    (echoes, b-values, phases, times) are a fourth axis. Slices of a tilted gantry are put upright.
 
     Args:
         path: A folder (with subfolders), a file, a zip, or a DICOMDIR.
         series: SeriesInstanceUID, series number, or a part of the series description; needed where
             there are several.
+        volume: Which of several volumes in it, from 1; None takes all.
+        allow_missing: Whether files that cannot be read, in the folders of the series, are left
+            out; a remark names them. The slices that are left must lie as close as all did.
         scale: The enlargement that is to follow; memory for its result is demanded too.
 
     Raises:
         InputError: Several series and none or no existing one chosen (the line lists them); files
-            that are no scan (non-image, colour, localizer, other modality); a grid that is tilted,
-            uneven or incomplete; truncated or contradictory pixel data; no memory for it.
+            that are no scan (non-image, colour, localizer, other modality); files that cannot be
+            read; an uneven or incomplete grid; volumes that nothing tells apart, or parts of complex
+            images, and none chosen; contradictory pixel data; no memory for it.
     """
     path = Path(path)
-    with dicom_files(path) as files:
-        entries = _chosen(path, _by_series(files), series)
+    with dicom_files(path) as found:
+        entries, unread = _members(path, found, series)
+        members = _Members(path, len(entries) + len(unread), unread)
+        members.check(allow_missing)
         planes: list[Plane] = []
         for index, entry in enumerate(entries):
-            if entry.refused is not None:
-                raise InputError(f"{entry.file.name}: {entry.refused}")
-            with dicom_errors(entry.file.name):
+            with members.noting(entry.file.name):
+                if entry.refused is not None:
+                    raise InputError(f"{entry.file.name}: {entry.refused}")
                 planes += planes_of(entry.header, index, entry.file.name)
-        if len(entries) > 1 and len(planes) > len(entries):
-            raise InputError(
-                f"{path}: {len(entries)} multi-frame files in one series; name one of the files"
-            )
-        planes, affine = ordered(planes, str(path))
-        check_affine(affine, str(path))
-        shape = (planes[0].columns, planes[0].rows, len(planes))
-        require_memory(str(path), shape, scale)
-        values, headers, dtype = _read_slices([entry.file for entry in entries], planes, shape)
-    slope, intercept = planes[0].slope, planes[0].intercept
-    if any((plane.slope, plane.intercept) != (slope, intercept) for plane in planes):
+        members.check(allow_missing)
+        files = [entry.file for entry in entries]
+        # Again without the files whose pixel data prove to be damaged, where that is allowed.
+        while True:
+            chosen, affine, remarks = _laid_out(path, planes, volume, members.unread)
+            shape = _shape(chosen)
+            require_memory(str(path), upright_shape(affine, shape), scale)
+            planes_read = [plane for one in chosen for plane in one.planes]
+            damaged = len(members.unread)
+            values, headers, dtype = _read_slices(files, planes_read, shape, members)
+            members.check(allow_missing)
+            if len(members.unread) == damaged:
+                break
+            lost = {file.name for file in members.unread}
+            planes = [plane for plane in planes if files[plane.file].name not in lost]
+    padding = _padding(planes_read, headers)
+    if (lean := lean_of(affine)) > 0:
+        values, affine = upright(values, affine, padding=padding)
+        remarks.append(
+            f"{path}: tilted by {lean:.1f} degrees (gantry): its slices were put upright, on"
+            f" {values.shape[0]} x {values.shape[1]} pixels"
+        )
+    slope, intercept = planes_read[0].slope, planes_read[0].intercept
+    if any((plane.slope, plane.intercept) != (slope, intercept) for plane in planes_read):
         # Slices that are scaled differently have no integers in common.
         slope, intercept, dtype = 1.0, 0.0, np.dtype(np.float32)
-    by_slice = [0] if len(entries) == 1 else [plane.file for plane in planes]
+    one_file = len({plane.file for plane in planes_read}) == 1
+    by_slice = [plane.file for plane in (planes_read[:1] if one_file else planes_read)]
     return Scan(
         values,
         affine=affine,
@@ -97,19 +137,138 @@ def read_series(
         dtype=dtype,
         slope=slope,
         inter=intercept,
-        padding=_padding(planes, headers),
+        padding=padding,
+        remarks=tuple(remarks),
         dicom=tuple(headers[index] for index in by_slice),
+        frames=tuple(plane.frame for plane in planes_read) if one_file else None,
     )
 
 
-def _by_series(files: Sequence[DicomFile]) -> dict[str, list[_Entry]]:
-    found: dict[str, list[_Entry]] = {}
-    for file in files:
-        with dicom_errors(file.name):
-            header = file.read(pixels=False, only=ELEMENTS)
-            entry = _Entry(file, header, _why_no_slice(header))
-            found.setdefault(str(header.get("SeriesInstanceUID") or ""), []).append(entry)
-    return found
+class _Members:
+    """The files of a series, and those of them that cannot be read, as they are found."""
+
+    def __init__(self, path: Path, total: int, unread: Sequence[Unread]) -> None:
+        self.path, self.total, self.unread = path, total, list(unread)
+        self.first: InputError | None = None
+
+    @contextlib.contextmanager
+    def noting(self, name: str) -> Iterator[None]:
+        """Note what is wrong with a file, to go on with the others."""
+        try:
+            with dicom_errors(name):
+                yield
+        except InputError as error:
+            self.first = self.first or error
+            self.unread.append(Unread(name, str(error).removeprefix(f"{name}: ")))
+
+    def check(self, allowed: bool) -> None:
+        """Refuse what cannot be read, unless that is allowed and not all there is."""
+        if self.first is not None and len(self.unread) >= self.total:
+            raise self.first  # what is wrong with all of them is not missing
+        if self.unread and not allowed:
+            raise InputError(unread_line(self.path, self.unread, self.total))
+
+
+def _laid_out(
+    path: Path, planes: Sequence[Plane], volume: int | None, unread: Sequence[Unread]
+) -> tuple[list[Volume], np.ndarray, list[str]]:
+    """The volumes that are wanted, their slices in order, their affine, and what is to be said."""
+    name, remarks = str(path), list[str]()
+    check_alike(planes, name)
+    volumes = volumes_of(planes, name)
+    if volume is not None and not 1 <= volume <= len(volumes):
+        raise InputError(
+            f"{name}: has no volume {volume}; choose --volume 1"
+            + (f" to {len(volumes)}: {listed_volumes(volumes)}" if len(volumes) > 1 else "")
+        )
+    if volume is not None:
+        chosen = [volumes[volume - 1]]
+    elif len({one.part for one in volumes}) > 1:
+        raise InputError(
+            f"{name}: holds several parts of complex images; choose one volume by --volume:"
+            f" {listed_volumes(volumes)}"
+        )
+    else:
+        chosen = volumes
+        if len(volumes) > 1:
+            remarks.append(
+                f"{name}: {len(volumes)} volumes, read as a 4-D series: {listed_volumes(volumes)};"
+                " --volume takes one"
+            )
+    for one in chosen:
+        holding = {plane.file for plane in one.planes}
+        if 1 < len(holding) < len(one.planes):
+            raise InputError(
+                f"{name}: {len(holding)} multi-frame files in one volume; name one of the files"
+            )
+    stacks = [ordered(one.planes, name) for one in chosen]
+    ordered_volumes = [
+        replace(one, planes=stack) for one, (stack, _) in zip(chosen, stacks, strict=True)
+    ]
+    apart = missing_between(ordered_volumes[0].planes, surely=not unread)
+    if unread:
+        if apart is not None:
+            raise InputError(
+                f"{name}: without {len(unread)} files that cannot be read its slices are {apart};"
+                f" get these files again: {listed(path, unread)}"
+            )
+        remarks.append(f"{name}: {len(unread)} files left out: {listed(path, unread)}")
+    elif apart is not None:
+        remarks.append(f"{name}: its slices are {apart}: some may be missing")
+    return ordered_volumes, stacks[0][1], remarks
+
+
+def _shape(volumes: Sequence[Volume]) -> tuple[int, ...]:
+    first = volumes[0].planes[0]
+    shape = (first.columns, first.rows, len(volumes[0].planes))
+    return shape if len(volumes) == 1 else (*shape, len(volumes))
+
+
+def _members(
+    path: Path, found: Found, series: str | int | None
+) -> tuple[list[_Entry], list[Unread]]:
+    """The files of the series that is wanted, and what may be some and cannot be read.
+
+    A file whose header cannot be read belongs to the series that is in its folder.
+    """
+    by_series, unread = _by_series(found)
+    if not by_series:
+        raise InputError(unread_line(path, unread, len(unread)))
+    chosen = _chosen(path, by_series, series)
+    places = {entry.file.place for entry in chosen}
+    alone = len(by_series) == 1
+    return chosen, [file for file in unread if alone or file.place in places]
+
+
+def _by_series(found: Found) -> tuple[dict[str, list[_Entry]], list[Unread]]:
+    by_series: dict[str, list[_Entry]] = {}
+    unread = list(found.unread)
+    for file in found.files:
+        try:
+            with dicom_errors(file.name):
+                header = file.read(pixels=False, only=ELEMENTS)
+                if _is_cut_off(header):
+                    raise InputError(f"{file.name}: cut off in its header; copy or export it again")
+                entry = _Entry(file, header, _why_no_slice(header))
+                uid = str(header.get("SeriesInstanceUID") or "")
+        except InputError as error:
+            unread.append(Unread(file.name, str(error).removeprefix(f"{file.name}: ")))
+        else:
+            by_series.setdefault(uid, []).append(entry)
+    return by_series, unread
+
+
+def _is_cut_off(header: "Dataset") -> bool:
+    """Whether a header ends before it says how large its image is."""
+    if header.get("Rows") is not None or header.get("BitsAllocated") is not None:
+        return False
+    kind = header.get("SOPClassUID") or header.file_meta.get("MediaStorageSOPClassUID")
+    if kind is None:
+        return True
+    from pydicom.uid import UID
+
+    image = "Image Storage" in UID(str(kind)).name
+    return image and header.get("Modality") in (None, *MODALITIES)
 
 
 def _why_no_slice(header: "Dataset") -> str | None:
@@ -195,30 +354,38 @@ def _plain(text: str) -> str:
 
 
 def _read_slices(
-    files: Sequence[DicomFile], planes: Sequence[Plane], shape: tuple[int, int, int]
+    files: Sequence[DicomFile],
+    planes: Sequence[Plane],
+    shape: tuple[int, ...],
+    members: _Members,
 ) -> "tuple[np.ndarray, dict[int, Dataset], np.dtype]":
-    """Values (column, row, slice) as float32, headers by file index, and the stored type."""
+    """Values (column, row, slice, volume) as float32, headers by file index, and the stored type.
+
+    Files that cannot be read are noted and have no header.
+    """
     # Slice after slice in memory, as they come.
     values = np.empty(shape, dtype=np.float32, order="F")
+    flat = values.reshape((*shape[:2], -1), order="F")
     place = {(plane.file, plane.frame): index for index, plane in enumerate(planes)}
-    headers, types = {}, set()
-    for index, file in enumerate(files):
-        with dicom_errors(file.name):
-            image = file.read(pixels=True)
-            for frame, stored in enumerate(stored_frames(image, file.name)):
-                k = place[index, frame]
+    headers: "dict[int, Dataset]" = {}
+    types = set()
+    for index in sorted({plane.file for plane in planes}):
+        name = files[index].name
+        with members.noting(name):
+            image = files[index].read(pixels=True)
+            for frame, stored in enumerate(stored_frames(image, name)):
+                if (k := place.get((index, frame))) is None:
+                    continue
                 with np.errstate(over="ignore"):
                     real = stored.T * planes[k].slope + planes[k].intercept
-                    values[:, :, k] = real
-                if not np.isfinite(values[:, :, k]).all():
-                    raise InputError(
-                        f"{file.name}: values beyond float32; correct its rescale slope"
-                    )
+                    flat[:, :, k] = real
+                if not np.isfinite(flat[:, :, k]).all():
+                    raise InputError(f"{name}: values beyond float32; correct its rescale slope")
                 types.add(stored.dtype.newbyteorder("="))
             for tag in [tag for tag in image.keys() if tag.group == PIXELS]:
                 del image[tag]
             headers[index] = image
-    return values, headers, np.result_type(*types)
+    return values, headers, np.result_type(*types) if types else np.dtype(np.float32)
 
 
 def _padding(planes: Sequence[Plane], headers: "dict[int, Dataset]") -> tuple[float, float] | None:
@@ -242,4 +409,6 @@ def _nifti_header(affine: np.ndarray, shape: tuple[int, ...], dtype: np.dtype) -
     image.set_sform(affine, code="scanner")
     image.set_qform(affine, code="scanner")
     image.header.set_xyzt_units("mm")
+    if len(shape) == 4:
+        image.header["pixdim"][4] = 0  # echoes or b-values are no seconds apart
     return image.header

@@ -24,7 +24,7 @@ def opened(path: Path) -> "Iterator[h5py.File]":
     """
     import h5py
 
-    _check_hdf5(path)
+    check_hdf5(path)
     try:
         with h5py.File(path, "r") as file:
             yield file
@@ -53,8 +53,12 @@ def opened(path: Path) -> "Iterator[h5py.File]":
         raise InputError(f"{path}: cannot be read ({reason}); download it again") from None
 
 
-def _check_hdf5(path: Path) -> None:
-    """Refuses what is not there, has no content, or does not begin as HDF5 does."""
+def check_hdf5(path: Path) -> None:
+    """Refuses what is not there, has no content, or does not begin as HDF5 does.
+
+    Raises:
+        InputError: It is one of these.
+    """
     with one_line_errors(str(path)):
         if (why := why_no_content(path)) is not None:
             raise InputError(f"{path}: {why}")

@@ -1,5 +1,6 @@
 """A MONAI bundle: a folder that ``python -m monai.bundle run`` enlarges NIfTI files with."""
 
+import io
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,7 +49,12 @@ def write_torchscript(network: "ICONet", path: Path, facts: dict[str, str]) -> N
     """Write TorchScript with `facts` as its extra file ``iconet.json``."""
     from iconet.runtime.traceable import PlainNetwork, trace
 
-    trace(PlainNetwork(network)).save(path, _extra_files={"iconet.json": json.dumps(facts)})
+    import torch
+
+    made = io.BytesIO()  # torch takes no names that are not UTF-8
+    traced = trace(PlainNetwork(network))
+    torch.jit.save(traced, made, _extra_files={"iconet.json": json.dumps(facts)})
+    path.write_bytes(made.getbuffer())
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:

@@ -108,7 +108,13 @@ class Upscaler:
         if sure:
             prepare_ahead(self.models.chosen.network, self.compute)
         factor = 1 if self.options.own_grid else self.models.chosen.scale
-        scan = read(task.source, scale=factor, series=self.options.series)
+        scan = read(
+            task.source,
+            scale=factor,
+            series=self.options.series,
+            volume=self.options.volume,
+            allow_missing=self.options.allow_missing,
+        )
         clock.note("read")
         derived = bool(scan.dicom) and names_series(task.target)
         if derived:

@@ -151,12 +151,14 @@ def degrade_file(
     noise: float = 0.0,
     seed: int = 0,
     series: str | None = None,
+    volume: int | None = None,
+    allow_missing: bool = False,
 ) -> str:
     """Read, `degrade_scan` or with an axis `thicken_scan`, write; returns lines that say so."""
     if thickness is not None and axis is None:
         raise InputError("a thickness is that of slices: give the axis across them too")
     check_output(output, [path])
-    scan = read(path, series=series)
+    scan = read(path, series=series, volume=volume, allow_missing=allow_missing)
     check_output(output, [path], like=scan)
     if axis is None:
         low = degrade_scan(scan, scale, noise=noise, seed=seed)

@@ -44,6 +44,8 @@ def upscale(
     batch: int | None = None,
     tile: int | None = None,
     series: str | int | None = None,
+    volume: int | None = None,
+    allow_missing: bool = False,
     acquired: str = "auto",
     window: str = "auto",
     progress: Progress | None = None,
@@ -77,6 +79,10 @@ def upscale(
         batch: slices that go through the network together.
         tile: side, in input pixels, of the tiles large slices are cut into.
         series: which of several DICOM series: its UID, number or a part of its description.
+        volume: which volume of a 4-D scan given by its path, or of a DICOM series of several
+            (echoes, b-values, phases, times), from 1; by default all.
+        allow_missing: leave out what cannot be read of a DICOM series, with a warning, instead of
+            refusing the series.
         acquired: of MR slices that the scanner interpolated, the matrix that was acquired, along
             the plane's first and second axis, such as "192x256"; "auto" finds it in the spectrum,
             "off" takes the slices as they are. They are enlarged from what was acquired.
@@ -103,6 +109,8 @@ def upscale(
         *(device, precision, backend, batch, tile, series),
         acquired=acquired,
         window=window,
+        volume=volume,
+        allow_missing=allow_missing,
     )
     compute = choose_compute(device, precision, backend)
     chosen = open_model(model, device=str(compute.device))
@@ -110,7 +118,9 @@ def upscale(
     # Where the plain enlargement does not fit into memory, reading can say so before it begins.
     factor = 1 if options.own_grid else chosen.scale
     if isinstance(scan, str | os.PathLike):
-        source = read(scan, scale=factor, series=series)
+        source = read(
+            scan, scale=factor, series=series, volume=volume, allow_missing=allow_missing
+        )
     elif isinstance(scan, np.ndarray):
         source = from_array(scan, scale=factor)
     else:

@@ -70,6 +70,12 @@ def read_weights(path: Path) -> "tuple[dict[str, str], dict[str, Tensor]]":
     from safetensors import SafetensorError, safe_open
 
     try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise InputError(
+            f"{path}: safetensors opens no name that is not UTF-8; rename the file or its folder"
+        ) from None
+    try:
         if path.stat().st_size > LARGEST:
             raise InputError(
                 f"{path}: larger than any ICONet's weights; give a file made by iconet train"

@@ -262,13 +262,14 @@ def _is_cut_off(header: "Dataset") -> bool:
     """Whether a header ends before it says how large its image is."""
     if header.get("Rows") is not None or header.get("BitsAllocated") is not None:
         return False
-    kind = header.get("SOPClassUID") or header.file_meta.get("MediaStorageSOPClassUID")
-    if kind is None:
-        return True
-    from pydicom.uid import UID
+    from pydicom.uid import UID, MediaStorageDirectoryStorage
 
-    image = "Image Storage" in UID(str(kind)).name
-    return image and header.get("Modality") in (None, *MODALITIES)
+    kind = UID(str(header.file_meta.get("MediaStorageSOPClassUID") or header.get("SOPClassUID")))
+    if kind == MediaStorageDirectoryStorage:
+        return False
+    if header.get("SeriesInstanceUID") is None:  # which all but directories have
+        return True
+    return "Image Storage" in kind.name and header.get("Modality") in (None, *MODALITIES)
 
 
 def _why_no_slice(header: "Dataset") -> str | None:

@@ -31,7 +31,8 @@ class Scan:
         keywords: What a NRRD header said about diffusion gradients.
         padding: The range of the values that a DICOM header calls padding; None where it names
             none.
-        density: Pixels an inch along a row and down a column, of a picture that says so.
+        density: Pixels along a row and down a column, of a picture that says so, in one "inch" or
+            in a unit that it does not name ("").
         remarks: What was left out, converted or taken for granted when it was read: lines for the
             user, which whoever reads for a user has to say.
         dicom: The headers of the DICOM images it came from, without pixel data: one a slice, or
@@ -49,7 +50,7 @@ class Scan:
     data_path: Path | None = None
     keywords: Mapping[str, str] = field(default_factory=dict)
     padding: tuple[float, float] | None = None
-    density: tuple[float, float] | None = None
+    density: tuple[float, float, str] | None = None
     remarks: tuple[str, ...] = ()
     dicom: "tuple[Dataset, ...]" = ()
     frames: tuple[int, ...] | None = None

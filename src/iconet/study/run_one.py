@@ -173,6 +173,8 @@ class Upscaler:
         clock = _Clock()
         check_output(task.target, [task.source])
         raw = read_kspace(task.source)
+        for line in raw.remarks:
+            print(line, file=sys.stderr)
         clock.note("read")
         with shown_progress(task.source.name) as progress:
             bigger, found = upscale_kspace(

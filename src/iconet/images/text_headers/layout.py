@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 ATTACHED, DETACHED = (".nrrd", ".mha"), (".nhdr", ".mhd")
 SUFFIXES = ATTACHED + DETACHED
+PADDING = 4096  # bytes after the voxels that are taken for block padding
 LONGEST_HEADER = 1 << 20  # bytes; diffusion series with a thousand directions stay below 100 kB
 # Millimetres by which a quaternion in float32 may misplace a corner before the header does without.
 QFORM_ERROR = 1e-3
@@ -39,7 +40,7 @@ PACKED_AT_A_TIME = 1 << 14  # bytes; each member in them copies what is behind i
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the voxels are, in the file and in the world.
+    """Where the voxels are, in the file and in the world; `iconet.images.mgh` has one too.
 
     Attributes:
         shape: Sizes in the file's order, the fastest axis first.
@@ -54,6 +55,8 @@ class Layout:
         volumes: Which axis of the file counts the volumes of a series; None for one volume.
         step: Seconds from one volume to the next; 0 if unknown.
         keywords: What else the header says that stays true when the grid changes.
+        most_behind: Bytes behind the voxels that are no error.
+        remarks: As `Scan.remarks`.
     """
 
     shape: tuple[int, ...]
@@ -66,6 +69,8 @@ class Layout:
     volumes: int | None = None
     step: float = 0.0
     keywords: Mapping[str, str] = field(default_factory=dict)
+    most_behind: int = PADDING
+    remarks: tuple[str, ...] = ()
 
     @property
     def image_shape(self) -> tuple[int, ...]:
@@ -328,10 +333,11 @@ def placement(scan: Scan) -> Placement:
     count = min(len(sizes), 3)
     if count == 2 and (affine[2, :2].any() or affine[2, 3] or affine[:2, 2].any()):
         sizes, count = (*sizes, 1), 3
-    return Placement(sizes, affine[:count, :count].T, affine[:count, 3], _seconds(scan))
+    return Placement(sizes, affine[:count, :count].T, affine[:count, 3], seconds_between(scan))
 
 
-def _seconds(scan: Scan) -> float:
+def seconds_between(scan: Scan) -> float:
+    """From one volume of a series to the next; 0 if unknown, or of one volume."""
     if scan.header is None or scan.array.ndim < 4:
         return 0.0
     step = float(scan.header["pixdim"][4]) * seconds_of(scan.header)

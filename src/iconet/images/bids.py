@@ -9,13 +9,14 @@ import codecs
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from iconet.errors import InputError
 from iconet.files import write_text
 from iconet.images.content import why_no_content
+from iconet.images.folders import below
 from iconet.images.one_line import one_line_errors
 from iconet.images.reading import NIFTI, stem_of, suffix_of
 
@@ -48,6 +49,18 @@ def scans(root: Path) -> list[Path]:
     without a target, files that were not downloaded, are among them: they are to be named.
     """
     return [path for person in sorted(root.glob("sub-*")) for path in _anatomical(person)]
+
+
+def other_images(root: Path, scans: Sequence[Path]) -> list[Path]:
+    """NIfTI images of people that are not among the scans."""
+    taken = set(scans)
+    return [
+        path
+        for person in sorted(root.glob("sub-*"))
+        if person.is_dir()
+        for path in below(person).files
+        if path.name.lower().endswith(NIFTI) and path not in taken
+    ]
 
 
 def _anatomical(person: Path) -> Iterator[Path]:

@@ -144,6 +144,20 @@ def read_series(
     )
 
 
+def series_in(path: Path) -> set[str] | None:
+    """The UIDs of the series at a place that hold a scan; None where nothing can be read there."""
+    try:
+        with dicom_files(path) as found:
+            by_series, _ = _by_series(found)
+    except InputError:
+        return None
+    return {
+        uid
+        for uid, entries in by_series.items()
+        if any(entry.refused is None for entry in entries)
+    }
+
+
 class _Members:
     """The files of a series, and those of them that cannot be read, as they are found."""
 

@@ -149,9 +149,7 @@ def test_every_folder_with_dicom_files_is_a_series():
         "in/p1/t2": "out/p1/t2",
         "in/p2": "out/p2",
     }
-    assert find_tasks([Path("in")], Path("out"), one_series=True) == [
-        Task(Path("in"), Path("out"))
-    ]
+    assert find_tasks([Path("in")], Path("out"), one_series=True) == [Task(Path("in"), Path("out"))]
     assert targets(["in/p1", "in/p2"], "out")["in/p1/t2"] == "out/p1/t2"
 
 

@@ -1,6 +1,5 @@
 """A MONAI bundle: a folder that ``python -m monai.bundle run`` enlarges NIfTI files with."""
 
-import io
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,14 +46,13 @@ def write_bundle(network: "ICONet", folder: Path, facts: dict[str, str]) -> None
 
 def write_torchscript(network: "ICONet", path: Path, facts: dict[str, str]) -> None:
     """Write TorchScript with `facts` as its extra file ``iconet.json``."""
-    from iconet.runtime.traceable import PlainNetwork, trace
-
     import torch
 
-    made = io.BytesIO()  # torch takes no names that are not UTF-8
-    traced = trace(PlainNetwork(network))
-    torch.jit.save(traced, made, _extra_files={"iconet.json": json.dumps(facts)})
-    path.write_bytes(made.getbuffer())
+    from iconet.runtime.traceable import PlainNetwork, trace
+
+    # Torch itself takes no names that are not UTF-8.
+    extra = {"iconet.json": json.dumps(facts)}
+    path.write_bytes(trace(PlainNetwork(network)).save_to_buffer(_extra_files=extra))
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:

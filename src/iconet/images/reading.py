@@ -313,7 +313,9 @@ def _read_pair(path: Path, scale: int) -> Scan:
         start = file.read(LARGEST_EXTENSIONS)
     size = data.stat().st_size
     if (single := _as_single(start)) is None:
-        return replace(_read_analyze(path, header_path, start, size, scale), remarks=(two, *_on_turn(path)))
+        return replace(
+            _read_analyze(path, header_path, start, size, scale), remarks=(two, *_on_turn(path))
+        )
     stream, offset = single
     header = _read_header(str(path), stream)
     if not 0 <= offset <= LARGEST_EXTENSIONS:
@@ -506,6 +508,7 @@ def _read_picture(path: Path, scale: int) -> Scan:
         BITSPERSAMPLE,
         PHOTOMETRIC_INTERPRETATION,
         SAMPLEFORMAT,
+        X_RESOLUTION,
         TiffImageFile,
     )
 
@@ -535,7 +538,10 @@ def _read_picture(path: Path, scale: int) -> Scan:
             values = np.asarray(picture)
         if signed:
             values = values.astype(np.int16) if short else values.view(f"i{values.itemsize}")
-        return replace(from_array(values, path=path, scale=scale), density=_density(picture.info))
+        scan = from_array(values, path=path, scale=scale)
+        # Pillow makes one up for a TIFF file without any.
+        known = picture.format != "TIFF" or X_RESOLUTION in tags
+        return replace(scan, density=_density(picture.info) if known else None)
 
 
 def _density(info: Mapping[Any, Any]) -> tuple[float, float, str] | None:

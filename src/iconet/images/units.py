@@ -53,12 +53,12 @@ def millimetres_of(header: "Nifti1Header") -> float:
 
 
 def seconds_of(header: "Nifti1Header") -> float:
-    """Of one unit of the fourth axis of a NIfTI header; 0 where that is no time (Hz, ppm, rad/s)."""
+    """Of one unit of the fourth axis of a NIfTI header; 0 if that is no time (Hz, ppm)."""
     return seconds(units_of(header)[1]) or 0.0
 
 
 def in_millimetres(affine: np.ndarray, header: "Nifti1Header") -> np.ndarray:
-    """An affine of a NIfTI header in millimetres; float64, the same where it is in these already."""
+    """An affine of a NIfTI header in millimetres, float64."""
     return np.array([[millimetres_of(header)]] * 3 + [[1.0]]) * affine
 
 

@@ -1,7 +1,7 @@
 """Which scans there are, and where the output of each goes.
 
-A scan or DICOM series given by name, all readable scans and series below a folder, or the structural
-images of a BIDS dataset. What of a folder is not taken is said.
+A scan or DICOM series given by name, all readable scans and series below a folder, or the
+structural images of a BIDS dataset. What of a folder is not taken is said.
 """
 
 import json

@@ -128,9 +128,7 @@ def _belongs_beside(path: Path, names: Sequence[str]) -> bool:
     return name.endswith(BESIDE) or name.split(".")[0] in NOTES
 
 
-def _together(
-    folder: Path, places: list[Path], *, others: bool
-) -> tuple[list[Path], list[Path]]:
+def _together(folder: Path, places: list[Path], *, others: bool) -> tuple[list[Path], list[Path]]:
     """Folders of one series each, and those without any scan.
 
     Several folders of one series become the folder above them, if that holds no other series.

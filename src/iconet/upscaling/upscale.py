@@ -118,9 +118,7 @@ def upscale(
     # Where the plain enlargement does not fit into memory, reading can say so before it begins.
     factor = 1 if options.own_grid else chosen.scale
     if isinstance(scan, str | os.PathLike):
-        source = read(
-            scan, scale=factor, series=series, volume=volume, allow_missing=allow_missing
-        )
+        source = read(scan, scale=factor, series=series, volume=volume, allow_missing=allow_missing)
     elif isinstance(scan, np.ndarray):
         source = from_array(scan, scale=factor)
     else:

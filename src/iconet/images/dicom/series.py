@@ -26,7 +26,6 @@ from iconet.images.dicom.straighten import lean_of, upright, upright_shape
 from iconet.images.dicom.traits import ELEMENTS as TRAITS
 from iconet.images.dicom.volumes import Volume, volumes_of
 from iconet.images.dicom.volumes import listed as listed_volumes
-from iconet.images.geometry import check_affine
 from iconet.images.memory import require_memory
 from iconet.images.scan import Scan
 
@@ -87,8 +86,8 @@ def read_series(
     Raises:
         InputError: Several series and none or no existing one chosen (the line lists them); files
             that are no scan (non-image, colour, localizer, other modality); files that cannot be
-            read; an uneven or incomplete grid; volumes that nothing tells apart, or parts of complex
-            images, and none chosen; contradictory pixel data; no memory for it.
+            read; an uneven or incomplete grid; volumes that nothing tells apart, or complex parts and
+            none chosen; contradictory pixel data; no memory for it.
     """
     path = Path(path)
     with dicom_files(path) as found:
@@ -152,9 +151,7 @@ def series_in(path: Path) -> set[str] | None:
     except InputError:
         return None
     return {
-        uid
-        for uid, entries in by_series.items()
-        if any(entry.refused is None for entry in entries)
+        uid for uid, entries in by_series.items() if any(entry.refused is None for entry in entries)
     }
 
 
@@ -382,7 +379,7 @@ def _read_slices(
     values = np.empty(shape, dtype=np.float32, order="F")
     flat = values.reshape((*shape[:2], -1), order="F")
     place = {(plane.file, plane.frame): index for index, plane in enumerate(planes)}
-    headers: "dict[int, Dataset]" = {}
+    headers: dict[int, Dataset] = {}
     types = set()
     for index in sorted({plane.file for plane in planes}):
         name = files[index].name

@@ -167,7 +167,7 @@ def begins_as_dicom(path: Path) -> bool:
 
 
 def _begins(start: bytes) -> bool:
-    """Whether bytes are the first of a DICOM file, which older programs wrote without a preamble."""
+    """Whether bytes are the first of a DICOM file; older programs wrote no preamble."""
     return start[PREAMBLE - len(MARK) : PREAMBLE] == MARK or _without_preamble(start)
 
 

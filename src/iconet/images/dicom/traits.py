@@ -5,9 +5,9 @@ ones (PS3.3 C.8.13); b-values are also where Siemens and GE have them in private
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -70,19 +70,13 @@ def traits_of(header: "Dataset", groups: "Sequence[Dataset]") -> dict[str, Trait
     found: dict[str, Trait] = {}
     if (part := _part(header, groups)) is not None:
         found["part"] = part
+    places = groups if groups[0] is header else [*groups, header]
     for name, sources in SOURCES.items():
-        for place, keyword in sources:
-            value = _first(lambda group, p=place, k=keyword: _number(group, p, k), groups)
-            if value is None and not place and groups[0] is not header:
-                value = _number(header, "", keyword)
-            if value is not None:
-                found[name] = value
-                break
+        values = (_number(group, *source) for source in sources for group in places)
+        value = next((value for value in values if value is not None), None)
+        if value is not None:
+            found[name] = value
     return found
-
-
-def _first(look: "Callable[[Dataset], Any]", groups: "Sequence[Dataset]") -> Any:
-    return next((value for group in groups if (value := look(group)) is not None), None)
 
 
 def _number(group: "Dataset", place: str, keyword: str | int) -> Trait | None:

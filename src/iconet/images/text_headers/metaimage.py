@@ -16,7 +16,6 @@ import numpy as np
 
 from iconet.errors import InputError
 from iconet.images.scan import Scan
-from iconet.images.units import millimetres
 from iconet.images.text_headers.layout import (
     Layout,
     affine_of,
@@ -27,6 +26,7 @@ from iconet.images.text_headers.layout import (
     placement,
     whole_numbers,
 )
+from iconet.images.units import millimetres
 
 # MET_LONG has 4 bytes, whatever a C compiler thinks.
 TYPES = {

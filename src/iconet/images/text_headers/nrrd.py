@@ -17,7 +17,6 @@ import numpy as np
 
 from iconet.errors import InputError
 from iconet.images.scan import Scan
-from iconet.images.units import millimetres, seconds
 from iconet.images.text_headers.layout import (
     Layout,
     affine_of,
@@ -28,6 +27,7 @@ from iconet.images.text_headers.layout import (
     placement,
     whole_numbers,
 )
+from iconet.images.units import millimetres, seconds
 
 MAGIC = re.compile(r"NRRD000[1-5]")
 TYPES = {

@@ -5,6 +5,7 @@ Exit codes: 0 done; 2 the input or the call is wrong (one line on standard error
 """
 
 import gc
+import io
 import signal
 import sys
 from pathlib import Path
@@ -40,12 +41,28 @@ SeriesOption = Annotated[
     str | None,
     typer.Option(help="Which of several DICOM series: UID, number or a part of its description."),
 ]
+VolumeOption = Annotated[
+    int | None,
+    typer.Option(
+        help="Which volume of a 4-D scan or a DICOM series of several echoes, b-values, phases or "
+        "times, from 1; by default all."
+    ),
+]
+MissingOption = Annotated[
+    bool,
+    typer.Option(
+        "--allow-missing", help="Leave out files of a DICOM series that cannot be read, and say so."
+    ),
+]
 RecipeFile = Annotated[Path, typer.Argument(metavar="RECIPE.yaml")]
 
 
 def main() -> None:
     """Run the program and exit with its code."""
     keep_freed_blocks()
+    # Names that are not UTF-8 are escaped, as on standard error.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     # As an exception, so that what was begun is removed: a scheduler's time limit sends this.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     code = run(sys.argv[1:])
@@ -158,6 +175,8 @@ def upscale(
         int | None, typer.Option(help="Side of the tiles of large slices, in input pixels.")
     ] = None,
     series: SeriesOption = None,
+    volume: VolumeOption = None,
+    allow_missing: MissingOption = False,
     acquired: Annotated[
         str,
         typer.Option(
@@ -207,6 +226,8 @@ def upscale(
             acquired=acquired,
             window=window,
             kind=kind,
+            volume=volume,
+            allow_missing=allow_missing,
         ),
         jobs=jobs,
         overwrite=overwrite,
@@ -274,6 +295,8 @@ def degrade(
     seed: Annotated[int, typer.Option(help="Of the noise.", min=0, max=2**63 - 1)] = 0,
     series: SeriesOption = None,
     kind: KindOption = "auto",
+    volume: VolumeOption = None,
+    allow_missing: MissingOption = False,
 ) -> None:
     """Make a low-resolution scan to try things on: k-space cropped in plane, or thick slices."""
     from iconet.upscaling.degrade import degrade_file
@@ -287,6 +310,8 @@ def degrade(
         seed=seed,
         series=series,
         kind=kind,
+        volume=volume,
+        allow_missing=allow_missing,
     )
     print(line, file=sys.stderr)
 

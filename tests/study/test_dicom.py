@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -227,6 +228,8 @@ def test_a_suffix_converts(weights, suffix):
 def test_several_series_are_listed_without_the_patient_and_chosen(weights, capfd):
     series("in/a", description=f"soft tissue {PATIENT}")
     series("in/b", "MR", "1.2.7", 7, description=f"T1 mprage {PATIENT}")
+    for path in Path("in/b").iterdir():
+        path.rename(Path("in/a") / f"b{path.name}")
     assert upscale(weights, "in", "-o", "out") == 2
     (line,) = errors(capfd)
     assert line.endswith("2 series; choose by --series 4 (CT, 3 files), 7 (MR, 3 files)")
@@ -334,13 +337,45 @@ def test_round_trip_of_a_real_series(weights, capfd, name):
         assert validator_errors("out") <= validator_errors("in")
 
 
-def test_a_real_tilted_gantry_is_refused(weights, capfd):
+def test_a_real_tilted_gantry(weights, capfd):
     if not (REAL / "ct_head_ge").is_dir():
         pytest.skip(f"the real series are not in {REAL}")
-    assert upscale(weights, REAL / "ct_head_ge", "-o", "out") == 2
+    assert upscale(weights, REAL / "ct_head_ge", "-o", "out") == 2  # of two slice thicknesses
     (line,) = errors(capfd)
-    assert "gantry tilt" in line
+    assert "uneven slices" in line
     assert not Path("out").exists()
+    Path("in").mkdir()
+    for path in (REAL / "ct_head_ge").iterdir():
+        if pydicom.dcmread(path, stop_before_pixels=True).SliceThickness == 4:
+            shutil.copy(path, "in")
+    assert upscale(weights, "in", "-o", "out") == 0
+    assert "in: tilted by 18.5 degrees (gantry): its slices were put upright" in errors(capfd)[0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the tilt, and of CT
+        expected = iconet.upscale("in", model=weights, precision="fp32", backend="torch")
+    assert_same("out", expected)
+    if shutil.which("dciodvfy"):
+        assert validator_errors("out") <= validator_errors("in")
+
+
+def test_a_study_of_one_folder_a_patient_in_one_call(weights, capfd):
+    series("study/p1")
+    series("study/p2/t1", "MR", "1.2.7", 7)
+    series("elsewhere/p3", "MR", "1.2.8", 8)
+    Path("study/p3").symlink_to(Path("elsewhere/p3").absolute())
+    scan = nibabel.Nifti1Image(np.random.default_rng(0).random((20, 20, 3)), AFFINE)
+    scan.to_filename("study/p4.nii.gz")
+    scan.to_filename("study/p1/mask.nii.gz")
+    Path("study/p5.mnc").touch()
+    assert upscale(weights, "study", "-o", "out") == 0
+    said = errors(capfd)
+    assert said[-2:] == ["5 scans: 5 upscaled", "study: 1 file left out: p5.mnc"]
+    for place, modality in (("p1/p1", "CT"), ("p2/t1", "MR"), ("p3", "MR")):
+        assert read_series(f"out/{place}").dicom[0].Modality == modality
+    assert nibabel.load("out/p4.nii.gz").shape == (40, 40, 3)
+    assert Path("out/p1/mask.nii.gz").exists()
+    assert upscale(weights, "study", "-o", "out") == 0
+    assert "5 scans: 5 finished before" in errors(capfd)
 
 
 def validator_errors(folder):

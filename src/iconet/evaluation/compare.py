@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -91,6 +92,8 @@ def compare_files(
     for scan in (first, second):
         refuse_nan(scan)
         refuse_unless_image(kind_of(scan, kind), scan.name, "measured by PSNR and SSIM")
+        for line in scan.remarks:
+            print(line, file=sys.stderr)
     second, left_out = _covered(first, second)
     _check_same_grid(first, second)
     axis = slice_axis_of(second)

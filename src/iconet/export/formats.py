@@ -56,6 +56,10 @@ def export_model(model: "str | os.PathLike | ICONet", output: Path, format: str)
     try:
         with complete_together(output) as partial:  # OpenVINO's weights are a second file
             _WRITERS[format](network, partial, facts)
+    except UnicodeEncodeError:
+        raise InputError(
+            f"{output}: {format} cannot be written under a name that is not UTF-8; choose another"
+        ) from None
     except OSError as error:
         raise InputError(
             f"{output} cannot be written: {error.strerror}: choose another place"
@@ -114,7 +118,8 @@ def _write_program(network: "ICONet", path: Path, facts: dict[str, str]) -> None
     from iconet.runtime.traceable import PlainNetwork, as_program
 
     program = as_program(PlainNetwork(network))
-    torch.export.save(program, path, extra_files={"iconet.json": json.dumps(facts)})
+    with path.open("wb") as file:  # torch takes no names that are not UTF-8
+        torch.export.save(program, file, extra_files={"iconet.json": json.dumps(facts)})
 
 
 _WRITERS = {

@@ -31,8 +31,13 @@ class Scan:
         keywords: What a NRRD header said about diffusion gradients, or segments.
         padding: The range of the values that a DICOM header calls padding; None where it names
             none.
+        density: Pixels along a row and down a column, of a picture that says so, in one "inch" or
+            in a unit that it does not name ("").
+        remarks: What was left out, converted or taken for granted when it was read: lines for the
+            user, which whoever reads for a user has to say.
         dicom: The headers of the DICOM images it came from, without pixel data: one a slice, or
             the one of an enhanced multi-frame image. What a derived series is made from.
+        frames: Which frames of that one image, from 0, it came from; None of other images.
     """
 
     array: np.ndarray
@@ -45,7 +50,10 @@ class Scan:
     data_path: Path | None = None
     keywords: Mapping[str, str] = field(default_factory=dict)
     padding: tuple[float, float] | None = None
+    density: tuple[float, float, str] | None = None
+    remarks: tuple[str, ...] = ()
     dicom: "tuple[Dataset, ...]" = ()
+    frames: tuple[int, ...] | None = None
 
     @property
     def first_volume(self) -> np.ndarray:

@@ -14,8 +14,13 @@ from typing import Any
 from iconet.errors import InputError
 from iconet.files import partial_files
 from iconet.images import Scan, check_output
+from iconet.images.content import why_no_content
 from iconet.images.dicom.derived import check_apart
 from iconet.images.dicom.source_header import files_of_headers
+from iconet.images.folders import below
+from iconet.images.kspace.hdf5 import check_hdf5
+from iconet.images.kspace.read_kspace import is_kspace_file
+from iconet.images.one_line import one_line_errors
 from iconet.images.text_headers.layout import DETACHED, raw_name
 from iconet.study.find import Task, names_series
 from iconet.study.ledger import unchanged
@@ -53,6 +58,7 @@ def is_finished(
     # The clearer line if it is the input.
     (check_apart if folder else check_output)(task.target, [task.source])
     if task.root is None:
+        _check_source(task.source)  # who mends the output first would learn of that next
         raise InputError(f"{task.target}: is there already; give --overwrite to replace it")
     files = written_files(task.target)
     # Where an output was begun and no more is known, iconet was killed when it had just written it.
@@ -70,6 +76,15 @@ def is_finished(
         and unchanged(_sources(task, latest), latest.get("inputs"))
         and (task.report_path.exists() or not reported)
     )
+
+
+def _check_source(path: Path) -> None:
+    """Refuses a file that plainly is no scan."""
+    with one_line_errors(str(path)):
+        if is_kspace_file(path):
+            check_hdf5(path)
+        elif (why := why_no_content(path)) is not None:
+            raise InputError(f"{path}: {why}")
 
 
 def _sources(task: Task, entry: Mapping[str, Any]) -> list[Path]:
@@ -100,7 +115,7 @@ def files_of(path: str | os.PathLike[str], scan: Scan | None = None) -> list[Pat
     path = Path(path)
     if path.is_dir() or path.name.upper() == "DICOMDIR":
         folder = path if path.is_dir() else path.parent
-        return sorted(file for file in folder.rglob("*") if file.is_file())
+        return sorted(file for file in below(folder).files if file.is_file())
     beside = None if scan is None else scan.data_path
     return [path] if beside is None else [path, beside]
 

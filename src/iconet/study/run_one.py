@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from iconet.errors import InputError
-from iconet.images import Scan, check_output, read, slice_axis_of, write
+from iconet.images import Scan, bids, check_output, read, slice_axis_of, write
 from iconet.images.dicom.derived import check_series, write_series
 from iconet.images.dicom.derived_header import Provenance
 from iconet.images.kspace.read_kspace import is_kspace_file, read_kspace
@@ -85,6 +85,8 @@ class Upscaler:
             InputError: the scan cannot be used, or the output not be written.
         """
         compute = self.compute
+        if task.dataset is not None:
+            bids.read_json(bids.sidecar(task.source))  # is wanted when all else is done
         if is_kspace_file(task.source):
             compute = replace(compute, backend="torch")  # samples stay in torch
             made = self._kspace(task, compute)
@@ -116,7 +118,13 @@ class Upscaler:
         if sure:
             prepare_ahead(self.models.chosen.network, self.compute)
         factor = 1 if self.options.own_grid else self.models.chosen.scale
-        scan = read(task.source, scale=factor, series=self.options.series)
+        scan = read(
+            task.source,
+            scale=factor,
+            series=self.options.series,
+            volume=self.options.volume,
+            allow_missing=self.options.allow_missing,
+        )
         clock.note("read")
         _check_writable(task, scan)
         if sure:
@@ -126,7 +134,7 @@ class Upscaler:
             raise InputError(f"{task.target}: labels become no DICOM series; write .nii.gz")
         labels = read_labels(task, scan)
         models = taking_part(plan, self.models)
-        for line in remarks(scan, plan, self.models):
+        for line in (*scan.remarks, *remarks(scan, plan, self.models)):
             print(line, file=sys.stderr)
         found: list[SetApart] = []
         with shown_progress(task.source.name) as progress:
@@ -176,6 +184,8 @@ class Upscaler:
         clock = _Clock()
         check_output(task.target, [task.source])
         raw = read_kspace(task.source)
+        for line in raw.remarks:
+            print(line, file=sys.stderr)
         clock.note("read")
         with shown_progress(task.source.name) as progress:
             bigger, found = upscale_kspace(

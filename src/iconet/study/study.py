@@ -56,7 +56,10 @@ def upscale_study(
         InputError: what concerns all of them: the model, an option, the folder.
         RuntimeError: a fault of iconet, after the other scans are done; with its traceback.
     """
-    tasks = with_labels(find_tasks(inputs, output), labels)
+    notes = list[str]()
+    chosen = options.series is not None
+    tasks = find_tasks(inputs, output, one_series=chosen, note=notes.append)
+    tasks = with_labels(tasks, labels)
     if jobs < 1:
         raise InputError(f"jobs must be at least 1, not {jobs}")
     start = partial(Upscaler, options, reports=reports)
@@ -72,7 +75,10 @@ def upscale_study(
                 outcomes.note(task, outcome)
                 if outcome.full:  # nor is there a place for the others
                     break
-    return outcomes.end()
+    failed = outcomes.end()
+    for line in notes:
+        say(line)
+    return failed
 
 
 def _unfinished(

@@ -201,12 +201,14 @@ def degrade_file(
     seed: int = 0,
     series: str | None = None,
     kind: str = "auto",
+    volume: int | None = None,
+    allow_missing: bool = False,
 ) -> str:
-    """Read, `degrade_scan` or with an axis `thicken_scan`, write; returns a line that says so."""
+    """Read, `degrade_scan` or with an axis `thicken_scan`, write; returns lines that say so."""
     if thickness is not None and axis is None:
         raise InputError("a thickness is that of slices: give the axis across them too")
     check_output(output, [path])
-    scan = read(path, series=series)
+    scan = read(path, series=series, volume=volume, allow_missing=allow_missing)
     check_output(output, [path], like=scan)
     if axis is None:
         low = degrade_scan(scan, scale, noise=noise, seed=seed, kind=kind)
@@ -215,4 +217,4 @@ def degrade_file(
             scan, axis, scale, thickness=thickness, noise=noise, seed=seed, kind=kind
         )
     write(low, output, like=scan)
-    return f"{output}: {scan.size} -> {low.size}"
+    return "\n".join([*scan.remarks, f"{output}: {scan.size} -> {low.size}"])

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from iconet.network import ICONet
 
-UNUSED = ("plane", "axes", "spacing", "isotropic", "series", "tile", "acquired", "window")
+UNUSED = ("plane", "axes", "spacing", "isotropic", "series", "volume", "tile", "acquired", "window")
 """Options for images, of which raw k-space has no use."""
 
 

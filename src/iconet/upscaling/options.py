@@ -42,6 +42,8 @@ class Options:
     acquired: str = "auto"
     window: str = "auto"
     kind: str = "auto"
+    volume: int | None = None
+    allow_missing: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what no scan could be given."""
@@ -77,7 +79,13 @@ class Options:
     def deciding(self) -> dict[str, Any]:
         """The options that decide on a result beside its weights; what JSON can hold."""
         names = ("plane", "axes", "spacing", "isotropic", "series", "tile", "precision", "backend")
-        return {name: getattr(self, name) for name in (*names, "acquired", "window", "kind")}
+        given = {name: getattr(self, name) for name in (*names, "acquired", "window", "kind")}
+        # Only where they are given: results made before there were these stay finished.
+        if self.volume is not None:
+            given["volume"] = self.volume
+        if self.allow_missing:
+            given["allow_missing"] = True
+        return given
 
     @property
     def names_acquisition(self) -> bool:

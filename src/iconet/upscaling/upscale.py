@@ -46,6 +46,8 @@ def upscale(
     batch: int | None = None,
     tile: int | None = None,
     series: str | int | None = None,
+    volume: int | None = None,
+    allow_missing: bool = False,
     acquired: str = "auto",
     window: str = "auto",
     kind: str = "auto",
@@ -80,6 +82,10 @@ def upscale(
         batch: slices that go through the network together.
         tile: side, in input pixels, of the tiles large slices are cut into.
         series: which of several DICOM series: its UID, number or a part of its description.
+        volume: which volume of a 4-D scan given by its path, or of a DICOM series of several
+            (echoes, b-values, phases, times), from 1; by default all.
+        allow_missing: leave out what cannot be read of a DICOM series, with a warning, instead of
+            refusing the series.
         acquired: of MR slices that the scanner interpolated, the matrix that was acquired, along
             the plane's first and second axis, such as "192x256"; "auto" finds it in the spectrum,
             "off" takes the slices as they are. They are enlarged from what was acquired.
@@ -100,7 +106,8 @@ def upscale(
         InputError: the scan, the model or an option cannot be used.
 
     Warns:
-        UserWarning: the model was not trained for this kind of image, or none was and the image is
+        UserWarning: something was left out, converted or taken for granted when the scan was read;
+            the model was not trained for this kind of image, or none was and the image is
             interpolated; the values look like another kind than the image is taken for.
     """
     options = Options(
@@ -109,6 +116,8 @@ def upscale(
         acquired=acquired,
         window=window,
         kind=kind,
+        volume=volume,
+        allow_missing=allow_missing,
     )
     compute = choose_compute(device, precision, backend)
     chosen = open_model(model, device=str(compute.device))
@@ -116,13 +125,13 @@ def upscale(
     # Where the plain enlargement does not fit into memory, reading can say so before it begins.
     factor = 1 if options.own_grid else chosen.scale
     if isinstance(scan, str | os.PathLike):
-        source = read(scan, scale=factor, series=series)
+        source = read(scan, scale=factor, series=series, volume=volume, allow_missing=allow_missing)
     elif isinstance(scan, np.ndarray):
         source = from_array(scan, scale=factor)
     else:
         source = from_nibabel(scan, scale=factor)
     plan = plan_grid(source, models, options)
-    for line in remarks(source, plan, models):
+    for line in (*source.remarks, *remarks(source, plan, models)):
         warnings.warn(line, UserWarning, stacklevel=2)
     bigger = upscale_scan(source, plan, models, compute, options, progress=progress)
     return to_array(bigger) if bigger.affine is None else to_nibabel(bigger)

@@ -221,8 +221,10 @@ def test_refused_with_one_line(tmp_path, why):
 
 
 def test_several_multi_frame_files_in_one_series(tmp_path):
-    for name in "ab":
-        save(enhanced_of(numbers(), OBLIQUE, [1] * 4, order=range(4)), tmp_path / name)
+    for name, above in (("a", 0), ("b", 12)):
+        affine = OBLIQUE.copy()
+        affine[:3, 3] += above / 3 * OBLIQUE[:3, 2]
+        save(enhanced_of(numbers(), affine, [1] * 4, order=range(4)), tmp_path / name)
     assert "2 multi-frame files" in refusal(tmp_path)
     assert read_series(tmp_path / "a").array.shape == (5, 7, 4)
 

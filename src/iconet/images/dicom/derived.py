@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 ENHANCED_PET = "1.2.840.10008.5.1.4.1.1.130"
+PARAMETRIC_MAP = "1.2.840.10008.5.1.4.1.1.30"
 
 
 def write_series(
@@ -165,11 +166,15 @@ def _checked(
         raise InputError(f"{folder}: {scan.name} holds NaN or Inf, which DICOM cannot; repair it")
     modality = str(value_of(headers[0], "Modality")) if len(headers) else ""
     enhanced_pet = len(headers) > 0 and value_of(headers[0], "SOPClassUID") == ENHANCED_PET
-    if modality not in SOP_CLASSES or enhanced_pet:
+    parametric = len(headers) > 0 and value_of(headers[0], "SOPClassUID") == PARAMETRIC_MAP
+    if modality not in SOP_CLASSES or enhanced_pet or parametric:
         raise InputError(
-            f"{folder}: derived series are written for MR, CT and classic PET only; write .nii.gz"
+            f"{folder}: derived series are written for MR, CT and classic PET images only; write"
+            " .nii.gz"
         )
     sources = [source for header in headers for source in classic_headers(header)]
+    if scan.frames is not None and len(sources) > 1:
+        sources = [sources[frame] for frame in scan.frames]
     if any(len(value_of(header, "ImagePositionPatient") or ()) != 3 for header, _ in sources):
         raise InputError(f"{folder}: a source image has no position; write .nii.gz")
     return modality, sources, DerivedGrid.of(scan, sources, folder)

@@ -1,8 +1,9 @@
 """Reads one DICOM series as a volume, or says in one line why it cannot be used."""
 
+import contextlib
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -14,9 +15,20 @@ from iconet.errors import InputError
 from iconet.images.dicom import mosaic
 from iconet.images.dicom.mosaic import Mosaic
 from iconet.images.dicom.pixels import padding_of, stored_frames
-from iconet.images.dicom.planes import Plane, ordered, planes_of
-from iconet.images.dicom.sources import DicomFile, dicom_errors, dicom_files
-from iconet.images.geometry import check_affine
+from iconet.images.dicom.planes import Plane, check_alike, missing_between, ordered, planes_of
+from iconet.images.dicom.sources import (
+    DicomFile,
+    Found,
+    Unread,
+    dicom_errors,
+    dicom_files,
+    listed,
+    unread_line,
+)
+from iconet.images.dicom.straighten import lean_of, upright, upright_shape
+from iconet.images.dicom.traits import ELEMENTS as TRAITS
+from iconet.images.dicom.volumes import Volume, volumes_of
+from iconet.images.dicom.volumes import listed as listed_volumes
 from iconet.images.memory import require_memory
 from iconet.images.scan import Scan
 
@@ -31,13 +43,14 @@ MOST_LISTED = 20  # series in an error line
 # All that choosing a series and laying out its grid need: a header in full takes 100 kB of memory.
 ELEMENTS: list[str | int] = [
     *mosaic.ELEMENTS,
+    *("SOPClassUID", "BitsAllocated", *TRAITS),
     *("SeriesInstanceUID", "SeriesNumber", "SeriesDescription", "SpecificCharacterSet"),
     *("Modality", "ImageType", "ModalityLUTSequence"),
     *("Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation"),
     *("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"),
     *("SliceThickness", "SpacingBetweenSlices", "RescaleSlope", "RescaleIntercept"),
     *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
-    *("RealWorldValueMappingSequence", "SOPClassUID"),
+    "RealWorldValueMappingSequence",
 ]
 
 
@@ -63,7 +76,12 @@ class _Entry:
 
 
 def read_series(
-    path: str | os.PathLike[str], *, series: str | int | None = None, scale: int = 1
+    path: str | os.PathLike[str],
+    *,
+    series: str | int | None = None,
+    volume: int | None = None,
+    allow_missing: bool = False,
+    scale: int = 1,
 ) -> Scan:
     """Reads one series: MR, CT or PT; classic or enhanced multi-frame; plain or compressed.
 
@@ -71,67 +89,219 @@ def read_series(
     MONOCHROME1 says only that a viewer shows low values bright (PS3.3 C.7.6.3.1.2): the values are
     not inverted, so Hounsfield units stay Hounsfield units. (ITK inverts the stored numbers.)
     The scan's axes are (column, row, slice), its values the rescaled ones (Hounsfield units in CT,
-    Bq/ml in PET), its header a NIfTI header for the same grid.
+    Bq/ml in PET), its header a NIfTI header for the same grid. Several volumes in one series
+    (echoes, b-values, phases, times) are a fourth axis. Slices of a tilted gantry are put upright.
 
     Args:
         path: A folder (with subfolders), a file, a zip, or a DICOMDIR.
         series: SeriesInstanceUID, series number, or a part of the series description; needed where
             there are several.
+        volume: Which of several volumes in it, from 1; None takes all.
+        allow_missing: Whether files that cannot be read, in the folders of the series, are left
+            out; a remark names them. The slices that are left must lie as close as all did.
         scale: The enlargement that is to follow; memory for its result is demanded too.
 
     Raises:
         InputError: Several series and none or no existing one chosen (the line lists them); files
-            that are no scan (non-image, colour, localizer, other modality); a grid that is tilted,
-            uneven or incomplete; truncated or contradictory pixel data; no memory for it.
+            that are no scan (non-image, colour, localizer, other modality); files that cannot be
+            read; an uneven or incomplete grid; volumes that nothing tells apart, or complex parts and
+            none chosen; contradictory pixel data; no memory for it.
     """
     path = Path(path)
-    with dicom_files(path) as files:
-        entries = _chosen(path, _by_series(files), series)
+    with dicom_files(path) as found:
+        entries, unread = _members(path, found, series)
+        members = _Members(path, len(entries) + len(unread), unread)
+        members.check(allow_missing)
         planes: list[Plane] = []
         mosaics: dict[int, Mosaic] = {}
         for index, entry in enumerate(entries):
-            if entry.refused is not None:
-                raise InputError(f"{entry.file.name}: {entry.refused}")
-            with dicom_errors(entry.file.name):
+            with members.noting(entry.file.name):
+                if entry.refused is not None:
+                    raise InputError(f"{entry.file.name}: {entry.refused}")
                 slices, cut = entry.planes(index)
-            planes += slices
-            if cut is not None:
-                mosaics[index] = cut
-        if len(entries) > 1 and len(planes) > len(entries) and not mosaics:
-            raise InputError(
-                f"{path}: {len(entries)} multi-frame files in one series; name one of the files"
-            )
-        planes, affine = ordered(planes, str(path))
-        check_affine(affine, str(path))
-        shape = (planes[0].columns, planes[0].rows, len(planes))
-        require_memory(str(path), shape, scale)
-        files_read = [entry.file for entry in entries]
-        values, headers, dtype = _read_slices(files_read, planes, mosaics, shape)
-    slope, intercept = planes[0].slope, planes[0].intercept
-    if any((plane.slope, plane.intercept) != (slope, intercept) for plane in planes):
+                planes += slices
+                if cut is not None:
+                    mosaics[index] = cut
+        members.check(allow_missing)
+        files = [entry.file for entry in entries]
+        # Again without the files whose pixel data prove to be damaged, where that is allowed.
+        while True:
+            chosen, affine, remarks = _laid_out(path, planes, volume, members.unread)
+            shape = _shape(chosen)
+            require_memory(str(path), upright_shape(affine, shape), scale)
+            planes_read = [plane for one in chosen for plane in one.planes]
+            damaged = len(members.unread)
+            values, headers, dtype = _read_slices(files, planes_read, mosaics, shape, members)
+            members.check(allow_missing)
+            if len(members.unread) == damaged:
+                break
+            lost = {file.name for file in members.unread}
+            planes = [plane for plane in planes if files[plane.file].name not in lost]
+    padding = _padding(planes_read, headers)
+    if (lean := lean_of(affine)) > 0:
+        values, affine = upright(values, affine, padding=padding)
+        remarks.append(
+            f"{path}: tilted by {lean:.1f} degrees (gantry): its slices were put upright, on"
+            f" {values.shape[0]} x {values.shape[1]} pixels"
+        )
+    slope, intercept = planes_read[0].slope, planes_read[0].intercept
+    if any((plane.slope, plane.intercept) != (slope, intercept) for plane in planes_read):
         # Slices that are scaled differently have no integers in common.
         slope, intercept, dtype = 1.0, 0.0, np.dtype(np.float32)
+    one_image = not mosaics and len({plane.file for plane in planes_read}) == 1
     return Scan(
         values,
         affine=affine,
-        header=_nifti_header(affine, values.shape, dtype, _unit(planes, str(path))),
+        header=_nifti_header(affine, values.shape, dtype, _unit(planes_read, str(path))),
         path=path,
         dtype=dtype,
         slope=slope,
         inter=intercept,
-        padding=_padding(planes, headers),
-        dicom=_headers_by_slice(planes, headers, mosaics, str(path)),
+        padding=padding,
+        remarks=tuple(remarks),
+        dicom=_headers_by_slice(planes_read[:1] if one_image else planes_read, headers, mosaics),
+        frames=tuple(plane.frame for plane in planes_read) if one_image else None,
     )
 
 
-def _by_series(files: Sequence[DicomFile]) -> dict[str, list[_Entry]]:
-    found: dict[str, list[_Entry]] = {}
-    for file in files:
-        with dicom_errors(file.name):
-            header = file.read(pixels=False, only=ELEMENTS)
-            entry = _Entry(file, header, _why_no_slice(header))
-            found.setdefault(str(header.get("SeriesInstanceUID") or ""), []).append(entry)
-    return found
+def series_in(path: Path) -> set[str] | None:
+    """The UIDs of the series at a place that hold a scan; None where nothing can be read there."""
+    try:
+        with dicom_files(path) as found:
+            by_series, _ = _by_series(found)
+    except InputError:
+        return None
+    return {
+        uid for uid, entries in by_series.items() if any(entry.refused is None for entry in entries)
+    }
+
+
+class _Members:
+    """The files of a series, and those of them that cannot be read, as they are found."""
+
+    def __init__(self, path: Path, total: int, unread: Sequence[Unread]) -> None:
+        self.path, self.total, self.unread = path, total, list(unread)
+        self.first: InputError | None = None
+
+    @contextlib.contextmanager
+    def noting(self, name: str) -> Iterator[None]:
+        """Note what is wrong with a file, to go on with the others."""
+        try:
+            with dicom_errors(name):
+                yield
+        except InputError as error:
+            self.first = self.first or error
+            self.unread.append(Unread(name, str(error).removeprefix(f"{name}: ")))
+
+    def check(self, allowed: bool) -> None:
+        """Refuse what cannot be read, unless that is allowed and not all there is."""
+        if self.first is not None and len(self.unread) >= self.total:
+            raise self.first  # what is wrong with all of them is not missing
+        if self.unread and not allowed:
+            raise InputError(unread_line(self.path, self.unread, self.total))
+
+
+def _laid_out(
+    path: Path, planes: Sequence[Plane], volume: int | None, unread: Sequence[Unread]
+) -> tuple[list[Volume], np.ndarray, list[str]]:
+    """The volumes that are wanted, their slices in order, their affine, and what is to be said."""
+    name, remarks = str(path), list[str]()
+    check_alike(planes, name)
+    volumes = volumes_of(planes, name)
+    if volume is not None and not 1 <= volume <= len(volumes):
+        raise InputError(
+            f"{name}: has no volume {volume}; choose --volume 1"
+            + (f" to {len(volumes)}: {listed_volumes(volumes)}" if len(volumes) > 1 else "")
+        )
+    if volume is not None:
+        chosen = [volumes[volume - 1]]
+    elif len({one.part for one in volumes}) > 1:
+        raise InputError(
+            f"{name}: holds several parts of complex images; choose one volume by --volume:"
+            f" {listed_volumes(volumes)}"
+        )
+    else:
+        chosen = volumes
+        if len(volumes) > 1:
+            remarks.append(
+                f"{name}: {len(volumes)} volumes, read as a 4-D series: {listed_volumes(volumes)};"
+                " --volume takes one"
+            )
+    for one in chosen:
+        holding = {plane.file for plane in one.planes}
+        if 1 < len(holding) < len(one.planes):
+            raise InputError(
+                f"{name}: {len(holding)} multi-frame files in one volume; name one of the files"
+            )
+    stacks = [ordered(one.planes, name) for one in chosen]
+    ordered_volumes = [
+        replace(one, planes=stack) for one, (stack, _) in zip(chosen, stacks, strict=True)
+    ]
+    apart = missing_between(ordered_volumes[0].planes, surely=not unread)
+    if unread:
+        if apart is not None:
+            raise InputError(
+                f"{name}: without {len(unread)} files that cannot be read its slices are {apart};"
+                f" get these files again: {listed(path, unread)}"
+            )
+        remarks.append(f"{name}: {len(unread)} files left out: {listed(path, unread)}")
+    elif apart is not None:
+        remarks.append(f"{name}: its slices are {apart}: some may be missing")
+    return ordered_volumes, stacks[0][1], remarks
+
+
+def _shape(volumes: Sequence[Volume]) -> tuple[int, ...]:
+    first = volumes[0].planes[0]
+    shape = (first.columns, first.rows, len(volumes[0].planes))
+    return shape if len(volumes) == 1 else (*shape, len(volumes))
+
+
+def _members(
+    path: Path, found: Found, series: str | int | None
+) -> tuple[list[_Entry], list[Unread]]:
+    """The files of the series that is wanted, and what may be some and cannot be read.
+
+    A file whose header cannot be read belongs to the series that is in its folder.
+    """
+    by_series, unread = _by_series(found)
+    if not by_series:
+        raise InputError(unread_line(path, unread, len(unread)))
+    chosen = _chosen(path, by_series, series)
+    places = {entry.file.place for entry in chosen}
+    alone = len(by_series) == 1
+    return chosen, [file for file in unread if alone or file.place in places]
+
+
+def _by_series(found: Found) -> tuple[dict[str, list[_Entry]], list[Unread]]:
+    by_series: dict[str, list[_Entry]] = {}
+    unread = list(found.unread)
+    for file in found.files:
+        try:
+            with dicom_errors(file.name):
+                header = file.read(pixels=False, only=ELEMENTS)
+                if _is_cut_off(header):
+                    raise InputError(f"{file.name}: cut off in its header; copy or export it again")
+                entry = _Entry(file, header, _why_no_slice(header))
+                uid = str(header.get("SeriesInstanceUID") or "")
+        except InputError as error:
+            unread.append(Unread(file.name, str(error).removeprefix(f"{file.name}: ")))
+        else:
+            by_series.setdefault(uid, []).append(entry)
+    return by_series, unread
+
+
+def _is_cut_off(header: "Dataset") -> bool:
+    """Whether a header ends before it says how large its image is."""
+    if header.get("Rows") is not None or header.get("BitsAllocated") is not None:
+        return False
+    from pydicom.uid import UID, MediaStorageDirectoryStorage
+
+    kind = UID(str(header.file_meta.get("MediaStorageSOPClassUID") or header.get("SOPClassUID")))
+    if kind == MediaStorageDirectoryStorage:
+        return False
+    if header.get("SeriesInstanceUID") is None:  # which all but directories have
+        return True
+    return "Image Storage" in kind.name and header.get("Modality") in (None, *MODALITIES)
 
 
 def _why_no_slice(header: "Dataset") -> str | None:
@@ -225,46 +395,56 @@ def _read_slices(
     files: Sequence[DicomFile],
     planes: Sequence[Plane],
     mosaics: Mapping[int, Mosaic],
-    shape: tuple[int, int, int],
+    shape: tuple[int, ...],
+    members: _Members,
 ) -> "tuple[np.ndarray, dict[int, Dataset], np.dtype]":
-    """Values (column, row, slice) as float32, headers by file index, and the stored type."""
+    """Values (column, row, slice, volume) as float32, headers by file index, and the stored type.
+
+    Files that cannot be read are noted and have no header.
+    """
     # Slice after slice in memory, as they come.
     values = np.empty(shape, dtype=np.float32, order="F")
+    flat = values.reshape((*shape[:2], -1), order="F")
     place = {(plane.file, plane.frame): index for index, plane in enumerate(planes)}
-    headers, types = {}, set()
-    for index, file in enumerate(files):
-        with dicom_errors(file.name):
-            image = file.read(pixels=True)
-            frames = stored_frames(image, file.name)
+    headers: dict[int, Dataset] = {}
+    types = set()
+    for index in sorted({plane.file for plane in planes}):
+        name = files[index].name
+        with members.noting(name):
+            image = files[index].read(pixels=True)
+            frames = stored_frames(image, name)
             if index in mosaics:
                 frames = chain.from_iterable(map(mosaics[index].cut, frames))
             for frame, stored in enumerate(frames):
-                k = place[index, frame]
+                if (k := place.get((index, frame))) is None:
+                    continue
                 with np.errstate(over="ignore"):
                     real = stored.T * planes[k].slope + planes[k].intercept
-                    values[:, :, k] = real
-                if not np.isfinite(values[:, :, k]).all():
-                    raise InputError(
-                        f"{file.name}: values beyond float32; correct its rescale slope"
-                    )
+                    flat[:, :, k] = real
+                if not np.isfinite(flat[:, :, k]).all():
+                    raise InputError(f"{name}: values beyond float32; correct its rescale slope")
                 types.add(stored.dtype.newbyteorder("="))
             for tag in [tag for tag in image.keys() if tag.group == PIXELS]:
                 del image[tag]
             headers[index] = image
-    return values, headers, np.result_type(*types)
+    return values, headers, np.result_type(*types) if types else np.dtype(np.float32)
 
 
 def _headers_by_slice(
     planes: Sequence[Plane],
     headers: "dict[int, Dataset]",
     mosaics: Mapping[int, Mosaic],
-    name: str,
 ) -> "tuple[Dataset, ...]":
-    """As `Scan.dicom` has them."""
-    if mosaics:
-        parts = {index: mosaic.mosaic_slices(headers[index], name)[1] for index in mosaics}
-        return tuple(parts[plane.file][plane.frame] for plane in planes)
-    return tuple(headers[i] for i in ([0] if len(headers) == 1 else [p.file for p in planes]))
+    """The header of each slice."""
+    parts = {
+        index: mosaic.mosaic_slices(header, f"file {index + 1}")[1]
+        for index, header in headers.items()
+        if index in mosaics
+    }
+    return tuple(
+        parts[plane.file][plane.frame] if plane.file in parts else headers[plane.file]
+        for plane in planes
+    )
 
 
 def _unit(planes: Sequence[Plane], name: str) -> str:
@@ -300,4 +480,6 @@ def _nifti_header(
     image.header.set_xyzt_units("mm")
     if unit:  # NIfTI has no place of its own for it
         image.header["descrip"] = f"values in {unit}".encode("ascii", "replace")[:79]
+    if len(shape) == 4:
+        image.header["pixdim"][4] = 0  # echoes or b-values are no seconds apart
     return image.header

@@ -33,7 +33,7 @@ DROPPED = {
     *("NumberOfStudyRelatedInstances", "NumberOfSeriesRelatedInstances"),
     *("DerivationDescription", "DerivationCodeSequence"),
     # Of its grid; readers take the mosaics of Siemens from the acquisition matrix
-    *("AcquisitionMatrix", "SpatialResolution", "ReconstructionPixelSpacing"),
+    *("GantryDetectorTilt", "AcquisitionMatrix", "SpatialResolution", "ReconstructionPixelSpacing"),
     *("SpacingBetweenSlices", "SliceLocation", "RealWorldValueMappingSequence"),
     # Of enhanced images
     *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence", "FrameType"),

@@ -26,6 +26,7 @@ from iconet.images.text_headers.layout import (
     placement,
     whole_numbers,
 )
+from iconet.images.units import millimetres
 
 # MET_LONG has 4 bytes, whatever a C compiler thinks.
 TYPES = {
@@ -188,5 +189,8 @@ def _geometry(name: str, fields: dict[str, str], count: int) -> tuple[np.ndarray
         if directions[3, :3].any() or directions[:3, 3].any():
             raise InputError(f"{name}: an axis mixes space and time; resample the series")
         directions, origin = directions[:3, :3], origin[:3]
-    axes = directions * spacing[: len(directions), None]
+    unit = millimetres(fields.get("DistanceUnits", ""))
+    if unit is None:
+        raise InputError(f"{name}: its DistanceUnits is not a length (mm, um); correct the header")
+    axes, origin = directions * spacing[: len(directions), None] * unit, origin * unit
     return affine_of(name, list(axes), origin), float(spacing[3]) if count == 4 else 0.0

@@ -369,6 +369,8 @@ def _read_analyze(path: Path, header_path: Path, start: bytes, size: int, scale:
 
 def _read_behind_text(path: Path, layout: Layout, scale: int) -> Scan:
     """The voxels that a header describes, behind it or in a file beside it."""
+    if layout.data != path and (why := why_no_content(layout.data)) is not None:
+        raise InputError(f"{path}: its voxels in {layout.data.name} are {why}")
     name, size = str(path), layout.data.stat().st_size
     _check_layout(name, layout.image_shape, layout.dtype)
     claimed = math.prod(layout.shape) * layout.dtype.itemsize

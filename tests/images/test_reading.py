@@ -251,12 +251,14 @@ def test_one_volume_of_a_series(tmp_path):
             write(scan, tmp_path / f"b-{name}", like=scan)
             np.testing.assert_array_equal(read(tmp_path / f"b-{name}").array, scan.array)
         for volume in (0, 4):
-            with pytest.raises(InputError, match=rf"has no volume {volume}; choose --volume 1 to 3"):
+            with pytest.raises(
+                InputError, match=rf"has no volume {volume}; choose --volume 1 to 3"
+            ):
                 read(tmp_path / name, volume=volume)
     assert nibabel.load(tmp_path / "b-a.nii.gz").shape == (5, 7, 4)
     save(tmp_path / "one.nii")
     assert read(tmp_path / "one.nii", volume=1).array.shape == (5, 7, 4)
-    with pytest.raises(InputError, match="has no volume 2; choose --volume 1$"):
+    with pytest.raises(InputError, match=r"has no volume 2; choose --volume 1$"):
         read(tmp_path / "one.nii", volume=2)
 
 

@@ -46,8 +46,6 @@ def write_bundle(network: "ICONet", folder: Path, facts: dict[str, str]) -> None
 
 def write_torchscript(network: "ICONet", path: Path, facts: dict[str, str]) -> None:
     """Write TorchScript with `facts` as its extra file ``iconet.json``."""
-    import torch
-
     from iconet.runtime.traceable import PlainNetwork, trace
 
     # Torch itself takes no names that are not UTF-8.

@@ -46,7 +46,6 @@ CHUNK = 1 << 20  # voxels scaled at a time: their float64 copy stays below 10 MB
 LARGEST_EXTENSIONS = 1 << 26  # bytes between header and voxels; real ones stay below a few MB
 FLOAT32 = np.dtype(np.float32)
 FLOAT32_WHOLE = 1 << 24  # whole numbers up to this one are exact in it
-PADDING = 4096  # bytes after the voxels that are taken for block padding
 SIGNED = 2  # of TIFF's SampleFormat
 LARGEST_DENSITY = 1e7  # pixels an inch; electron microscopes stay below
 DEFLATE_RATIO = 1032  # zlib cannot do better, so a smaller .gz cannot hold what its header claims
@@ -373,6 +372,8 @@ def _read_analyze(path: Path, header_path: Path, start: bytes, size: int, scale:
 
 def _read_behind_text(path: Path, layout: Layout, scale: int) -> Scan:
     """The voxels that a header describes, behind it or in a file beside it."""
+    if layout.data != path and (why := why_no_content(layout.data)) is not None:
+        raise InputError(f"{path}: its voxels in {layout.data.name} are {why}")
     name, size = str(path), layout.data.stat().st_size
     _check_layout(name, layout.image_shape, layout.dtype)
     claimed = math.prod(layout.shape) * layout.dtype.itemsize

@@ -123,19 +123,12 @@ def _tasks(
         root = path / DERIVATIVE
     else:
         root = output
-    held = contents(path, root) if path.is_dir() and not dataset else None
-    if held is not None and one_series and held.series:
-        held = Contents(held.scans, [path], held.left_out)
-    if held is not None and held.series and held.scans and one_series:
-        other = held.scans[0].name
-        raise InputError(f"{path}: holds DICOM and other scans ({other}); name one of them")
+    held = None if dataset or not path.is_dir() else _held(path, root, one_series, note)
     # A folder of nothing but one series is a scan.
     only = held is not None and len(held.series) == 1 and not held.scans
     series = only or (held is None and not dataset and _is_dicom_file(path))
     one = series or not path.is_dir()
     file = root.suffix and not root.is_dir()
-    if held is not None and held.left_out:
-        note(f"{path}: {named(held.left_out, path)}")
     if alone and (series or (one and file)):
         return [Task(path, root)]
     if file and root.name.lower().endswith(SUFFIXES):
@@ -144,9 +137,27 @@ def _tasks(
     if one:
         return [Task(path, root / (_series_name(path) if series else _output_name(path)), root)]
     below = root / path.resolve().name if output is not None and not alone else root
-    if dataset:
+    if dataset or held is None:
         return _of_dataset(path, below, note)
-    assert held is not None
+    return _of_folder(path, held, below, root, note)
+
+
+def _held(path: Path, results: Path, one_series: bool, note: Callable[[str], None]) -> Contents:
+    """What a folder holds; where a series is chosen by name, all DICOM in it is one place."""
+    held = contents(path, results)
+    if held.left_out:
+        note(f"{path}: {named(held.left_out, path)}")
+    if not (one_series and held.series):
+        return held
+    if held.scans:
+        other = held.scans[0].name
+        raise InputError(f"{path}: holds DICOM and other scans ({other}); name one of them")
+    return Contents([], [path], held.left_out)
+
+
+def _of_folder(
+    path: Path, held: Contents, below: Path, root: Path, note: Callable[[str], None]
+) -> list[Task]:
     if _same(root, path):
         raise InputError(f"{root}: is the folder of the scans; choose another --output")
     if bids.looks_like_dataset(path):

@@ -251,7 +251,10 @@ def operations(
     first = [] if plan.recovery is None else [Recovering(plan.recovery)]
     return [
         *first,
-        *(Enlarging(models(step).network, step, plan.across, compute, *rest) for step in plan.steps),
+        *(
+            Enlarging(models(step).network, step, plan.across, compute, *rest)
+            for step in plan.steps
+        ),
         *(
             Resampling(axis, plan.shape[axis], plan.ratios[axis] * plan.gain(axis))
             for axis in plan.resampled

@@ -287,7 +287,7 @@ def test_data_files_that_are_none(tmp_path):
         ("pipe", "regular"),
         ("folder", "regular"),
         (".", "regular"),
-        ("loop", "missing|cannot be read"),
+        ("loop", "a link to a file that is not there|cannot be read"),
         ("a.nhdr", "names a header"),
         ("b.nrrd", "names a header"),
         ("x" * 300, "missing|cannot be read"),

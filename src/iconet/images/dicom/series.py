@@ -104,64 +104,98 @@ def read_series(
     Raises:
         InputError: Several series and none or no existing one chosen (the line lists them); files
             that are no scan (non-image, colour, localizer, other modality); files that cannot be
-            read; an uneven or incomplete grid; volumes that nothing tells apart, or complex parts and
-            none chosen; contradictory pixel data; no memory for it.
+            read; an uneven or incomplete grid; volumes that nothing tells apart, or complex parts
+            and none chosen; contradictory pixel data; no memory for it.
     """
     path = Path(path)
     with dicom_files(path) as found:
         entries, unread = _members(path, found, series)
-        members = _Members(path, len(entries) + len(unread), unread)
-        members.check(allow_missing)
-        planes: list[Plane] = []
-        mosaics: dict[int, Mosaic] = {}
-        for index, entry in enumerate(entries):
-            with members.noting(entry.file.name):
-                if entry.refused is not None:
-                    raise InputError(f"{entry.file.name}: {entry.refused}")
-                slices, cut = entry.planes(index)
-                planes += slices
-                if cut is not None:
-                    mosaics[index] = cut
-        members.check(allow_missing)
-        files = [entry.file for entry in entries]
-        # Again without the files whose pixel data prove to be damaged, where that is allowed.
-        while True:
-            chosen, affine, remarks = _laid_out(path, planes, volume, members.unread)
-            shape = _shape(chosen)
-            require_memory(str(path), upright_shape(affine, shape), scale)
-            planes_read = [plane for one in chosen for plane in one.planes]
-            damaged = len(members.unread)
-            values, headers, dtype = _read_slices(files, planes_read, mosaics, shape, members)
-            members.check(allow_missing)
-            if len(members.unread) == damaged:
-                break
-            lost = {file.name for file in members.unread}
-            planes = [plane for plane in planes if files[plane.file].name not in lost]
-    padding = _padding(planes_read, headers)
+        members = _Members(path, len(entries) + len(unread), unread, allow_missing)
+        stack = _read_stack(path, entries, members, volume, scale)
+    return _scan_of(path, stack)
+
+
+def _scan_of(path: Path, stack: "_Stack") -> Scan:
+    """What was read, upright and on one scale."""
+    planes, headers, dtype = stack.planes, stack.headers, stack.dtype
+    values, affine, remarks = stack.values, stack.affine, stack.remarks
+    padding = _padding(planes, headers)
     if (lean := lean_of(affine)) > 0:
         values, affine = upright(values, affine, padding=padding)
-        remarks.append(
+        remarks = (
+            *remarks,
             f"{path}: tilted by {lean:.1f} degrees (gantry): its slices were put upright, on"
-            f" {values.shape[0]} x {values.shape[1]} pixels"
+            f" {values.shape[0]} x {values.shape[1]} pixels",
         )
-    slope, intercept = planes_read[0].slope, planes_read[0].intercept
-    if any((plane.slope, plane.intercept) != (slope, intercept) for plane in planes_read):
+    slope, intercept = planes[0].slope, planes[0].intercept
+    if any((plane.slope, plane.intercept) != (slope, intercept) for plane in planes):
         # Slices that are scaled differently have no integers in common.
         slope, intercept, dtype = 1.0, 0.0, np.dtype(np.float32)
-    one_image = not mosaics and len({plane.file for plane in planes_read}) == 1
+    one_image = not stack.mosaics and len({plane.file for plane in planes}) == 1
+    by_slice = planes[:1] if one_image else planes
     return Scan(
         values,
         affine=affine,
-        header=_nifti_header(affine, values.shape, dtype, _unit(planes_read, str(path))),
+        header=_nifti_header(affine, values.shape, dtype, _unit(planes, str(path))),
         path=path,
         dtype=dtype,
         slope=slope,
         inter=intercept,
         padding=padding,
-        remarks=tuple(remarks),
-        dicom=_headers_by_slice(planes_read[:1] if one_image else planes_read, headers, mosaics),
-        frames=tuple(plane.frame for plane in planes_read) if one_image else None,
+        remarks=remarks,
+        dicom=_headers_by_slice(by_slice, headers, stack.mosaics),
+        frames=tuple(plane.frame for plane in planes) if one_image else None,
     )
+
+
+@dataclass(frozen=True)
+class _Stack:
+    """What was read: values (column, row, slice, volume), and the slices in their order.
+
+    Headers and mosaics are by the number of their file.
+    """
+
+    values: np.ndarray
+    affine: np.ndarray
+    planes: list[Plane]
+    headers: "dict[int, Dataset]"
+    mosaics: dict[int, Mosaic]
+    dtype: np.dtype
+    remarks: tuple[str, ...]
+
+
+def _read_stack(
+    path: Path, entries: Sequence[_Entry], members: "_Members", volume: int | None, scale: int
+) -> _Stack:
+    """Lays out the slices and reads them.
+
+    Again without the files whose pixel data prove to be damaged, where that is allowed.
+    """
+    members.check()
+    planes: list[Plane] = []
+    mosaics: dict[int, Mosaic] = {}
+    for index, entry in enumerate(entries):
+        with members.noting(entry.file.name):
+            if entry.refused is not None:
+                raise InputError(f"{entry.file.name}: {entry.refused}")
+            slices, cut = entry.planes(index)
+            planes += slices
+            if cut is not None:
+                mosaics[index] = cut
+    members.check()
+    files = [entry.file for entry in entries]
+    while True:
+        chosen, affine, remarks = _laid_out(path, planes, volume, members.unread)
+        shape = _shape(chosen)
+        require_memory(str(path), upright_shape(affine, shape), scale)
+        wanted = [plane for one in chosen for plane in one.planes]
+        damaged = len(members.unread)
+        values, headers, dtype = _read_slices(files, wanted, mosaics, shape, members)
+        members.check()
+        if len(members.unread) == damaged:
+            return _Stack(values, affine, wanted, headers, mosaics, dtype, tuple(remarks))
+        lost = {file.name for file in members.unread}
+        planes = [plane for plane in planes if files[plane.file].name not in lost]
 
 
 def series_in(path: Path) -> set[str] | None:
@@ -179,8 +213,8 @@ def series_in(path: Path) -> set[str] | None:
 class _Members:
     """The files of a series, and those of them that cannot be read, as they are found."""
 
-    def __init__(self, path: Path, total: int, unread: Sequence[Unread]) -> None:
-        self.path, self.total, self.unread = path, total, list(unread)
+    def __init__(self, path: Path, total: int, unread: Sequence[Unread], allowed: bool) -> None:
+        self.path, self.total, self.unread, self.allowed = path, total, list(unread), allowed
         self.first: InputError | None = None
 
     @contextlib.contextmanager
@@ -193,11 +227,11 @@ class _Members:
             self.first = self.first or error
             self.unread.append(Unread(name, str(error).removeprefix(f"{name}: ")))
 
-    def check(self, allowed: bool) -> None:
+    def check(self) -> None:
         """Refuse what cannot be read, unless that is allowed and not all there is."""
         if self.first is not None and len(self.unread) >= self.total:
             raise self.first  # what is wrong with all of them is not missing
-        if self.unread and not allowed:
+        if self.unread and not self.allowed:
             raise InputError(unread_line(self.path, self.unread, self.total))
 
 

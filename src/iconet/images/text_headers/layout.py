@@ -205,7 +205,7 @@ def data_file(header: Path, named: str) -> Path:
             " and only its name into it"
         )
     path = header.parent / named
-    if (why := why_no_content(path)) is not None:
+    if not path.exists() and (why := why_no_content(path)) is not None:
         raise InputError(f"{header}: its voxels ({shown}) are {why}")
     if not path.exists():
         raise InputError(f"{header}: its voxels ({shown}) are missing; copy them beside it")

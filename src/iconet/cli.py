@@ -151,6 +151,14 @@ def upscale(
         int | None, typer.Option(help="Side of the tiles of large slices, in input pixels.")
     ] = None,
     series: SeriesOption = None,
+    all_series: Annotated[
+        bool,
+        typer.Option("--all-series", help="Every DICOM series, into folders below --output."),
+    ] = False,
+    only: Annotated[
+        str | None,
+        typer.Option(help="Every series of a modality (mr, ct, pet), or of such a description."),
+    ] = None,
     acquired: Annotated[
         str,
         typer.Option(
@@ -170,6 +178,9 @@ def upscale(
     ] = 1,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace outputs that are there already.")
+    ] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Upscale results of iconet once more too.")
     ] = False,
     report: Annotated[
         bool,
@@ -192,10 +203,13 @@ def upscale(
             series=series,
             acquired=acquired,
             window=window,
+            again=again,
         ),
         jobs=jobs,
         overwrite=overwrite,
         reports=report,
+        all_series=all_series,
+        only=only,
         say=lambda line: print(line, file=sys.stderr),
         complain=complain,
     )

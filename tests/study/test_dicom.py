@@ -196,10 +196,13 @@ def test_a_study_of_interpolated_scans_goes_on_where_it_stopped(weights, capfd):
     assert cli.run(call) == 0
     assert cli.run(call) == 0
     assert "2 scans: 2 finished before" in capfd.readouterr().err
-    assert cli.run([*call, "--model", weights]) == 0
+    assert cli.run([*call, "--model", weights]) == 2
+    assert "made with other weights, untrained interpolated;" in capfd.readouterr().err
+    assert "Interpolation" in pydicom.dcmread("out/a/00001.dcm").DerivationDescription
+    assert cli.run([*call, "--model", weights, "--overwrite"]) == 0
     image = pydicom.dcmread("out/a/00001.dcm")
     assert "model small" in image.DerivationDescription
-    assert cli.run(call) == 0  # and back
+    assert cli.run([*call, "--overwrite"]) == 0  # and back
     assert "Interpolation" in pydicom.dcmread("out/a/00001.dcm").DerivationDescription
 
 
@@ -229,7 +232,10 @@ def test_several_series_are_listed_without_the_patient_and_chosen(weights, capfd
     series("in/b", "MR", "1.2.7", 7, description=f"T1 mprage {PATIENT}")
     assert upscale(weights, "in", "-o", "out") == 2
     (line,) = errors(capfd)
-    assert line.endswith("2 series; choose by --series 4 (CT, 3 files), 7 (MR, 3 files)")
+    assert line.endswith(
+        '2 series; choose by --series 4 "soft tissue ***" (CT, 20 x 24, 3 files),'
+        ' 7 "T1 mprage ***" (MR, 20 x 24, 3 files)'
+    )
     assert not Path("out").exists()
     for index, chosen in enumerate(["7", "1.2.7", "MPRAGE"]):
         assert upscale(weights, "in", "-o", f"out{index}", "--series", chosen) == 0

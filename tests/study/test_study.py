@@ -33,9 +33,9 @@ def dataset(root="ds"):
 
 
 DERIVED = [
-    "sub-01/anat/sub-01_acq-fast_run-2_desc-iconet_FLAIR",
-    "sub-01/anat/sub-01_desc-iconet_T1w",
-    "sub-02/ses-a/anat/sub-02_ses-a_desc-iconet_T2w",
+    "sub-01/anat/sub-01_acq-fast_run-2_desc-iconetModelMineX2{}_FLAIR",
+    "sub-01/anat/sub-01_desc-iconetModelMineX2{}_T1w",
+    "sub-02/ses-a/anat/sub-02_ses-a_desc-iconetModelMineX2{}_T2w",
 ]
 
 
@@ -91,7 +91,7 @@ def test_folders_keep_their_structure_and_results_inside_are_no_inputs(capsys):
     assert "choose another" in capsys.readouterr().err
 
 
-def test_only_what_changed_is_done_again():
+def test_only_what_changed_is_done_again(capsys):
     for name in "ab":
         scan(f"in/{name}.nii")
     assert upscale("in", "-o", "out") == 0
@@ -104,7 +104,10 @@ def test_only_what_changed_is_done_again():
     second = times("out")
     assert second["a.nii"] > first["a.nii"] and second["b.nii"] == first["b.nii"]
     network("model.safetensors", seed=1)
-    assert upscale("in", "-o", "out") == 0
+    assert upscale("in", "-o", "out") == 2  # other weights: nothing is replaced
+    assert "made with other weights; choose another --output" in capsys.readouterr().err
+    assert {**times("out"), **second} == times("out")
+    assert upscale("in", "-o", "out", "--overwrite") == 0
     third = times("out")
     assert all(third[name] > second[name] for name in ("a.nii", "b.nii"))
     # A report asked for later belongs to the output, so both are made.
@@ -113,8 +116,9 @@ def test_only_what_changed_is_done_again():
     fourth = times("out")
     assert upscale("in", "-o", "out", "--report") == 0
     assert times("out") == fourth
-    assert upscale("in", "-o", "out", "--spacing", "0.6x0.5x3") == 0
-    assert all(times("out")[name] > fourth[name] for name in ("a.nii", "b.nii"))
+    assert upscale("in", "-o", "out", "--report", "--spacing", "0.6x0.5x3") == 2
+    assert "made with spacing None; choose another" in capsys.readouterr().err
+    assert times("out")["a.nii"] == fourth["a.nii"]
 
 
 @pytest.mark.parametrize("folder_of_results", [True, False])

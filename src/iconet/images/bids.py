@@ -100,7 +100,7 @@ def sidecar_content(report: Mapping[str, Any], source: Path, root: Path) -> dict
     return {
         "Description": f"{made}. {report['notice']}",
         "Sources": [f"bids:raw:{source.relative_to(root).as_posix()}"],
-        "SkullStripped": _read_json(sidecar(source)).get("SkullStripped") is True,
+        "SkullStripped": read_json(sidecar(source)).get("SkullStripped") is True,
         "Resolution": f"Voxels of {after} mm, made from voxels of {before} mm",
         "IconetReport": dict(report),
     }
@@ -159,10 +159,11 @@ def check_derivative(folder: Path, link: str) -> None:
 
 
 def _description(folder: Path) -> dict[str, Any]:
-    return _read_json(folder / DESCRIPTION)
+    return read_json(folder / DESCRIPTION)
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file; empty where there is none."""
     try:
         content = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError, RecursionError):

@@ -204,7 +204,7 @@ def _read_nifti(path: Path, scale: int, *, compressed: bool) -> Scan:
         file.seek(0)
         with gzip.GzipFile(fileobj=file) if compressed else file as opened:
             stream = cast(BinaryIO, opened)
-            header = _read_header(name, stream)
+            header = read_nifti_header(name, stream)
             dtype = header.get_data_dtype()
             shape = header.get_data_shape()
             _check_layout(name, shape, dtype)
@@ -265,7 +265,12 @@ def _read_behind_text(path: Path, layout: "Layout", scale: int) -> Scan:
     )
 
 
-def _read_header(name: str, stream: BinaryIO) -> "Nifti1Header":
+def read_nifti_header(name: str, stream: BinaryIO) -> "Nifti1Header":
+    """The header of a NIfTI file, with the stream left at its voxels.
+
+    Raises:
+        InputError: No such header, or one of impossible numbers.
+    """
     from nibabel import Nifti1Header, Nifti2Header, imageglobals
 
     start = stream.read(Nifti1Header.template_dtype.itemsize)

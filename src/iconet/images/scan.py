@@ -33,6 +33,9 @@ class Scan:
             none.
         dicom: The headers of the DICOM images it came from, without pixel data: one a slice, or
             the one of an enhanced multi-frame image. What a derived series is made from.
+        notes: What was left out when it was read, in words.
+        mark: What a file of it says of iconet, which made it, see `iconet.images.own`; never set of
+            a scan that was read.
     """
 
     array: np.ndarray
@@ -46,6 +49,8 @@ class Scan:
     keywords: Mapping[str, str] = field(default_factory=dict)
     padding: tuple[float, float] | None = None
     dicom: "tuple[Dataset, ...]" = ()
+    notes: tuple[str, ...] = ()
+    mark: str | None = None
 
     @property
     def first_volume(self) -> np.ndarray:

@@ -18,6 +18,7 @@ import numpy as np
 from iconet.errors import InputError
 from iconet.files import complete_file, write_errors
 from iconet.images.geometry import updated_header
+from iconet.images.own import describe
 from iconet.images.reading import NIFTI, NRRD, stem_of, suffix_of
 from iconet.images.scan import Scan
 from iconet.images.text_headers.layout import DETACHED, as_nifti1, raw_name, stored_type
@@ -105,7 +106,8 @@ def write(scan: Scan, path: str | os.PathLike[str], *, like: Scan) -> None:
             from PIL import Image
 
             picture = Image.fromarray(to_array(plain))
-            picture.save(file, format="PNG" if suffix == ".png" else "TIFF")
+            kind = "PNG" if suffix == ".png" else "TIFF"
+            picture.save(file, format=kind, **_software(scan, kind))
         # Inside: without its gradients the series is not complete.
         for source, target in _gradients(path, like):
             with source.open("rb") as given, write_errors(target), complete_file(target) as copy:
@@ -172,6 +174,20 @@ def _check_kind(path: Path, like: Scan) -> None:
                 f"{path}: a picture holds 8 or 16-bit unsigned integers and {like.name} has"
                 f" {like.dtype}; write .npy"
             )
+
+
+def _software(scan: Scan, kind: str) -> dict[str, Any]:
+    """What a picture says of the program that made it."""
+    from PIL.PngImagePlugin import PngInfo
+    from PIL.TiffImagePlugin import SOFTWARE
+
+    if scan.mark is None:
+        return {}
+    if kind == "TIFF":
+        return {"tiffinfo": {SOFTWARE: scan.mark}}
+    said = PngInfo()
+    said.add_text("Software", scan.mark)
+    return {"pnginfo": said}
 
 
 def _write_nifti(scan: Scan, stream: BinaryIO, like: Scan) -> None:
@@ -268,6 +284,8 @@ def _derived_header(scan: Scan, like: Scan) -> "Nifti1Header":
     if like.header is None or scan.affine is None:
         raise InputError(f"{like.name}: has no geometry, which NIfTI needs; keep it as an array")
     header = updated_header(like.header, scan.affine, scan.array.shape)
+    if scan.mark is not None:
+        describe(header, scan.mark)
     behind_text = like.path is not None and like.path.name.lower().endswith(TEXT_HEADED)
     return as_nifti1(header) if behind_text else header
 

@@ -7,7 +7,7 @@ a BIDS dataset.
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,12 +32,18 @@ class Task:
         target: its output: a file, or the folder of a derived series.
         root: folder of all outputs, in which a record is kept; None for one output given by name.
         dataset: root of the BIDS dataset that the scan is of.
+        series: UID of the DICOM series that is meant; None where the options choose.
+        title: of that series, for people.
+        files: of that series, or the archive that they lie in.
     """
 
     source: Path
     target: Path
     root: Path | None = None
     dataset: Path | None = None
+    series: str | None = None
+    title: str | None = None
+    files: tuple[Path, ...] = ()
 
     @property
     def report_path(self) -> Path:
@@ -45,6 +51,11 @@ class Task:
         if self.dataset is not None:
             return bids.sidecar(self.target)
         return self.target.with_name(self.target.name + ".report.json")
+
+    @property
+    def name(self) -> str:
+        """What people call the scan."""
+        return str(self.source) + ("" if self.title is None else f", series {self.title}")
 
     @property
     def key(self) -> str:
@@ -63,7 +74,9 @@ class Task:
         write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", self.report_path)
 
 
-def find_tasks(inputs: Sequence[Path], output: Path | None) -> list[Task]:
+def find_tasks(
+    inputs: Sequence[Path], output: Path | None, label: Callable[[], str] = lambda: "iconet"
+) -> list[Task]:
     """Find the scans and name their outputs.
 
     Args:
@@ -74,11 +87,23 @@ def find_tasks(inputs: Sequence[Path], output: Path | None) -> list[Task]:
             files of the same names (of raw k-space with ``.nii.gz``) and, of each DICOM series, a
             folder. None for BIDS datasets only: each gets its results in its own
             `derivatives/iconet`.
+        label: gives the entity ``desc-`` of results of a BIDS dataset.
 
     Raises:
         InputError: nothing to do, two outputs of one name, or no place for them.
     """
-    tasks = [task for path in inputs for task in _tasks(path, output, alone=len(inputs) == 1)]
+    return distinct(
+        task for path in inputs for task in _tasks(path, output, label, alone=len(inputs) == 1)
+    )
+
+
+def distinct(tasks: Iterable[Task]) -> list[Task]:
+    """Tasks of which no two have one output.
+
+    Raises:
+        InputError: two have.
+    """
+    tasks = list(tasks)
     seen: dict[Path, Path] = {}
     for task in tasks:
         if task.target in seen:
@@ -90,7 +115,7 @@ def find_tasks(inputs: Sequence[Path], output: Path | None) -> list[Task]:
     return tasks
 
 
-def _tasks(path: Path, output: Path | None, *, alone: bool) -> list[Task]:
+def _tasks(path: Path, output: Path | None, label: Callable[[], str], *, alone: bool) -> list[Task]:
     dataset = path.is_dir() and bids.is_dataset(path)
     if output is None:
         if not dataset:
@@ -113,10 +138,11 @@ def _tasks(path: Path, output: Path | None, *, alone: bool) -> list[Task]:
         return [Task(path, root / (_series_name(path) if series else _output_name(path)), root)]
     below = root / path.resolve().name if output is not None and not alone else root
     if dataset:
+        desc = label()
         return [
             Task(scan, below / scan.relative_to(path).with_name(name), below, path)
             for scan in bids.scans(path)
-            for name in [bids.derivative_name(scan.name, "iconet")]
+            for name in [bids.derivative_name(scan.name, desc)]
         ] or _nothing(path, "no structural image (anat/*_T1w.nii.gz, _T2w, _FLAIR, ...)")
     if _same(root, path):
         raise InputError(f"{root}: is the folder of the scans; choose another --output")

@@ -17,6 +17,7 @@ from iconet.runtime.backends import prepare_ahead
 from iconet.runtime.device import Compute, choose_compute
 from iconet.study.decide import files_of, read_from, written_files
 from iconet.study.find import Task, names_series
+from iconet.study.label import result_label
 from iconet.study.progress import shown_progress
 from iconet.study.provenance import provenance_of
 from iconet.study.report import Made, make_report
@@ -62,6 +63,10 @@ class Upscaler:
 
         return open_kspace_models(self.options, device=str(self.compute.device))
 
+    def label(self) -> str:
+        """What tells the results of this run from those of others, in the names of a dataset."""
+        return result_label(self.options, self.models.chosen)
+
     def how(self, task: Task) -> dict[str, Any]:
         """The weights that may take part, and the options that decide; what JSON can hold."""
         how = self.options.deciding
@@ -96,7 +101,7 @@ class Upscaler:
                     options=self.options.deciding,
                 )
             )
-        return made.line, files_of(task.source, made.scan)
+        return made.line, [*task.files] or files_of(task.source, made.scan)
 
     def _image(self, task: Task) -> Made:
         clock = _Clock()
@@ -106,7 +111,7 @@ class Upscaler:
         if sure:
             prepare_ahead(self.models.chosen.network, self.compute)
         factor = 1 if self.options.own_grid else self.models.chosen.scale
-        scan = read(task.source, scale=factor, series=self.options.series)
+        scan = read(task.source, scale=factor, series=task.series or self.options.series)
         clock.note("read")
         derived = bool(scan.dicom) and names_series(task.target)
         if derived:
@@ -120,7 +125,7 @@ class Upscaler:
         for line in remarks(scan, plan, self.models):
             print(line, file=sys.stderr)
         found: list[SetApart] = []
-        with shown_progress(task.source.name) as progress:
+        with shown_progress(task.title or task.source.name) as progress:
             bigger = upscale_scan(
                 *(scan, plan, self.models, self.compute, self.options),
                 progress=progress,
@@ -130,7 +135,7 @@ class Upscaler:
             print(f"{scan.name}: {apart} kept from the network and put back", file=sys.stderr)
         clock.note("upscale")
         if derived:
-            provenance = provenance_of(models, plan.finest)
+            provenance = provenance_of(models, plan.finest, self.options.deciding)
             write_series(bigger, scan.dicom, task.target, provenance=provenance, replace=True)
         else:
             write(bigger, task.target, like=scan)
@@ -166,7 +171,7 @@ class Upscaler:
         check_output(task.target, [task.source])
         raw = read_kspace(task.source)
         clock.note("read")
-        with shown_progress(task.source.name) as progress:
+        with shown_progress(task.title or task.source.name) as progress:
             bigger, found = upscale_kspace(
                 raw, self.kspace_models, compute=compute, progress=progress
             )

@@ -40,6 +40,7 @@ class Options:
     series: str | int | None = None
     acquired: str = "auto"
     window: str = "auto"
+    again: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what no scan could be given."""

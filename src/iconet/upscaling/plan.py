@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from iconet.errors import InputError
 from iconet.images import Scan, check_upscalable, slice_axis_of
 from iconet.images.kind import kind_of
+from iconet.images.own import refuse_own
 from iconet.upscaling.models import Models, Step
 from iconet.upscaling.one_axis import planes_containing
 from iconet.upscaling.options import Options
@@ -97,6 +98,8 @@ def plan_grid(scan: Scan, models: Models, options: Options) -> GridPlan:
     Raises:
         InputError: the scan cannot be brought there.
     """
+    if not options.again:
+        refuse_own(scan)
     sizes = scan.array.shape[:3]
     dimensions = len(sizes)
     across = slice_axis_of(scan, options.plane)
@@ -134,12 +137,14 @@ def plan_grid(scan: Scan, models: Models, options: Options) -> GridPlan:
 def remarks(scan: Scan, plan: GridPlan, models: Models) -> list[str]:
     """Lines that say what was guessed of a scan, and where the models were not trained for it."""
     none = f"{scan.name}: {plan.kind}, for which"
+    found = [f"{scan.name}: {note}" for note in scan.notes]
     if plan.interpolated:
         return [
+            *found,
             f"{none} no shipped model was trained: enlarged by interpolation; --model"
-            f" {models.chosen.name or 'NAME'} runs one all the same"
+            f" {models.chosen.name or 'NAME'} runs one all the same",
         ]
-    found = [] if plan.recovery is None else [f"{scan.name}: {plan.recovery}"]
+    found += [] if plan.recovery is None else [f"{scan.name}: {plan.recovery}"]
     return found + [
         f"{none} {model.name or 'the model'} was not trained ({model.purpose}): its result may be"
         " worse than interpolation"

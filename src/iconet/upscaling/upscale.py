@@ -5,6 +5,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,13 +14,14 @@ from numpy.typing import NDArray
 from iconet.errors import InputError
 from iconet.images import Scan, from_array, from_nibabel, read, to_array, to_nibabel
 from iconet.images.memory import require_memory_to_upscale
+from iconet.images.own import mark
 from iconet.runtime.device import Compute, choose_compute
 from iconet.upscaling.apart import MEMORY, Apart, SetApart
 from iconet.upscaling.fidelity import keep_background
 from iconet.upscaling.models import Models
 from iconet.upscaling.operations import Operation, memory_between, operations
 from iconet.upscaling.options import Options
-from iconet.upscaling.plan import GridPlan, plan_grid, remarks
+from iconet.upscaling.plan import GridPlan, plan_grid, remarks, taking_part
 from iconet.upscaling.regrid import regrid
 from iconet.upscaling.slices import Progress
 from iconet.zoo.model import open_model
@@ -175,7 +177,9 @@ def upscale_scan(
                 note(apart.found)
 
     with _memory_errors(scan, compute):
-        return regrid(scan, plan.shape, plan.ratios, fill)
+        made = regrid(scan, plan.shape, plan.ratios, fill)
+    names = [model.name or "weights of a user" for model in taking_part(plan, models)]
+    return replace(made, mark=mark(" + ".join(names) or None, plan.finest))
 
 
 @contextmanager

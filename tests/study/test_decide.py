@@ -53,7 +53,11 @@ def test_an_output_made_alike_from_the_same_scan_is_finished(task):
     ],
 )
 def test_what_was_made_with_other_weights_or_options_stays(task, how, said):
-    for known in ([entry(task)], [entry(task), BEGUN | {"how": how}], [entry(task, how), entry(task)]):
+    for known in (
+        [entry(task)],
+        [entry(task), BEGUN | {"how": how}],
+        [entry(task, how), entry(task)],
+    ):
         with pytest.raises(InputError, match=said):
             finished(task, *known, how=how)
 

@@ -56,7 +56,8 @@ def every_series(
     for path in inputs:
         if not _is_dicom(path):
             raise InputError(f"{path}: not DICOM, it has no series; omit --all-series and --only")
-        root = output if len(inputs) == 1 else output / path.resolve().name
+        study = path.resolve().name if path.is_dir() else path.stem
+        root = output if len(inputs) == 1 else output / study
         found = list_series(path)
         names = Counter(_place(one, path) / _name(one) for one in found)
         for one in found:

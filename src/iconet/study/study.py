@@ -3,7 +3,7 @@
 import errno
 import time
 import traceback
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache, partial
@@ -65,15 +65,12 @@ def upscale_study(
     work = cache(start)
     if jobs < 1:
         raise InputError(f"jobs must be at least 1, not {jobs}")
-    refused: list[tuple[Task, str]] = []
     if all_series or only is not None:
         tasks, refused = _series(inputs, output, options, only, say)
     else:
-        tasks = find_tasks(inputs, output, lambda: work().label())
+        tasks, refused = find_tasks(inputs, output, lambda: work().label()), {}
     share = Share.of(tasks, overwrite=overwrite, needs_report=reports)
-    outcomes = _Outcomes([*tasks, *(task for task, _ in refused)], inputs, say, complain)
-    for task, reason in refused:
-        outcomes.note(task, Outcome("failed", f"{task.name}: {reason}"))
+    outcomes = _Outcomes(tasks, refused, inputs, say, complain)
     to_do = _unfinished(tasks, work(), share, outcomes, again=options.again)
     with _folders(to_do):
         while to_do:
@@ -81,8 +78,7 @@ def upscale_study(
                 results = ((task, attempt(task, work(), share)) for task in to_do)
             else:
                 results = _in_processes(to_do, _Attempts(start, share), jobs)
-            left = outcomes.note_all(results)
-            if left:
+            if left := outcomes.note_all(results):
                 say(f"waiting for {len(left)} scans that another process has begun")
                 share.wait(left)
             to_do = _unfinished(left, work(), share, outcomes, by="another process", again=True)
@@ -95,7 +91,7 @@ def _series(
     options: Options,
     only: str | None,
     say: Callable[[str], None],
-) -> tuple[list[Task], list[tuple[Task, str]]]:
+) -> tuple[list[Task], dict[Task, str]]:
     """A task for each DICOM series, and those that are no scans with the reason."""
     if options.series is not None:
         raise InputError("--series names one series; omit it, or --all-series and --only")
@@ -104,7 +100,7 @@ def _series(
         say(f"{every.own} series that iconet made left out; --again takes them too")
     if every.others:
         say(f"{every.others} series left out: --only {only}")
-    return every.tasks, every.refused
+    return every.tasks, dict(every.refused)
 
 
 def _unfinished(
@@ -149,13 +145,16 @@ class _Outcomes:
     def __init__(
         self,
         tasks: Sequence[Task],
+        refused: Mapping[Task, str],
         inputs: Sequence[Path],
         say: Callable[[str], None],
         complain: Callable[[InputError], object],
     ) -> None:
-        self.tasks, self.inputs = tasks, set(inputs)
+        self.tasks, self.inputs = [*tasks, *refused], set(inputs)
         self.say, self.complain = say, complain
         self.found: dict[Task, Outcome] = {}
+        for task, reason in refused.items():
+            self.note(task, Outcome("failed", f"{task.name}: {reason}"))
 
     def note(self, task: Task, outcome: Outcome) -> None:
         """Keep an outcome, and tell of it."""

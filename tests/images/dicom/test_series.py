@@ -158,7 +158,9 @@ def several(folder):
 def test_several_series_are_listed_and_chosen(tmp_path):
     folder = several(tmp_path)
     line = refusal(folder)
-    assert line.endswith("2 series; choose by --series 4 (CT, 5 x 7, 4 files), 7 (MR, 5 x 7, 4 files)")
+    assert line.endswith(
+        "2 series; choose by --series 4 (CT, 5 x 7, 4 files), 7 (MR, 5 x 7, 4 files)"
+    )
     for chosen in (7, "7", "1.2.7"):
         series = read_series(folder, series=chosen)
         assert series.dicom[0].SeriesInstanceUID == "1.2.7"

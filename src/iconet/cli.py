@@ -33,6 +33,9 @@ SeriesOption = Annotated[
     str | None,
     typer.Option(help="Which of several DICOM series: UID, number or a part of its description."),
 ]
+OverwriteOption = Annotated[
+    bool, typer.Option("--overwrite", help="Replace outputs that are there already.")
+]
 RecipeFile = Annotated[Path, typer.Argument(metavar="RECIPE.yaml")]
 
 
@@ -176,9 +179,7 @@ def upscale(
         int,
         typer.Option("--jobs", "-j", help="Scans at the same time, which share cores and memory."),
     ] = 1,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace outputs that are there already.")
-    ] = False,
+    overwrite: OverwriteOption = False,
     again: Annotated[
         bool, typer.Option("--again", help="Upscale results of iconet once more too.")
     ] = False,
@@ -245,11 +246,12 @@ def export(
         str,
         typer.Option(help="onnx, openvino, torchscript, torch-export or monai-bundle."),
     ] = "onnx",
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Write a trained model for another program: any batch, height and width."""
     from iconet.export import export_model
 
-    print(export_model(model, output, format))
+    print(export_model(model, output, format, overwrite=overwrite))
 
 
 @app.command()
@@ -271,6 +273,7 @@ def degrade(
     ] = 0.0,
     seed: Annotated[int, typer.Option(help="Of the noise.", min=0, max=2**63 - 1)] = 0,
     series: SeriesOption = None,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Make a low-resolution scan to try things on: k-space cropped in plane, or thick slices."""
     from iconet.upscaling.degrade import degrade_file
@@ -283,6 +286,7 @@ def degrade(
         noise=noise,
         seed=seed,
         series=series,
+        overwrite=overwrite,
     )
     print(line, file=sys.stderr)
 

@@ -41,7 +41,7 @@ def test_it_is_found_again_in_every_format_with_a_header(tmp_path, suffix):
     refuse_own(read(path))
     write(replace(scan, mark=MARK), path, like=scan)
     assert is_own(path)
-    with pytest.raises(OwnResult, match="is a result of iconet already; .* or --again"):
+    with pytest.raises(OwnResult, match=r"is a result of iconet already; .* or --again"):
         refuse_own(read(path))
     image = SimpleITK.ReadImage(str(path))
     np.testing.assert_array_equal(SimpleITK.GetArrayFromImage(image).T, scan.array)

@@ -2,16 +2,27 @@
 
 import json
 import math
+import os
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 from iconet.errors import InputError
-from iconet.evaluation.metrics import CONVENTION, Metrics, evaluate
+from iconet.evaluation.metrics import CONVENTION, Metrics
+from iconet.evaluation.metrics import evaluate as measure
 from iconet.images.geometry import slice_axis_of
-from iconet.images.reading import read, refuse_nan
+from iconet.images.in_memory import is_path, name_of, take
+from iconet.images.reading import refuse_nan
 from iconet.images.scan import Scan
+
+if TYPE_CHECKING:
+    import SimpleITK
+    from nibabel.spatialimages import SpatialImage
+    from torch import Tensor
+
+    Image: TypeAlias = str | os.PathLike[str] | SpatialImage | np.ndarray | Tensor | SimpleITK.Image
 
 AFFINE_TOLERANCE_MM = 1e-3
 """Headers store float32 and quaternions, which round; a misplaced voxel is a hundred times this."""
@@ -32,14 +43,14 @@ LABELS = {
 
 @dataclass(frozen=True)
 class Comparison:
-    """Metrics of a prediction file against a reference file. ``str()`` is meant for people.
+    """Metrics of a prediction against a reference. ``str()`` is meant for people.
 
     Attributes:
         left_out: Voxels at the end of each axis of the reference that the prediction lacks.
     """
 
-    prediction: Path
-    reference: Path
+    prediction: Path | str
+    reference: Path | str
     metrics: Metrics
     slice_axis: int
     left_out: tuple[int, ...]
@@ -72,29 +83,49 @@ class Comparison:
         return json.dumps(content, ensure_ascii=False, indent=2)
 
 
-def compare_files(prediction: str | Path, reference: str | Path) -> Comparison:
-    """Measure a scan file against the truth, slice by slice along the reference's slice axis.
+def evaluate(
+    prediction: "Image", reference: "Image", *, axes_order: str | None = None
+) -> Comparison:
+    """Measure a scan against the truth, slice by slice along the reference's slice axis.
 
     Both must lie on the same voxel grid: same shape and, where both have one, the same affine. The
     reference may be up to 7 voxels longer at the end of an axis, which `iconet degrade` drops where
     the scale does not divide a size; they are left out, and the result says so.
     Pictures are one slice; the volumes of a 4-D series are evaluated as one long stack of slices.
 
+    Args:
+        prediction: As `iconet.upscale` takes scans, but for raw k-space.
+        reference: The truth.
+        axes_order: Of arrays and tensors, see `iconet.upscale`; both have the same.
+
     Raises:
-        InputError: A file that cannot be read or holds NaN, grids that differ (it says how), or a
-            reference without a value above zero or with slices under 7 voxels.
+        InputError: A scan that cannot be read or holds NaN, a batch, grids that differ (it says
+            how), or a reference without a value above zero or with slices under 7 voxels.
     """
-    first, second = read(prediction), read(reference)
+    first, second = (_scan(given, axes_order) for given in (prediction, reference))
     for scan in (first, second):
         refuse_nan(scan)
     second, left_out = _covered(first, second)
     _check_same_grid(first, second)
     axis = slice_axis_of(second)
     try:
-        metrics = evaluate(_stack(first.array, axis), _stack(second.array, axis))
+        metrics = measure(_stack(first.array, axis), _stack(second.array, axis))
     except ValueError as error:
         raise InputError(f"{second.name}: {error}; choose another reference") from error
-    return Comparison(Path(prediction), Path(reference), metrics, axis, left_out)
+    return Comparison(name_of(prediction), name_of(reference), metrics, axis, left_out)
+
+
+def compare_files(prediction: str | Path, reference: str | Path) -> Comparison:
+    """`evaluate` for files."""
+    return evaluate(prediction, reference)
+
+
+def _scan(given: "Image", axes_order: str | None) -> Scan:
+    order = None if is_path(given) else axes_order
+    scans = take(given, axes_order=order).scans
+    if len(scans) != 1:
+        raise InputError("axes_order: images that are taken alone are evaluated one by one")
+    return scans[0]
 
 
 def _covered(prediction: Scan, reference: Scan) -> tuple[Scan, tuple[int, ...]]:

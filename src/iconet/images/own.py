@@ -60,7 +60,8 @@ def refuse_own(scan: Scan) -> None:
     if scan.dicom:
         own = is_derived(scan.dicom[0])
     else:
-        own = scan.header is not None and _in_nifti_header(scan.header)
+        own = scan.mark is not None
+        own = own or (scan.header is not None and _in_nifti_header(scan.header))
         own = own or (scan.path is not None and is_own(scan.path))
     if own:
         raise own_result(scan.name)
@@ -92,6 +93,11 @@ def is_own(path: Path) -> bool:
     return False
 
 
+def says_own(text: str) -> bool:
+    """Whether what a program says of an image has the mark, or is a derived series' description."""
+    return MARK.search(text) is not None or SERIES.search(text) is not None
+
+
 def describe(header: "Nifti1Header", text: str) -> None:
     """Put the mark into a NIfTI header, behind the description that is there.
 
@@ -113,8 +119,7 @@ def _in_nifti_header(header: "Nifti1Header") -> bool:
 
 
 def _marked(text: Any) -> bool:
-    plain = text.decode("latin-1") if isinstance(text, bytes) else str(text)
-    return MARK.search(plain) is not None
+    return says_own(text.decode("latin-1") if isinstance(text, bytes) else str(text))
 
 
 def _in_nifti(path: Path) -> bool:
@@ -131,7 +136,7 @@ def _in_nifti(path: Path) -> bool:
 
 def _in_sidecar(image: Path) -> bool:
     content = read_json(sidecar(image))
-    return "IconetReport" in content or bool(SERIES.search(str(content.get("SeriesDescription"))))
+    return "IconetReport" in content or says_own(str(content.get("SeriesDescription")))
 
 
 def _in_dicom(path: Path) -> bool:

@@ -34,8 +34,8 @@ class Scan:
         dicom: The headers of the DICOM images it came from, without pixel data: one a slice, or
             the one of an enhanced multi-frame image. What a derived series is made from.
         notes: What was left out when it was read, in words.
-        mark: What a file of it says of iconet, which made it, see `iconet.images.own`; never set of
-            a scan that was read.
+        mark: What a file of it is to say of iconet, which made it, see `iconet.images.own`. A scan
+            that was read from a file leaves that to the file.
     """
 
     array: np.ndarray

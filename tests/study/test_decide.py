@@ -47,9 +47,10 @@ def test_an_output_made_alike_from_the_same_scan_is_finished(task):
 @pytest.mark.parametrize(
     ("how", "said"),
     [
-        (HOW | {"scale": 4}, "made with scale 2; choose another"),
+        (HOW | {"scale": 4}, "made with --scale 2; choose another"),
+        (HOW | {"isotropic": True}, "made with --isotropic unknown; "),
         (HOW | {"weights": ["cd"]}, "made with other weights; "),
-        ({"weights": ["cd"], "plane": "k"}, "made with other weights, plane unknown, scale 2; "),
+        ({"weights": ["cd"], "plane": "k"}, "made with other weights, --plane unknown; "),
     ],
 )
 def test_what_was_made_with_other_weights_or_options_stays(task, how, said):
@@ -63,7 +64,7 @@ def test_what_was_made_with_other_weights_or_options_stays(task, how, said):
 
 
 def test_what_was_begun_with_other_options_stays_too(task):
-    with pytest.raises(InputError, match="made with scale 2"):
+    with pytest.raises(InputError, match="made with --scale 2"):
         finished(task, BEGUN | {"how": HOW}, how=HOW | {"scale": 4})
     assert not finished(task, BEGUN | {"how": HOW})
 

@@ -197,7 +197,7 @@ def test_a_study_of_interpolated_scans_goes_on_where_it_stopped(weights, capfd):
     assert cli.run(call) == 0
     assert "2 scans: 2 finished before" in capfd.readouterr().err
     assert cli.run([*call, "--model", weights]) == 2
-    assert "made with other weights, untrained interpolated;" in capfd.readouterr().err
+    assert "made with other weights;" in capfd.readouterr().err
     assert "Interpolation" in pydicom.dcmread("out/a/00001.dcm").DerivationDescription
     assert cli.run([*call, "--model", weights, "--overwrite"]) == 0
     image = pydicom.dcmread("out/a/00001.dcm")

@@ -125,7 +125,7 @@ def test_only_what_changed_is_done_again(capsys):
     assert upscale("in", "-o", "out", "--report") == 0
     assert times("out") == fourth
     assert upscale("in", "-o", "out", "--report", "--spacing", "0.6x0.5x3") == 2
-    assert "made with spacing None; choose another" in capsys.readouterr().err
+    assert "made with no --spacing; choose another" in capsys.readouterr().err
     assert times("out")["a.nii"] == fourth["a.nii"]
 
 

@@ -77,14 +77,18 @@ def is_finished(
 
 
 def _others(before: Any, how: Mapping[str, Any]) -> str:
-    """How an output was made otherwise, such as "other weights, plane auto"."""
+    """How an output was made otherwise, such as "other weights, --plane auto, no --isotropic"."""
     if not isinstance(before, Mapping):
         return "other options"
     names = [name for name in {**how, **before} if before.get(name) != how.get(name)]
-    other = ["other weights"] if "weights" in names else []
-    return ", ".join(
-        other + [f"{name} {before.get(name, 'unknown')}" for name in names if name != "weights"]
-    )
+    parts = ["other weights"] if "weights" in names else []
+    for name in names:
+        value = before.get(name, "unknown")
+        if value is True or value is False or value is None:
+            parts.append(f"--{name}" if value else f"no --{name}")
+        elif name in how and name != "weights":
+            parts.append(f"--{name} {value}")
+    return ", ".join(parts) or "other options"
 
 
 def _sources(task: Task, entry: Mapping[str, Any]) -> list[Path]:

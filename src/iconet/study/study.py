@@ -79,7 +79,7 @@ def upscale_study(
             else:
                 results = _in_processes(to_do, _Attempts(start, share), jobs)
             if left := outcomes.note_all(results):
-                say(f"waiting for {len(left)} scans that another process has begun")
+                say(f"waiting for what another process has begun: {len(left)} of the scans")
                 share.wait(left)
             to_do = _unfinished(left, work(), share, outcomes, by="another process", again=True)
     return outcomes.end()

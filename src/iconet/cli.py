@@ -54,6 +54,9 @@ MissingOption = Annotated[
         "--allow-missing", help="Leave out files of a DICOM series that cannot be read, and say so."
     ),
 ]
+OverwriteOption = Annotated[
+    bool, typer.Option("--overwrite", help="Replace outputs that are there already.")
+]
 RecipeFile = Annotated[Path, typer.Argument(metavar="RECIPE.yaml")]
 
 
@@ -177,6 +180,14 @@ def upscale(
     series: SeriesOption = None,
     volume: VolumeOption = None,
     allow_missing: MissingOption = False,
+    all_series: Annotated[
+        bool,
+        typer.Option("--all-series", help="Every DICOM series, into folders below --output."),
+    ] = False,
+    only: Annotated[
+        str | None,
+        typer.Option(help="Every series of a modality (mr, ct, pet), or of such a description."),
+    ] = None,
     acquired: Annotated[
         str,
         typer.Option(
@@ -201,8 +212,9 @@ def upscale(
         int,
         typer.Option("--jobs", "-j", help="Scans at the same time, which share cores and memory."),
     ] = 1,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace outputs that are there already.")
+    overwrite: OverwriteOption = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Upscale results of iconet once more too.")
     ] = False,
     report: Annotated[
         bool,
@@ -228,11 +240,14 @@ def upscale(
             kind=kind,
             volume=volume,
             allow_missing=allow_missing,
+            again=again,
         ),
         jobs=jobs,
         overwrite=overwrite,
         reports=report,
         labels=labels or (),
+        all_series=all_series,
+        only=only,
         say=lambda line: print(line, file=sys.stderr),
         complain=complain,
     )
@@ -268,11 +283,12 @@ def export(
         str,
         typer.Option(help="onnx, openvino, torchscript, torch-export or monai-bundle."),
     ] = "onnx",
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Write a trained model for another program: any batch, height and width."""
     from iconet.export import export_model
 
-    print(export_model(model, output, format))
+    print(export_model(model, output, format, overwrite=overwrite))
 
 
 @app.command()
@@ -297,6 +313,7 @@ def degrade(
     kind: KindOption = "auto",
     volume: VolumeOption = None,
     allow_missing: MissingOption = False,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Make a low-resolution scan to try things on: k-space cropped in plane, or thick slices."""
     from iconet.upscaling.degrade import degrade_file
@@ -312,6 +329,7 @@ def degrade(
         kind=kind,
         volume=volume,
         allow_missing=allow_missing,
+        overwrite=overwrite,
     )
     print(line, file=sys.stderr)
 

@@ -197,10 +197,13 @@ def test_a_study_of_interpolated_scans_goes_on_where_it_stopped(weights, capfd):
     assert cli.run(call) == 0
     assert cli.run(call) == 0
     assert "2 scans: 2 finished before" in capfd.readouterr().err
-    assert cli.run([*call, "--model", weights]) == 0
+    assert cli.run([*call, "--model", weights]) == 2
+    assert "made with other weights;" in capfd.readouterr().err
+    assert "Interpolation" in pydicom.dcmread("out/a/00001.dcm").DerivationDescription
+    assert cli.run([*call, "--model", weights, "--overwrite"]) == 0
     image = pydicom.dcmread("out/a/00001.dcm")
     assert "model small" in image.DerivationDescription
-    assert cli.run(call) == 0  # and back
+    assert cli.run([*call, "--overwrite"]) == 0  # and back
     assert "Interpolation" in pydicom.dcmread("out/a/00001.dcm").DerivationDescription
 
 
@@ -232,7 +235,10 @@ def test_several_series_are_listed_without_the_patient_and_chosen(weights, capfd
         path.rename(Path("in/a") / f"b{path.name}")
     assert upscale(weights, "in", "-o", "out") == 2
     (line,) = errors(capfd)
-    assert line.endswith("2 series; choose by --series 4 (CT, 3 files), 7 (MR, 3 files)")
+    assert line.endswith(
+        '2 series; choose by --series 4 "soft tissue ***" (CT, 20 x 24, 3 files),'
+        ' 7 "T1 mprage ***" (MR, 20 x 24, 3 files)'
+    )
     assert not Path("out").exists()
     for index, chosen in enumerate(["7", "1.2.7", "MPRAGE"]):
         assert upscale(weights, "in", "-o", f"out{index}", "--series", chosen) == 0
@@ -387,3 +393,58 @@ def validator_errors(folder):
         assert lines, "dciodvfy says at least which object it sees"
         found |= {line for line in lines if line.startswith("Error")}
     return found
+
+
+def uids(folder):
+    keywords = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "FrameOfReferenceUID")
+    images = [pydicom.dcmread(path) for path in sorted(Path(folder).iterdir())]
+    return [tuple(str(image[keyword].value) for keyword in keywords) for image in images]
+
+
+def test_a_router_that_polls_an_archive_upscales_a_series_once(weights, capfd):
+    """Its results come back to it, in the folder of the study."""
+    series("study/original", "MR")
+    for number in range(3):
+        assert upscale(weights, "study", "-o", "sent") == 0
+        shutil.copytree("sent", f"study/{number}")
+        assert read("sent").array.shape == (40, 48, 3)
+        shutil.rmtree("sent")
+        assert ("series that iconet made left out" in capfd.readouterr().err) == (number > 0)
+    assert uids("study/0") == uids("study/1") == uids("study/2")
+    assert upscale(weights, "study/0", "-o", "sent") == 2
+    assert "study/0: is a result of iconet already" in errors(capfd)[0]
+    assert not Path("sent").exists()
+    assert upscale(weights, "study/0", "-o", "sent", "--again") == 0
+    assert read("sent").array.shape == (80, 96, 3)
+
+
+def test_a_series_sent_twice_is_one_series_and_other_options_another(weights):
+    series("in", "MR")
+    for name, options in [
+        ("a", []),
+        ("b", []),
+        ("c", ["--series", "4"]),
+        ("d", ["--plane", "k"]),
+    ]:
+        assert upscale(weights, "in", "-o", name, *options) == 0
+    assert uids("a") == uids("b") == uids("c")
+    (one,), (other,) = ({row[1] for row in uids(name)} for name in "ad")
+    assert one != other and not {row[2] for row in uids("a")} & {row[2] for row in uids("d")}
+    # In one archive they are one series of three images.
+    os.mkdir("archive")
+    for name in "ab":
+        for path in Path(name).iterdir():
+            shutil.copy(path, f"archive/{pydicom.dcmread(path).SOPInstanceUID}.dcm")
+    assert len(os.listdir("archive")) == 3
+    assert read("archive").array.shape == (40, 48, 3)
+
+
+def test_a_result_of_another_series_asked_for_by_number_is_refused(weights, capfd):
+    series("in/a", "MR")
+    assert upscale(weights, "in/a", "-o", "made") == 0
+    shutil.move("made", "in/made")
+    capfd.readouterr()
+    assert upscale(weights, "in", "-o", "out", "--series", "9004") == 2
+    assert "in: is a result of iconet already" in errors(capfd)[0]
+    assert upscale(weights, "in", "-o", "out", "--series", "9004", "--again") == 0
+    assert read("out").array.shape == (80, 96, 3)

@@ -22,20 +22,23 @@ FORMATS = {
 """What a network can be exported to, and the suffix of the file; a bundle is a folder."""
 
 
-def export_model(model: "str | os.PathLike | ICONet", output: Path, format: str) -> Path:
+def export_model(
+    model: "str | os.PathLike | ICONet", output: Path, format: str, *, overwrite: bool = False
+) -> Path:
     """Write a trained network of magnitude images for another runtime.
 
     Args:
         model: Name of a trained model, path of weights, or a network.
-        output: The file, or for a bundle the folder, to write. A file is replaced.
+        output: The file, or for a bundle the folder, to write.
         format: One of `FORMATS`.
+        overwrite: Whether a file that is there is replaced; a folder never is.
 
     Returns:
         `output`.
 
     Raises:
         InputError: If the model cannot be exported, what the format needs is not installed, or the
-            output cannot be written.
+            output cannot be written or is there already.
     """
     if format not in FORMATS:
         raise InputError(f"unknown format '{format}': use one of {', '.join(FORMATS)}")
@@ -46,6 +49,8 @@ def export_model(model: "str | os.PathLike | ICONet", output: Path, format: str)
         raise InputError(f"{output} is there already: name a folder to be made")
     if output.is_dir():
         raise InputError(f"{output} is a folder: name a file")
+    if output.exists() and not overwrite:
+        raise InputError(f"{output} is there already; give --overwrite to replace it")
     if not output.parent.is_dir():
         raise InputError(f"{output.parent} does not exist: make it first")
 

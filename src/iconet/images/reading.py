@@ -255,7 +255,7 @@ def _read_nifti(path: Path, scale: int, *, compressed: bool) -> Scan:
         file.seek(0)
         with gzip.GzipFile(fileobj=file) if compressed else file as opened:
             stream = cast(BinaryIO, opened)
-            header = _read_header(name, stream)
+            header = read_nifti_header(name, stream)
             held = size * DEFLATE_RATIO if compressed else size - int(header["vox_offset"])
             return _of_nifti(path, header, stream, held, scale, packed=size if compressed else None)
 
@@ -320,7 +320,7 @@ def _read_pair(path: Path, scale: int) -> Scan:
             _read_analyze(path, header_path, start, size, scale), remarks=(two, *_on_turn(path))
         )
     stream, offset = single
-    header = _read_header(str(path), stream)
+    header = read_nifti_header(str(path), stream)
     if not 0 <= offset <= LARGEST_EXTENSIONS:
         raise InputError(f"{path}: its header puts the voxels at byte {offset:g}; export it again")
     with data.open("rb") as file:
@@ -414,7 +414,12 @@ def _on_units(name: str, header: "Nifti1Header") -> tuple[str, ...]:
     return () if millimetres_of(header) == 1 else (f"{name}: its lengths are in {unit}, not mm",)
 
 
-def _read_header(name: str, stream: BinaryIO) -> "Nifti1Header":
+def read_nifti_header(name: str, stream: BinaryIO) -> "Nifti1Header":
+    """The header of a NIfTI file, with the stream left at its voxels.
+
+    Raises:
+        InputError: No such header, or one of impossible numbers.
+    """
     from nibabel import Nifti1Header, Nifti2Header
 
     start = stream.read(Nifti1Header.template_dtype.itemsize)

@@ -38,6 +38,8 @@ class Scan:
         dicom: The headers of the DICOM images it came from, without pixel data: one a slice, or
             the one of an enhanced multi-frame image. What a derived series is made from.
         frames: Which frames of that one image, from 0, it came from; None of other images.
+        mark: What a file of it is to say of iconet, which made it, see `iconet.images.own`. A scan
+            that was read from a file leaves that to the file.
     """
 
     array: np.ndarray
@@ -54,6 +56,7 @@ class Scan:
     remarks: tuple[str, ...] = ()
     dicom: "tuple[Dataset, ...]" = ()
     frames: tuple[int, ...] | None = None
+    mark: str | None = None
 
     @property
     def first_volume(self) -> np.ndarray:

@@ -20,6 +20,7 @@ from iconet.files import complete_file, write_errors
 from iconet.images.geometry import updated_header
 from iconet.images.mgh import SUFFIXES as MGH
 from iconet.images.mgh import around_voxels, mgh_type
+from iconet.images.own import describe
 from iconet.images.reading import NIFTI, NRRD, PAIR, stem_of, suffix_of
 from iconet.images.scan import Scan
 from iconet.images.text_headers.layout import DETACHED, as_nifti1, raw_name, stored_type
@@ -201,7 +202,14 @@ def _write_nifti(scan: Scan, stream: BinaryIO, like: Scan) -> None:
 
 def _write_picture(array: np.ndarray, file: BinaryIO, scan: Scan, *, png: bool) -> None:
     from PIL import Image
-    from PIL.TiffImagePlugin import RESOLUTION_UNIT, SAMPLEFORMAT, X_RESOLUTION, Y_RESOLUTION
+    from PIL.PngImagePlugin import PngInfo
+    from PIL.TiffImagePlugin import (
+        RESOLUTION_UNIT,
+        SAMPLEFORMAT,
+        SOFTWARE,
+        X_RESOLUTION,
+        Y_RESOLUTION,
+    )
 
     # Pillow has no signed 8 or 16 bits: they are in a tag, and the bits the same.
     tags: dict[int, Any] = {SAMPLEFORMAT: 2} if array.dtype.kind == "i" else {}
@@ -212,9 +220,13 @@ def _write_picture(array: np.ndarray, file: BinaryIO, scan: Scan, *, png: bool) 
             options["dpi"] = (x, y)
         else:
             tags |= {X_RESOLUTION: x, Y_RESOLUTION: y, RESOLUTION_UNIT: 1}
+    said = PngInfo()
+    if scan.mark is not None:
+        tags[SOFTWARE] = scan.mark
+        said.add_text("Software", scan.mark)
     picture = Image.fromarray(array.view(f"u{array.itemsize}"))
     if png:
-        picture.save(file, format="PNG", **options)
+        picture.save(file, format="PNG", pnginfo=said, **options)
     else:
         picture.save(file, format="TIFF", tiffinfo=tags, **options)
 
@@ -311,6 +323,8 @@ def _derived_header(scan: Scan, like: Scan) -> "Nifti1Header":
     if like.header is None or scan.affine is None:
         raise InputError(f"{like.name}: has no geometry, which NIfTI needs; keep it as an array")
     header = updated_header(like.header, scan.affine, scan.array.shape)
+    if scan.mark is not None:
+        describe(header, scan.mark)
     ours = like.path is not None and like.path.name.lower().endswith((*TEXT_HEADED, *MGH))
     return as_nifti1(header) if ours else header
 

@@ -1,7 +1,8 @@
 """What is to be done: whether an output is finished, and what killed processes left of others.
 
 An output is finished when it is there, unchanged since iconet wrote it, and was made from the same
-input with the same weights and options; `iconet.study.ledger` knows that.
+input with the same weights and options; `iconet.study.ledger` knows that. One that was made with
+others is a result too, and stays.
 """
 
 import os
@@ -42,7 +43,8 @@ def is_finished(
         needs_report: whether an output without its report is not finished.
 
     Raises:
-        InputError: something is there that iconet did not make.
+        InputError: something is there that iconet did not make, or made with other weights or
+            options.
     """
     if task.labels:  # asked for by name, as an output is
         for target in (task.target, *(output for _, output in task.labels)):
@@ -63,12 +65,19 @@ def is_finished(
     files = written_files(task.target)
     # Where an output was begun and no more is known, iconet was killed when it had just written it.
     begun = bool(known) and "files" not in known[-1]
-    if not begun and not any(unchanged(files, entry.get("files")) for entry in known):
+    made = next((e for e in reversed(known) if unchanged(files, e.get("files"))), None)
+    if not begun and made is None:
         raise InputError(
             f"{task.target}: is there already and not as iconet wrote it; move it, or give"
             " --overwrite to replace it"
         )
     latest = known[-1]
+    before = (made or latest).get("how", how)
+    if before != how:
+        raise InputError(
+            f"{task.target}: is there already, made with {_others(before, how)}; choose another"
+            " --output, or give --overwrite to replace it"
+        )
     return (
         not begun
         and latest.get("how") == how
@@ -87,9 +96,24 @@ def _check_source(path: Path) -> None:
             raise InputError(f"{path}: {why}")
 
 
+def _others(before: Any, how: Mapping[str, Any]) -> str:
+    """How an output was made otherwise, such as "other weights, --plane auto, no --isotropic"."""
+    if not isinstance(before, Mapping):
+        return "other options"
+    names = [name for name in {**how, **before} if before.get(name) != how.get(name)]
+    parts = ["other weights"] if "weights" in names else []
+    for name in names:
+        value = before.get(name, "unknown")
+        if value is True or value is False or value is None:
+            parts.append(f"--{name}" if value else f"no --{name}")
+        elif name in how and name != "weights":
+            parts.append(f"--{name} {value}")
+    return ", ".join(parts) or "other options"
+
+
 def _sources(task: Task, entry: Mapping[str, Any]) -> list[Path]:
     """The files of the scan as recorded: those beside a detached header are known only then."""
-    files = files_of(task.source)
+    files = [*task.files] or files_of(task.source)
     if files != [task.source]:
         return files
     beside = [task.source.with_name(str(file["name"])) for file in entry.get("inputs", [])[1:]]

@@ -6,7 +6,7 @@ structural images of a BIDS dataset. What of a folder is not taken is said.
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,9 @@ class Task:
         root: folder of all outputs, in which a record is kept; None for one output given by name.
         dataset: root of the BIDS dataset that the scan is of.
         labels: files of labels on the scan's grid, each with its output.
+        series: UID of the DICOM series that is meant; None where the options choose.
+        title: of that series, for people.
+        files: of that series, or the archive that they lie in.
     """
 
     source: Path
@@ -39,6 +42,9 @@ class Task:
     root: Path | None = None
     dataset: Path | None = None
     labels: tuple[tuple[Path, Path], ...] = ()
+    series: str | None = None
+    title: str | None = None
+    files: tuple[Path, ...] = ()
 
     @property
     def report_path(self) -> Path:
@@ -46,6 +52,11 @@ class Task:
         if self.dataset is not None:
             return bids.sidecar(self.target)
         return self.target.with_name(self.target.name + ".report.json")
+
+    @property
+    def name(self) -> str:
+        """What people call the scan."""
+        return str(self.source) + ("" if self.title is None else f", series {self.title}")
 
     @property
     def key(self) -> str:
@@ -67,6 +78,7 @@ class Task:
 def find_tasks(
     inputs: Sequence[Path],
     output: Path | None,
+    label: Callable[[], str] = lambda: "iconet",
     *,
     one_series: bool = False,
     note: Callable[[str], None] = lambda line: None,
@@ -81,6 +93,7 @@ def find_tasks(
             files of the same names (of raw k-space with ``.nii.gz``) and, of each DICOM series, a
             folder. None for BIDS datasets only: each gets its results in its own
             `derivatives/iconet`.
+        label: gives the entity ``desc-`` of results of a BIDS dataset.
         one_series: whether a series is chosen by name: then all DICOM in a folder is one scan,
             else every folder with DICOM files in it is one.
         note: called with lines that say what was left out or taken for granted.
@@ -89,11 +102,20 @@ def find_tasks(
         InputError: nothing to do, two outputs of one name, or no place for them.
     """
     alone = len(inputs) == 1
-    tasks = [
+    return distinct(
         task
         for path in inputs
-        for task in _tasks(path, output, alone=alone, one_series=one_series, note=note)
-    ]
+        for task in _tasks(path, output, label, alone=alone, one_series=one_series, note=note)
+    )
+
+
+def distinct(tasks: Iterable[Task]) -> list[Task]:
+    """Tasks of which no two have one output.
+
+    Raises:
+        InputError: two have.
+    """
+    tasks = list(tasks)
     seen: dict[Path, Path] = {}
     for task in tasks:
         if task.target in seen:
@@ -108,6 +130,7 @@ def find_tasks(
 def _tasks(
     path: Path,
     output: Path | None,
+    label: Callable[[], str],
     *,
     alone: bool,
     one_series: bool,
@@ -138,7 +161,7 @@ def _tasks(
         return [Task(path, root / (_series_name(path) if series else _output_name(path)), root)]
     below = root / path.resolve().name if output is not None and not alone else root
     if dataset or held is None:
-        return _of_dataset(path, below, note)
+        return _of_dataset(path, below, label(), note)
     return _of_folder(path, held, below, root, note)
 
 
@@ -181,14 +204,14 @@ def _of_folder(
     return tasks or _nothing(path, f"{kinds}{missed}")
 
 
-def _of_dataset(path: Path, below: Path, note: Callable[[str], None]) -> list[Task]:
+def _of_dataset(path: Path, below: Path, desc: str, note: Callable[[str], None]) -> list[Task]:
     scans = bids.scans(path)
     if others := bids.other_images(path, scans):
         note(f"{path}: no anatomical images, {named([(other, '') for other in others], path)}")
     return [
         Task(scan, below / scan.relative_to(path).with_name(name), below, path)
         for scan in scans
-        for name in [bids.derivative_name(scan.name, "iconet")]
+        for name in [bids.derivative_name(scan.name, desc)]
     ] or _nothing(path, "no structural image (anat/*_T1w.nii.gz, _T2w, _FLAIR, ...)")
 
 

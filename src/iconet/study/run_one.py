@@ -19,6 +19,7 @@ from iconet.runtime.backends import prepare_ahead
 from iconet.runtime.device import Compute, choose_compute
 from iconet.study.decide import files_of, read_from, written_files
 from iconet.study.find import Task, names_series
+from iconet.study.label import result_label
 from iconet.study.labelled import read_labels, write_labels
 from iconet.study.progress import shown_progress
 from iconet.study.provenance import provenance_of
@@ -66,6 +67,10 @@ class Upscaler:
 
         return open_kspace_models(self.options, device=str(self.compute.device))
 
+    def label(self) -> str:
+        """What tells the results of this run from those of others, in the names of a dataset."""
+        return result_label(self.options, self.models.chosen)
+
     def how(self, task: Task) -> dict[str, Any]:
         """The weights that may take part, and the options that decide; what JSON can hold."""
         how = self.options.deciding
@@ -108,7 +113,7 @@ class Upscaler:
                     options=self.options.deciding,
                 )
             )
-        return made.line, files_of(task.source, made.scan)
+        return made.line, [*task.files] or files_of(task.source, made.scan)
 
     def _image(self, task: Task) -> Made:
         clock = _Clock()
@@ -121,7 +126,7 @@ class Upscaler:
         scan = read(
             task.source,
             scale=factor,
-            series=self.options.series,
+            series=task.series or self.options.series,
             volume=self.options.volume,
             allow_missing=self.options.allow_missing,
         )
@@ -137,7 +142,7 @@ class Upscaler:
         for line in (*scan.remarks, *remarks(scan, plan, self.models)):
             print(line, file=sys.stderr)
         found: list[SetApart] = []
-        with shown_progress(task.source.name) as progress:
+        with shown_progress(task.title or task.source.name) as progress:
             bigger = upscale_scan(
                 *(scan, plan, self.models, self.compute, self.options),
                 progress=progress,
@@ -150,7 +155,7 @@ class Upscaler:
             for each in labels
         ]
         clock.note("upscale")
-        _write(task, scan, bigger, provenance_of(models, plan.finest))
+        _write(task, scan, bigger, provenance_of(models, plan.finest, self.options.deciding))
         beside = write_labels(bigger_labels)
         clock.note("write")
         constant = np.fmin.reduce(scan.array, axis=None) == np.fmax.reduce(scan.array, axis=None)
@@ -187,7 +192,7 @@ class Upscaler:
         for line in raw.remarks:
             print(line, file=sys.stderr)
         clock.note("read")
-        with shown_progress(task.source.name) as progress:
+        with shown_progress(task.title or task.source.name) as progress:
             bigger, found = upscale_kspace(
                 raw, self.kspace_models, compute=compute, progress=progress
             )

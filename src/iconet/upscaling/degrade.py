@@ -1,14 +1,19 @@
 """A low-resolution scan to try things on: what a faster acquisition would have given."""
 
 import os
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from numbers import Integral, Real
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from iconet.errors import InputError
 from iconet.images import Scan, check_output, read, refuse_nan, slice_axis_of, write
+from iconet.images.in_memory import take
 from iconet.images.kind import kind_of
 from iconet.images.kind.kinds import PROBABILITIES, refuse_phase
 from iconet.intensity import robust_scale
@@ -16,7 +21,28 @@ from iconet.upscaling.labels import LostLabelsError, relabel
 from iconet.upscaling.probabilities import blend
 from iconet.upscaling.regrid import regrid, resize_in_plane
 
+if TYPE_CHECKING:
+    import nibabel
+    import SimpleITK
+    from nibabel.spatialimages import SpatialImage
+    from torch import Tensor
+
 Fill = Callable[[NDArray, NDArray, Mapping[int, float]], None]
+
+
+class Settings(TypedDict, total=False):
+    """The options of `degrade`, which documents them, for its overloads."""
+
+    scale: int
+    axis: str | None
+    thickness: float | None
+    noise: float
+    seed: int
+    series: str | int | None
+    volume: int | None
+    allow_missing: bool
+    kind: str
+    axes_order: str | None
 
 
 def degrade_scan(
@@ -190,6 +216,97 @@ def _check_noise(scan: Scan, scale: int, noise: float) -> bool:
     return magnitude
 
 
+@overload
+def degrade(
+    scan: "str | os.PathLike[str] | SpatialImage", **settings: Unpack[Settings]
+) -> "nibabel.Nifti1Image": ...
+@overload
+def degrade(scan: NDArray[Any], **settings: Unpack[Settings]) -> NDArray[Any]: ...
+@overload
+def degrade(scan: "Tensor", **settings: Unpack[Settings]) -> "Tensor": ...
+# Where this package is checked neither library is followed: both are Any.
+@overload
+def degrade(  # type: ignore[overload-cannot-match]
+    scan: "SimpleITK.Image", **settings: Unpack[Settings]
+) -> "SimpleITK.Image": ...
+def degrade(
+    scan: Any,
+    *,
+    scale: int = 2,
+    axis: str | None = None,
+    thickness: float | None = None,
+    noise: float = 0.0,
+    seed: int = 0,
+    series: str | int | None = None,
+    volume: int | None = None,
+    allow_missing: bool = False,
+    kind: str = "auto",
+    axes_order: str | None = None,
+) -> Any:
+    """Make a low-resolution scan to try things on: k-space cropped in plane, or thick slices.
+
+    Args:
+        scan: as `iconet.upscale` takes it, but for raw k-space.
+        scale: how many times fewer voxels along each side of a slice, or thick ones for thin ones.
+        axis: make thick slices across this axis, "i", "j" or "k", and leave their plane.
+        thickness: of the thick slices, in mm; less than their distance leaves gaps.
+        noise: Rician, in percent of the bright tissue.
+        seed: of the noise; images that are taken alone have the following ones.
+        series: which of several DICOM series.
+        volume: see `iconet.upscale`, as the next two.
+        allow_missing: leave out what cannot be read of a DICOM series.
+        kind: what the image is.
+        axes_order: of an array or tensor, see `iconet.upscale`.
+
+    Returns:
+        The same kind of object as `iconet.upscale` returns.
+
+    Raises:
+        InputError: the scan or an option cannot be used.
+    """
+    given = take(
+        scan, axes_order=axes_order, series=series, volume=volume, allow_missing=allow_missing
+    )
+    for line in given.remarks:
+        warnings.warn(line, UserWarning, stacklevel=2)
+    return given.back(
+        [
+            _lowered(one, axis, thickness, scale, noise, seed, kind, index)
+            for index, one in enumerate(given.scans)
+        ]
+    )
+
+
+def _lowered(
+    scan: Scan,
+    axis: str | None,
+    thickness: float | None,
+    scale: int,
+    noise: float,
+    seed: int,
+    kind: str,
+    index: int = 0,
+) -> Scan:
+    """Degrade one scan, the image of this number of a batch."""
+    numbers: list[tuple[str, Any, type]] = [
+        ("scale", scale, Integral),
+        ("seed", seed, Integral),
+        ("noise", noise, Real),
+        ("thickness", 0 if thickness is None else thickness, Real),
+    ]
+    for name, value, numbers_of in numbers:
+        if not isinstance(value, numbers_of):
+            whole = "whole " * (numbers_of is Integral)
+            raise InputError(f"{name} {value!r}: give a {whole}number")
+    if thickness is not None and axis is None:
+        raise InputError("a thickness is that of slices: give the axis across them too")
+    if axis is None:
+        return degrade_scan(scan, scale, noise=noise, seed=seed + index, kind=kind)
+    return thicken_scan(
+        scan, axis, scale, thickness=thickness, noise=noise, seed=seed + index, kind=kind
+    )
+
+
 def degrade_file(
     path: str | os.PathLike,
     output: str | os.PathLike,
@@ -203,18 +320,18 @@ def degrade_file(
     kind: str = "auto",
     volume: int | None = None,
     allow_missing: bool = False,
+    overwrite: bool = False,
 ) -> str:
-    """Read, `degrade_scan` or with an axis `thicken_scan`, write; returns lines that say so."""
-    if thickness is not None and axis is None:
-        raise InputError("a thickness is that of slices: give the axis across them too")
+    """Read, degrade as `degrade` does, write; returns lines that say so.
+
+    Raises:
+        InputError: the scan or an option cannot be used, or the output is there already.
+    """
     check_output(output, [path])
+    if not overwrite and Path(output).exists():
+        raise InputError(f"{output}: is there already; give --overwrite to replace it")
     scan = read(path, series=series, volume=volume, allow_missing=allow_missing)
     check_output(output, [path], like=scan)
-    if axis is None:
-        low = degrade_scan(scan, scale, noise=noise, seed=seed, kind=kind)
-    else:
-        low = thicken_scan(
-            scan, axis, scale, thickness=thickness, noise=noise, seed=seed, kind=kind
-        )
+    low = _lowered(scan, axis, thickness, scale, noise, seed, kind)
     write(low, output, like=scan)
     return "\n".join([*scan.remarks, f"{output}: {scan.size} -> {low.size}"])

@@ -44,9 +44,11 @@ class Options:
     kind: str = "auto"
     volume: int | None = None
     allow_missing: bool = False
+    again: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what no scan could be given."""
+        self._check_types()
         axes = set(self.axes)
         if self.axes != "auto" and (
             not axes <= set("ijk") or len(axes) != len(self.axes) or not axes
@@ -64,6 +66,15 @@ class Options:
             window_named(self.window)
         if self.scale is not None and self.by_spacing:
             raise InputError(f"scale {self.scale} and a spacing: give only one of them")
+
+    def _check_types(self) -> None:
+        for name in ("plane", "axes", "device", "precision", "backend", "acquired", "window"):
+            if not isinstance(value := getattr(self, name), str):
+                raise InputError(f"{name} {value!r}: give a text, see the help of iconet.upscale")
+        for name in ("scale", "batch", "tile"):
+            value = getattr(self, name)
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
+                raise InputError(f"{name} {value!r}: give a whole number")
 
     @property
     def by_spacing(self) -> bool:

@@ -8,6 +8,7 @@ from iconet.errors import InputError
 from iconet.images import Scan, check_upscalable, slice_axis_of
 from iconet.images.kind import Kind, kind_of
 from iconet.images.kind.kinds import MAP, PROBABILITIES, refuse_phase
+from iconet.images.own import refuse_own
 from iconet.upscaling.models import Models, Step
 from iconet.upscaling.one_axis import planes_containing
 from iconet.upscaling.options import Options
@@ -117,6 +118,8 @@ def plan_grid(scan: Scan, models: Models, options: Options) -> GridPlan:
     Raises:
         InputError: the scan cannot be brought there.
     """
+    if not options.again:
+        refuse_own(scan)
     sizes = scan.array.shape[:3]
     dimensions = len(sizes)
     across = slice_axis_of(scan, options.plane)

@@ -158,7 +158,9 @@ def several(folder):
 def test_several_series_are_listed_and_chosen(tmp_path):
     folder = several(tmp_path)
     line = refusal(folder)
-    assert line.endswith("2 series; choose by --series 4 (CT, 4 files), 7 (MR, 4 files)")
+    assert line.endswith(
+        "2 series; choose by --series 4 (CT, 5 x 7, 4 files), 7 (MR, 5 x 7, 4 files)"
+    )
     for chosen in (7, "7", "1.2.7"):
         series = read_series(folder, series=chosen)
         assert series.dicom[0].SeriesInstanceUID == "1.2.7"
@@ -169,7 +171,7 @@ def test_several_series_are_listed_and_chosen(tmp_path):
     assert "not an image" in refusal_inside(folder, series=9)
 
 
-def test_a_part_of_the_description_chooses_and_is_never_shown(tmp_path):
+def test_a_part_of_the_description_chooses_and_is_shown_without_the_patient(tmp_path):
     folder = several(tmp_path)
     for made in (folder / "b").iterdir():
         image = pydicom.dcmread(made)
@@ -182,7 +184,9 @@ def test_a_part_of_the_description_chooses_and_is_never_shown(tmp_path):
         save(image, made)
     line = refusal(folder, series="T1")
     assert "more than one series of that number or description" in line
-    assert line.endswith("4 (CT, 4 files), 7 (MR, 4 files)")
+    assert line.endswith(
+        '4 "T1 soft ***" (CT, 5 x 7, 4 files), 7 "T1 MPRAGE ***" (MR, 5 x 7, 4 files)'
+    )
 
 
 def refusal_inside(folder, **choice):

@@ -23,6 +23,7 @@ from iconet.images.dicom.derived_header import (
     Provenance,
     image_header,
     series_header,
+    window_for,
 )
 from iconet.images.dicom.encoding import add_pixels, encoding_of, pet_encoding
 from iconet.images.dicom.source_header import classic_headers, files_of_headers, value_of
@@ -70,6 +71,7 @@ def write_series(
     folder = Path(folder)
     modality, sources, grid = _checked(scan, headers, folder, replace)
     common = series_header(scan, grid, sources, modality, provenance)
+    window = window_for(scan.array)
     whole = encoding_of(float(scan.array.min()), float(scan.array.max()))
     with _series_folder(folder, replace=replace) as partial, warnings.catch_warnings():
         # pydicom warns of values in the source that break the standard's rules: not ours to judge.
@@ -78,8 +80,7 @@ def write_series(
         for k, name in enumerate(names):
             plane = scan.array[:, :, k].T
             encoding = pet_encoding(plane, scan.array) if modality == "PT" else whole
-            image = image_header(k, grid, sources, encoding, modality)
-            image.update(common)
+            image = image_header(k, grid, sources, encoding, common, window)
             add_pixels(image, plane, encoding)
             _save(image, partial / name)
     return [folder / name for name in names]

@@ -13,6 +13,7 @@ import numpy as np
 
 from iconet.errors import InputError
 from iconet.images.dicom import mosaic
+from iconet.images.dicom.derived_header import is_derived
 from iconet.images.dicom.mosaic import Mosaic
 from iconet.images.dicom.pixels import padding_of, stored_frames
 from iconet.images.dicom.planes import Plane, check_alike, missing_between, ordered, planes_of
@@ -40,6 +41,7 @@ MODALITIES = ("MR", "CT", "PT")
 SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
 PIXELS = 0x7FE0  # the group of the pixel data and its offset tables
 MOST_LISTED = 20  # series in an error line
+LONGEST_SHOWN = 64  # characters of a description
 # All that choosing a series and laying out its grid need: a header in full takes 100 kB of memory.
 ELEMENTS: list[str | int] = [
     *mosaic.ELEMENTS,
@@ -51,6 +53,8 @@ ELEMENTS: list[str | int] = [
     *("SliceThickness", "SpacingBetweenSlices", "RescaleSlope", "RescaleIntercept"),
     *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
     "RealWorldValueMappingSequence",
+    *("PatientName", "PatientID"),  # what of them is in a description is not shown
+    *("ContributingEquipmentSequence", "DerivationDescription"),  # whether iconet made it
 ]
 
 
@@ -73,6 +77,63 @@ class _Entry:
             for plane in planes_of(header, index, self.file.name)
         ]
         return found, cut
+
+
+@dataclass(frozen=True)
+class FoundSeries:
+    """A series at a place, by its headers.
+
+    Attributes:
+        uid: To choose it by; empty where its images have none.
+        title: For people, such as `4 "t1 mprage" (MR, 256 x 240, 192 files)`; no patient data.
+        number: Series number; empty where it has none.
+        description: Without the patient's name.
+        modality: As DICOM has it.
+        refused: Why it is no scan; None where it is one.
+        own: Whether iconet made it.
+        files: Names of its files.
+    """
+
+    uid: str
+    title: str
+    number: str
+    description: str
+    modality: str
+    refused: str | None
+    own: bool
+    files: tuple[str, ...]
+
+
+def list_series(path: Path) -> list[FoundSeries]:
+    """All series at a place, in the order of their numbers; only headers are read.
+
+    Args:
+        path: As in `read_series`.
+
+    Raises:
+        InputError: No DICOM there, or damaged headers.
+    """
+    with dicom_files(path) as found:
+        by_series, unread = _by_series(found)
+    if not by_series:
+        raise InputError(unread_line(path, unread, len(unread)))
+    listed = []
+    for uid, entries in by_series.items():
+        header = entries[0].header
+        refused = None if any(e.refused is None for e in entries) else entries[0].refused
+        listed.append(
+            FoundSeries(
+                uid,
+                _title(_series_number(header) or _plain(uid), entries),
+                _series_number(header),
+                _shown(header),
+                str(header.get("Modality") or ""),
+                refused,
+                is_derived(header),
+                tuple(entry.file.name for entry in entries),
+            )
+        )
+    return sorted(listed, key=lambda one: (len(one.number), one.number, one.uid))
 
 
 def read_series(
@@ -109,16 +170,16 @@ def read_series(
     """
     path = Path(path)
     with dicom_files(path) as found:
-        entries, unread = _members(path, found, series)
+        entries, unread, notes = _members(path, found, series)
         members = _Members(path, len(entries) + len(unread), unread, allow_missing)
         stack = _read_stack(path, entries, members, volume, scale)
-    return _scan_of(path, stack)
+    return _scan_of(path, stack, notes)
 
 
-def _scan_of(path: Path, stack: "_Stack") -> Scan:
-    """What was read, upright and on one scale."""
+def _scan_of(path: Path, stack: "_Stack", notes: tuple[str, ...]) -> Scan:
+    """What was read, upright and on one scale; with what is to be said of it."""
     planes, headers, dtype = stack.planes, stack.headers, stack.dtype
-    values, affine, remarks = stack.values, stack.affine, stack.remarks
+    values, affine, remarks = stack.values, stack.affine, (*notes, *stack.remarks)
     padding = _padding(planes, headers)
     if (lean := lean_of(affine)) > 0:
         values, affine = upright(values, affine, padding=padding)
@@ -292,18 +353,18 @@ def _shape(volumes: Sequence[Volume]) -> tuple[int, ...]:
 
 def _members(
     path: Path, found: Found, series: str | int | None
-) -> tuple[list[_Entry], list[Unread]]:
-    """The files of the series that is wanted, and what may be some and cannot be read.
+) -> tuple[list[_Entry], list[Unread], tuple[str, ...]]:
+    """The files of the series that is wanted, what may be some and cannot be read, and remarks.
 
     A file whose header cannot be read belongs to the series that is in its folder.
     """
     by_series, unread = _by_series(found)
     if not by_series:
         raise InputError(unread_line(path, unread, len(unread)))
-    chosen = _chosen(path, by_series, series)
+    chosen, notes = _chosen(path, by_series, series)
     places = {entry.file.place for entry in chosen}
     alone = len(by_series) == 1
-    return chosen, [file for file in unread if alone or file.place in places]
+    return chosen, [file for file in unread if alone or file.place in places], notes
 
 
 def _by_series(found: Found) -> tuple[dict[str, list[_Entry]], list[Unread]]:
@@ -360,8 +421,14 @@ def _why_no_slice(header: "Dataset") -> str | None:
     return None
 
 
-def _chosen(path: Path, found: dict[str, list[_Entry]], series: str | int | None) -> list[_Entry]:
-    """The one series that was asked for, or that is a scan at all."""
+def _chosen(
+    path: Path, found: dict[str, list[_Entry]], series: str | int | None
+) -> tuple[list[_Entry], tuple[str, ...]]:
+    """The one series that was asked for, or that is a scan at all; and what was left out.
+
+    What iconet made of the others is left out where it lies beside them.
+    """
+    notes: tuple[str, ...] = ()
     if series is not None:
         wanted = str(series)
         matching = [
@@ -385,11 +452,15 @@ def _chosen(path: Path, found: dict[str, list[_Entry]], series: str | int | None
         if not matching:
             entry = next(iter(found.values()))[0]
             raise InputError(f"{entry.file.name}: {entry.refused}")
+        scans = [uid for uid in matching if not is_derived(found[uid][0].header)]
+        if scans and len(scans) < len(matching):
+            notes = (f"{path}: {len(matching) - len(scans)} series that iconet made left out",)
+            matching = scans
         problem = f"{len(matching)} series"
     if len(matching) != 1:
         listing = _listing(matching or list(found), found)
         raise InputError(f"{path}: {problem}; choose by --series {listing}")
-    return found[matching[0]]
+    return found[matching[0]], notes
 
 
 def _listing(uids: Sequence[str], found: dict[str, list[_Entry]]) -> str:
@@ -399,12 +470,40 @@ def _listing(uids: Sequence[str], found: dict[str, list[_Entry]]) -> str:
         header = found[uid][0].header
         number = _series_number(header)
         called = number if number and numbers.count(number) == 1 else _plain(uid)
-        modality = header.get("Modality")
-        kind = modality if modality in MODALITIES else "other"
-        lines.append((len(called), called, f"{called} ({kind}, {len(found[uid])} files)"))
+        lines.append((len(called), called, _title(called, found[uid])))
     listed = [line for _, _, line in sorted(lines)]
     rest = len(listed) - MOST_LISTED
     return ", ".join(listed[:MOST_LISTED]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _title(called: str, entries: Sequence[_Entry]) -> str:
+    """What a series is, for people."""
+    header = entries[0].header
+    shown = _shown(header)
+    modality = header.get("Modality")
+    facts = [str(modality) if modality in MODALITIES else "other"]
+    if header.get("Rows") and header.get("Columns"):
+        facts.append(f"{header.Columns} x {header.Rows}")
+    frames = header.get("NumberOfFrames")
+    several = len(entries) == 1 and str(frames).isdigit() and int(frames) > 1
+    count = int(frames) if several else len(entries)
+    facts.append(f"{count} {'frame' if several else 'file'}{'s' * (count != 1)}")
+    return called + (f' "{shown}"' if shown else "") + f" ({', '.join(facts)})"
+
+
+def _shown(header: "Dataset") -> str:
+    """The description of a series without what it says of the patient's name and number."""
+    try:
+        text, known = _description(header), f"{header.get('PatientName')}^{header.get('PatientID')}"
+    except Exception:  # as there
+        return ""
+    for part in sorted(re.split(r"[\^=,\s]+", known), key=len, reverse=True):
+        if len(part) > 1:
+            whole = r"\b" if len(part) < 4 else ""
+            text = re.sub(whole + re.escape(part) + whole, "***", text, flags=re.IGNORECASE)
+    text = re.sub(r"\*{3}(?:[\^=,\s]*\*{3})+", "***", text)
+    plain = "".join(c if c.isprintable() and c != '"' else " " for c in text)
+    return " ".join(plain.split())[:LONGEST_SHOWN]
 
 
 def _series_number(header: "Dataset") -> str:
@@ -413,7 +512,7 @@ def _series_number(header: "Dataset") -> str:
 
 
 def _description(header: "Dataset") -> str:
-    """To be compared with, never shown: people write names into it."""
+    """To be compared with; `_shown` is what people see: they write names into it."""
     try:
         return str(header.get("SeriesDescription") or "")
     except Exception:  # a malformed one makes pydicom raise nearly anything

@@ -5,7 +5,9 @@ scanner's settings, is dropped: a derived image has its own.
 """
 
 import copy
+import math
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,6 +87,34 @@ def _classic_names(flat: "Dataset") -> None:
             # Research mode, for a sequence that the header does not name.
             flat.ScanningSequence = PULSES.get(str(value_of(flat, "EchoPulseSequence")), ["RM"])
             flat.SequenceVariant = "NONE"
+
+
+def window_of(header: "Dataset") -> "Dataset | None":
+    """How a viewer shows an image: its windows and their function; None where it names none.
+
+    One that is not a number, or narrower than its function allows, is none (PS3.3 C.11.2.1.2).
+    """
+    from pydicom import Dataset
+
+    kept = Dataset()
+    for keyword in WINDOW:
+        element = readable(header, keyword)
+        if element is not None and not element.is_empty:
+            kept.add(copy.copy(element))
+    try:
+        centers, widths = (_numbers(kept[keyword].value) for keyword in WINDOW[:2])
+    except (KeyError, TypeError, ValueError):
+        return None
+    narrowest = 1.0 if str(kept.get("VOILUTFunction") or "LINEAR") == "LINEAR" else 1e-300
+    finite = all(map(math.isfinite, (*centers, *widths)))
+    if not finite or len(centers) != len(widths) or min(widths) < narrowest:
+        return None
+    return kept
+
+
+def _numbers(value: Any) -> list[float]:
+    several = isinstance(value, Iterable) and not isinstance(value, str)
+    return [float(number) for number in (value if several else [value])]
 
 
 def files_of_headers(headers: "Sequence[Dataset]") -> list[Path]:

@@ -115,6 +115,7 @@ def metaimage_header(scan: Scan, dtype: np.dtype, data: str | None) -> bytes:
     origin[:spatial] = place.origin
     lines = [
         "ObjectType = Image",
+        *([] if scan.mark is None else [f"Comment = {scan.mark}"]),
         f"NDims = {count}",
         "BinaryData = True",
         "BinaryDataByteOrderMSB = False",

@@ -159,6 +159,8 @@ def nrrd_header(
     if data is not None:
         lines.append(f"data file: {data}")
     lines += [f"{key}:={text}" for key, text in keywords.items() if _stays_true(key)]
+    if scan.mark is not None:
+        lines.append(f"iconet:={scan.mark}")
     text = "\n".join(lines) + "\n" + ("\n" if data is None else "")
     return os.fsencode(text)
 

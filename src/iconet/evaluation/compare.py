@@ -110,22 +110,22 @@ def evaluate(
     Warns:
         UserWarning: Something was left out, converted or taken for granted when a scan was read.
     """
-    scans = [_scan(given, axes_order) for given in (prediction, reference)]
-    for scan in scans:
+    first, second = (_scan(given, axes_order) for given in (prediction, reference))
+    for scan in (first, second):
         for line in scan.remarks:
             warnings.warn(line, UserWarning, stacklevel=2)
-    return _compare(*scans, (name_of(prediction), name_of(reference)), kind)
+    return _compare(first, second, (name_of(prediction), name_of(reference)), kind)
 
 
 def compare_files(
     prediction: str | Path, reference: str | Path, *, kind: str = "auto"
 ) -> Comparison:
     """`evaluate` for files; what was left out or converted goes to standard error."""
-    scans = [_scan(path, None) for path in (prediction, reference)]
-    for scan in scans:
+    first, second = (_scan(path, None) for path in (prediction, reference))
+    for scan in (first, second):
         for line in scan.remarks:
             print(line, file=sys.stderr)
-    return _compare(*scans, (Path(prediction), Path(reference)), kind)
+    return _compare(first, second, (Path(prediction), Path(reference)), kind)
 
 
 def _compare(

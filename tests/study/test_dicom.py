@@ -409,7 +409,7 @@ def test_a_router_that_polls_an_archive_upscales_a_series_once(weights, capfd):
         shutil.copytree("sent", f"study/{number}")
         assert read("sent").array.shape == (40, 48, 3)
         shutil.rmtree("sent")
-        assert ("series that iconet made left out" in capfd.readouterr().err) == (number > 0)
+        assert ("left out (made by iconet" in capfd.readouterr().err) == (number > 0)
     assert uids("study/0") == uids("study/1") == uids("study/2")
     assert upscale(weights, "study/0", "-o", "sent") == 2
     assert "study/0: is a result of iconet already" in errors(capfd)[0]

@@ -69,6 +69,7 @@ def test_all_options_that_decide_are_in_it_and_the_name_stays_one_of_bids():
         "backend": "torch",
         "acquired": "off",
         "window": "none",
+        "kind": "mr",
     }
     assert changes.keys() <= Options().deciding.keys() == {*changes, "spacing"}
     chosen = SimpleNamespace(name="mri-x2", scale=2, sha256=SHA256["mri-x2"])
@@ -79,4 +80,4 @@ def test_all_options_that_decide_are_in_it_and_the_name_stays_one_of_bids():
             name = derivative_name("sub-01_T1w.nii.gz", result_label(options, chosen))
             assert NAME.fullmatch(stem_of(Path(name)))
             made.add(name)
-    assert len(made) == 1 + 9 + 36
+    assert len(made) == 1 + 10 + 45

@@ -71,22 +71,17 @@ def upscale_study(
     if all_series or only is not None:
         tasks, refused = _series(inputs, output, options, only, say)
     else:
-        chosen = options.series is not None
-        tasks = find_tasks(
-            inputs, output, lambda: work().label(), one_series=chosen, note=notes.append
-        )
+        chosen, label = options.series is not None, lambda: work().label()
+        tasks = find_tasks(inputs, output, label, one_series=chosen, note=notes.append)
         refused = {}
     tasks = with_labels(tasks, labels)
     share = Share.of(tasks, overwrite=overwrite, needs_report=reports)
     outcomes = _Outcomes(tasks, refused, inputs, say, complain)
     to_do = _unfinished(tasks, work(), share, outcomes, again=options.again)
+    attempts = _Attempts(start, share)
     with _folders(to_do):
         while to_do:
-            if jobs == 1 or len(to_do) < 2:
-                results = ((task, attempt(task, work(), share)) for task in to_do)
-            else:
-                results = _in_processes(to_do, _Attempts(start, share), jobs)
-            if left := outcomes.note_all(results):
+            if left := outcomes.note_all(_attempted(to_do, work, attempts, jobs)):
                 say(f"waiting for what another process has begun: {len(left)} of the scans")
                 share.wait(left)
             to_do = _unfinished(left, work(), share, outcomes, by="another process", again=True)
@@ -223,6 +218,15 @@ class _Attempts:
     def __call__(self) -> Callable[[Task], Outcome]:
         work = self.start()
         return lambda task: attempt(task, work, self.share)
+
+
+def _attempted(
+    tasks: Sequence[Task], work: Callable[[], Upscaler], attempts: _Attempts, jobs: int
+) -> Generator[tuple[Task, Outcome], None, None]:
+    """Here, one after the other, or in processes."""
+    if jobs == 1 or len(tasks) < 2:
+        return ((task, attempt(task, work(), attempts.share)) for task in tasks)
+    return _in_processes(tasks, attempts, jobs)
 
 
 def _in_processes(

@@ -258,7 +258,7 @@ def test_one_volume_of_a_series(tmp_path):
     assert nibabel.load(tmp_path / "b-a.nii.gz").shape == (5, 7, 4)
     save(tmp_path / "one.nii")
     assert read(tmp_path / "one.nii", volume=1).array.shape == (5, 7, 4)
-    with pytest.raises(InputError, match="has no volume 2; choose --volume 1$"):
+    with pytest.raises(InputError, match=r"has no volume 2; choose --volume 1$"):
         read(tmp_path / "one.nii", volume=2)
 
 

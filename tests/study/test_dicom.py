@@ -364,6 +364,32 @@ def test_a_real_tilted_gantry(weights, capfd):
         assert validator_errors("out") <= validator_errors("in")
 
 
+def test_one_volume_or_all_and_what_cannot_be_read(weights, capfd):
+    for echo, time in enumerate((20, 80), 1):
+        for path in series(f"echo{echo}", "MR").iterdir():
+            image = pydicom.dcmread(path)
+            image.EchoTime, image.InstanceNumber = time, echo
+            image.PixelData = (image.pixel_array * echo).astype(np.int16).tobytes()
+            Path("in").mkdir(exist_ok=True)
+            image.save_as(Path("in") / f"{echo}{path.name}")
+    assert upscale(weights, "in", "-o", "out.nii.gz") == 0
+    assert "2 volumes, read as a 4-D series: 1 (echo time 20 ms), 2 (echo" in errors(capfd)[0]
+    assert nibabel.load("out.nii.gz").shape == (40, 48, 3, 2)
+    assert upscale(weights, "in", "-o", "out") == 2
+    assert "a DICOM series is a volume" in errors(capfd)[-1]
+    assert upscale(weights, "in", "-o", "out", "--volume", "2") == 0
+    assert {header.EchoTime for header in read_series("out").dicom} == {80}
+    assert cli.run(["degrade", "in", "-o", "low.nii", "--volume", "3"]) == 2
+    assert "has no volume 3; choose --volume 1 to 2" in errors(capfd)[-1]
+    Path("echo1/002.dcm").write_bytes(b"")
+    assert upscale(weights, "echo1", "-o", "one") == 2
+    assert "1 of its 3 files cannot be read: 002.dcm (empty" in errors(capfd)[-1]
+    assert not Path("one").exists()
+    Path("echo1/002.dcm").rename("echo1/003.dcm")  # not named by a number: any of the three
+    assert cli.run(["degrade", "echo1", "-o", "low.nii", "--allow-missing"]) == 0
+    assert errors(capfd)[0].startswith("echo1: 1 files left out: 003.dcm")
+
+
 def test_a_study_of_one_folder_a_patient_in_one_call(weights, capfd):
     series("study/p1")
     series("study/p2/t1", "MR", "1.2.7", 7)

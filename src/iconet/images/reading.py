@@ -50,6 +50,9 @@ SIGNED = 2  # of TIFF's SampleFormat
 LARGEST_DENSITY = 1e7  # pixels an inch; electron microscopes stay below
 DEFLATE_RATIO = 1032  # zlib cannot do better, so a smaller .gz cannot hold what its header claims
 
+# Pillow logs what it raises too, and without any handler Python prints that itself.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
+
 
 def suffix_of(path: Path) -> str:
     """The supported ending of a file name, in lower case.

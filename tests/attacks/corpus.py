@@ -182,9 +182,9 @@ def picture_bomb(name: str, side: int, **options: object) -> Attack:
 
 def tiff_samples(count: int) -> Attack:
     def make(folder: Path) -> Path:
-        Image.new("L", (8, 8)).save(folder / "a.tif")
+        Image.new("RGB", (8, 8)).save(folder / "a.tif")
         content = (folder / "a.tif").read_bytes()
-        before, after = (struct.pack("<HHII", 277, 3, 1, number) for number in (1, count))
+        before, after = (struct.pack("<HHII", 277, 3, 1, number) for number in (3, count))
         assert before in content
         return written(folder / "a.tif", content.replace(before, after))
 

@@ -77,7 +77,7 @@ def make(number: int, seed: int, originals: dict[str, Path], folder: Path) -> tu
     path = originals[name]
     shutil.rmtree(folder, ignore_errors=True)
     # What lies beside a header or a DICOMDIR comes along.
-    if path.is_dir() or path.parent.name == "medium":
+    if path.is_dir() or path.parent.name in ("medium", "pair", "analyze"):
         shutil.copytree(path if path.is_dir() else path.parent, folder)
         given = folder if path.is_dir() else folder / path.name
         changed = sorted(folder.iterdir())

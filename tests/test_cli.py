@@ -28,6 +28,33 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
+NOT_UTF8 = os.fsdecode(b"scan\xe9")
+"""A name of Latin-1, from an old disk or archive."""
+
+
+@pytest.mark.parametrize("command", ["evaluate --json", "evaluate", "export", "models"])
+def test_names_that_are_not_utf8_are_escaped_on_standard_output(folder, command):
+    values = np.random.default_rng(0).integers(0, 99, (20, 20, 3)).astype(np.int16)
+    given = f"{NOT_UTF8}.nii"
+    nibabel.Nifti1Image(values, np.eye(4)).to_filename(given)
+    arguments = {
+        "evaluate --json": ["evaluate", given, given, "--json"],
+        "evaluate": ["evaluate", given, given],
+        "export": ["export", "mri-x2", "-o", f"{NOT_UTF8}.ts", "--format", "torchscript"],
+        "models": ["models"],
+    }[command]
+    done = subprocess.run(
+        [sys.executable, "-c", "from iconet.cli import main; main()", *arguments],
+        capture_output=True,
+        env={**os.environ, "LC_ALL": "C.UTF-8", "PYTHONIOENCODING": "utf-8:strict"},
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    if command == "evaluate --json":
+        assert json.loads(done.stdout)["prediction"] == given
+    elif command == "export":
+        assert done.stdout == b"scan\\udce9.ts\n" and Path(f"{NOT_UTF8}.ts").exists()
+
+
 @pytest.fixture
 def linear(monkeypatch):
     """Linear interpolation in place of the trained networks; records what it is called with."""

@@ -7,12 +7,11 @@ import numpy as np
 
 from iconet.extras import EXTRAS, remedy
 
-# Imports of what is None here fail as if it were not installed. Typer brings the first of the two
-# that stay, and torch the second.
+# Imports of what is None here fail as if it were not installed. Typer brings the one that stays.
 PROGRAM = """
 import sys
 from iconet.extras import EXTRAS
-absent = {name for names in EXTRAS.values() for name in names} - {"pydantic", "filelock"}
+absent = {name for names in EXTRAS.values() for name in names} - {"pydantic"}
 sys.modules.update(dict.fromkeys(absent))
 from iconet import cli
 for line in sys.stdin.read().splitlines():

@@ -40,7 +40,8 @@ def third_party_imports(paths: set[Path]) -> set[str]:
                 names |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 names.add(node.module.split(".")[0])
-    return names - set(sys.stdlib_module_names) - {"iconet"}
+    # SimpleITK is named in annotations alone: its images are taken where it is there.
+    return names - set(sys.stdlib_module_names) - {"iconet", "SimpleITK"}
 
 
 def names(requirements: list[str]) -> set[str]:

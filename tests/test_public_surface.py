@@ -24,7 +24,7 @@ def modules_after(code):
     [
         "import iconet; iconet.__version__",
         "import iconet; iconet.InputError",
-        "import iconet; iconet.upscale",
+        "import iconet; iconet.upscale; iconet.degrade; iconet.evaluate",
         "from iconet.cli import run; run(['--help'])",
         "from iconet.cli import run; run(['upscale', '--help'])",
         "from iconet.cli import run; run(['export', '--help'])",

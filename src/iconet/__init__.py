@@ -3,7 +3,9 @@
 The names below are loaded on first use, so that `import iconet` takes no time:
 
     load(name_or_path)     a trained network
-    upscale(scan)          a bigger image from a path, a nibabel image or an array
+    upscale(scan)          a bigger one: path, nibabel or SimpleITK image, array, tensor
+    degrade(scan)          a low-resolution one, to try things on
+    evaluate(scan, truth)  PSNR, SSIM, NMSE, HaarPSI under a stated convention
     ICONet(scale=2)        the architecture, untrained
 """
 
@@ -12,17 +14,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from iconet.errors import InputError
+    from iconet.evaluation.compare import evaluate
     from iconet.network import ICONet
-    from iconet.upscaling import upscale
+    from iconet.upscaling.degrade import degrade
+    from iconet.upscaling.in_python import upscale
     from iconet.zoo import load
 
-__all__ = ["ICONet", "InputError", "__version__", "load", "upscale"]
+__all__ = ["ICONet", "InputError", "__version__", "degrade", "evaluate", "load", "upscale"]
 
 _HOME = {
     "ICONet": "iconet.network",
     "InputError": "iconet.errors",
+    "degrade": "iconet.upscaling.degrade",
+    "evaluate": "iconet.evaluation.compare",
     "load": "iconet.zoo",
-    "upscale": "iconet.upscaling",
+    "upscale": "iconet.upscaling.in_python",
 }
 
 

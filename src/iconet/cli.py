@@ -5,6 +5,7 @@ Exit codes: 0 done; 2 the input or the call is wrong (one line on standard error
 """
 
 import gc
+import io
 import signal
 import sys
 from pathlib import Path
@@ -26,6 +27,13 @@ ModelOption = Annotated[
     str | None,
     typer.Option(help="Trained model or path of a .safetensors file; mri-x2 by default."),
 ]
+KindOption = Annotated[
+    str,
+    typer.Option(
+        help="What the image is, if not what it says: mr, ct, pet, map, labels, mask, "
+        "probabilities, real, imaginary or phase."
+    ),
+]
 Overrides = Annotated[
     list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Replace values of the recipe.")
 ]
@@ -33,12 +41,31 @@ SeriesOption = Annotated[
     str | None,
     typer.Option(help="Which of several DICOM series: UID, number or a part of its description."),
 ]
+VolumeOption = Annotated[
+    int | None,
+    typer.Option(
+        help="Which volume of a 4-D scan or a DICOM series of several echoes, b-values, phases or "
+        "times, from 1; by default all."
+    ),
+]
+MissingOption = Annotated[
+    bool,
+    typer.Option(
+        "--allow-missing", help="Leave out files of a DICOM series that cannot be read, and say so."
+    ),
+]
+OverwriteOption = Annotated[
+    bool, typer.Option("--overwrite", help="Replace outputs that are there already.")
+]
 RecipeFile = Annotated[Path, typer.Argument(metavar="RECIPE.yaml")]
 
 
 def main() -> None:
     """Run the program and exit with its code."""
     keep_freed_blocks()
+    # Names that are not UTF-8 are escaped, as on standard error.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     # As an exception, so that what was begun is removed: a scheduler's time limit sends this.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     code = run(sys.argv[1:])
@@ -151,6 +178,16 @@ def upscale(
         int | None, typer.Option(help="Side of the tiles of large slices, in input pixels.")
     ] = None,
     series: SeriesOption = None,
+    volume: VolumeOption = None,
+    allow_missing: MissingOption = False,
+    all_series: Annotated[
+        bool,
+        typer.Option("--all-series", help="Every DICOM series, into folders below --output."),
+    ] = False,
+    only: Annotated[
+        str | None,
+        typer.Option(help="Every series of a modality (mr, ct, pet), or of such a description."),
+    ] = None,
     acquired: Annotated[
         str,
         typer.Option(
@@ -164,12 +201,20 @@ def upscale(
             help="K-space window to undo: auto, none, hamming, hann, fermi, tukey or elliptical."
         ),
     ] = "auto",
+    kind: KindOption = "auto",
+    labels: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Labels of the scan, on its grid; they come to the result's grid, beside it."
+        ),
+    ] = None,
     jobs: Annotated[
         int,
         typer.Option("--jobs", "-j", help="Scans at the same time, which share cores and memory."),
     ] = 1,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace outputs that are there already.")
+    overwrite: OverwriteOption = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Upscale results of iconet once more too.")
     ] = False,
     report: Annotated[
         bool,
@@ -192,10 +237,17 @@ def upscale(
             series=series,
             acquired=acquired,
             window=window,
+            kind=kind,
+            volume=volume,
+            allow_missing=allow_missing,
+            again=again,
         ),
         jobs=jobs,
         overwrite=overwrite,
         reports=report,
+        labels=labels or (),
+        all_series=all_series,
+        only=only,
         say=lambda line: print(line, file=sys.stderr),
         complain=complain,
     )
@@ -231,11 +283,12 @@ def export(
         str,
         typer.Option(help="onnx, openvino, torchscript, torch-export or monai-bundle."),
     ] = "onnx",
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Write a trained model for another program: any batch, height and width."""
     from iconet.export import export_model
 
-    print(export_model(model, output, format))
+    print(export_model(model, output, format, overwrite=overwrite))
 
 
 @app.command()
@@ -257,6 +310,10 @@ def degrade(
     ] = 0.0,
     seed: Annotated[int, typer.Option(help="Of the noise.", min=0, max=2**63 - 1)] = 0,
     series: SeriesOption = None,
+    kind: KindOption = "auto",
+    volume: VolumeOption = None,
+    allow_missing: MissingOption = False,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Make a low-resolution scan to try things on: k-space cropped in plane, or thick slices."""
     from iconet.upscaling.degrade import degrade_file
@@ -269,6 +326,10 @@ def degrade(
         noise=noise,
         seed=seed,
         series=series,
+        kind=kind,
+        volume=volume,
+        allow_missing=allow_missing,
+        overwrite=overwrite,
     )
     print(line, file=sys.stderr)
 
@@ -278,11 +339,12 @@ def evaluate(
     prediction: Annotated[Path, typer.Argument(show_default=False)],
     reference: Annotated[Path, typer.Argument(show_default=False)],
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    kind: KindOption = "auto",
 ) -> None:
     """Compare a scan with the truth: PSNR, SSIM, NMSE, HaarPSI, with their conventions."""
     from iconet.evaluation.compare import compare_files
 
-    result = compare_files(prediction, reference)
+    result = compare_files(prediction, reference, kind=kind)
     print(result.to_json() if json else result)
 
 

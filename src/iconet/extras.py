@@ -2,7 +2,7 @@
 
 EXTRAS = {
     "train": (
-        *("filelock", "lightning", "lightning_fabric", "matplotlib", "pydantic"),
+        *("lightning", "lightning_fabric", "matplotlib", "pydantic"),
         *("scipy", "tensorboard", "yaml"),
     ),
     "openvino": ("openvino",),

@@ -180,6 +180,17 @@ def picture_bomb(name: str, side: int, **options: object) -> Attack:
     return make
 
 
+def tiff_samples(count: int) -> Attack:
+    def make(folder: Path) -> Path:
+        Image.new("RGB", (8, 8)).save(folder / "a.tif")
+        content = (folder / "a.tif").read_bytes()
+        before, after = (struct.pack("<HHII", 277, 3, 1, number) for number in (3, count))
+        assert before in content
+        return written(folder / "a.tif", content.replace(before, after))
+
+    return make
+
+
 def png_claiming(width: int, height: int) -> Attack:
     def make(folder: Path) -> Path:
         head = struct.pack(">2I5B", width, height, 16, 0, 0, 0, 0)
@@ -459,6 +470,7 @@ ATTACKS: dict[str, Attack] = {
     "PNG that claims 80 megapixels": png_claiming(9000, 9000),
     "PNG bomb": picture_bomb("a.png", 9400),
     "PNG text bomb": png_text_bomb,
+    "TIFF of 2376 samples a pixel": tiff_samples(2376),
     "TIFF bomb": picture_bomb("a.tif", 9400, compression="tiff_adobe_deflate"),
     "DICOM of 65535 x 65535": dicom_with(Rows=65535, Columns=65535),
     "DICOM of 0 rows": dicom_with(Rows=0),

@@ -53,8 +53,11 @@ def voxels() -> np.ndarray:
 def write_all(folder: Path) -> dict[str, Path]:
     """Writes them and returns what to read, by name."""
     folder.mkdir(parents=True, exist_ok=True)
-    paths = [*_nifti(folder), *_text_headed(folder), *_arrays(folder), *_dicom(folder)]
-    return {path.name: path for path in paths}
+    for name in ("pair", "analyze"):  # whose two files lie in a folder of their own
+        (folder / name).mkdir(exist_ok=True)
+    paths = [*_nifti(folder), *_mgh(folder), *_text_headed(folder)]
+    paths += [*_arrays(folder), *_dicom(folder)]
+    return {path.relative_to(folder).as_posix(): path for path in paths}
 
 
 def _nifti(folder: Path) -> list[Path]:
@@ -70,8 +73,24 @@ def _nifti(folder: Path) -> list[Path]:
     double.to_filename(folder / "b.nii")
     (folder / "c.nii.gz").write_bytes(gzip.compress((folder / "a.nii").read_bytes()))
     series = nibabel.Nifti1Image(np.stack([voxels()] * 2, axis=3), affine)
+    series.header.set_xyzt_units("micron", "msec")
     series.to_filename(folder / "d.nii")
-    return [folder / name for name in ("a.nii", "b.nii", "c.nii.gz", "d.nii")]
+    pair = nibabel.Nifti1Pair(voxels(), affine)
+    pair.header["descrip"] = PATIENT.encode()
+    pair.to_filename(folder / "pair" / "a.img")
+    analyze = nibabel.AnalyzeImage(voxels(), affine)
+    analyze.header["descrip"] = PATIENT.encode()
+    analyze.to_filename(folder / "analyze" / "a.img")
+    names = ("a.nii", "b.nii", "c.nii.gz", "d.nii", "pair/a.img", "analyze/a.hdr")
+    return [folder / name for name in names]
+
+
+def _mgh(folder: Path) -> list[Path]:
+    affine = np.diag([1.0, 1.2, 3, 1])
+    nibabel.MGHImage(voxels(), affine).to_filename(folder / "a.mgz")
+    series = nibabel.MGHImage(np.stack([voxels()] * 2, axis=3).astype(np.float32), affine)
+    (folder / "b.mgh").write_bytes(series.to_bytes() + PATIENT.encode())
+    return [folder / "a.mgz", folder / "b.mgh"]
 
 
 def _text_headed(folder: Path) -> list[Path]:
@@ -88,7 +107,9 @@ def _text_headed(folder: Path) -> list[Path]:
         "TransformMatrix = 1 0 0 0 1 0 0 0 1\nOffset = 1 2 3\nElementSpacing = 1 1.2 3\n"
         "DimSize = 36 33 3\nElementType = MET_SHORT\nElementDataFile = {}\n"
     )
+    members = gzip.compress(data[:999]) + gzip.compress(data[999:])
     content = {
+        "d.nrrd": nrrd.format("gzip").encode() + b'space units: "um" "um" "um"\n\n' + members,
         "a.nrrd": nrrd.format("raw").encode() + b"\n" + data,
         "b.nrrd": nrrd.format("gzip").encode() + b"\n" + gzip.compress(data),
         "c.nhdr": nrrd.format("raw").encode() + b"data file: c.raw\n",
@@ -113,7 +134,9 @@ def _arrays(folder: Path) -> list[Path]:
     picture.save(folder / "a.tif", tiffinfo={270: PATIENT})
     picture.save(folder / "b.tiff", tiffinfo={270: PATIENT}, compression="tiff_deflate")
     picture.save(folder / "c.tif", tiffinfo={270: PATIENT}, compression="tiff_lzw")
-    names = ("a.npy", "b.npy", "a.png", "b.png", "a.tif", "b.tiff", "c.tif")
+    signed = {270: PATIENT, 339: 2}
+    Image.fromarray(plane.astype(np.uint8)).save(folder / "d.tif", tiffinfo=signed, dpi=(300, 150))
+    names = ("a.npy", "b.npy", "a.png", "b.png", "a.tif", "b.tiff", "c.tif", "d.tif")
     return [folder / name for name in names]
 
 
@@ -128,6 +151,35 @@ def slices() -> list[Dataset]:
         image.RescaleSlope, image.RescaleIntercept = 1, -1024
         made.append(image)
     return made
+
+
+def echoes() -> list[Dataset]:
+    """Two volumes at the same places."""
+    made = []
+    for echo, time in enumerate((20, 80), 1):
+        for image in slices():
+            image.EchoTime, image.InstanceNumber, image.Modality = time, echo, "MR"
+            made.append(image)
+    return made
+
+
+def tilted() -> list[Dataset]:
+    """Slices of a gantry that leans."""
+    made = slices()
+    for k, image in enumerate(made):
+        image.ImagePositionPatient = [1, 2 + k, 3 * k]
+        image.GantryDetectorTilt, image.InstanceNumber = 18.4, k + 1
+    return made
+
+
+def parametric() -> Dataset:
+    """One slice of floating-point numbers."""
+    image = slices()[0]
+    for keyword in ("BitsStored", "HighBit", "PixelRepresentation", "PixelData"):
+        delattr(image, keyword)
+    image.BitsAllocated = 32
+    image.FloatPixelData = np.ascontiguousarray(voxels()[:, :, 0].T, "<f4").tobytes()
+    return image
 
 
 def enhanced() -> Dataset:
@@ -243,6 +295,12 @@ def _dicom(folder: Path) -> list[Path]:
         made.append(save(encoded(slices()[0], syntax), folder / f"{name}.dcm"))
     made.append(to_jpeg_lossless(folder / "explicit.dcm", folder / "jpeg.dcm"))
     made.append(save(enhanced(), folder / "enhanced.dcm"))
+    bare = (folder / "explicit.dcm").read_bytes()[132:]
+    (folder / "bare.dcm").write_bytes(bare)
+    made.append(folder / "bare.dcm")
+    made.append(save_series(folder / "echoes", echoes()))
+    made.append(save_series(folder / "tilted", tilted()))
+    made.append(save(parametric(), folder / "parametric.dcm"))
     made.append(save_series(folder / "series"))
     medium = save_series(folder / "medium")
     made.append(directory(medium / "DICOMDIR", [f"{k}.dcm" for k in range(SHAPE[2])]))

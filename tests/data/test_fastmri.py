@@ -108,8 +108,8 @@ def broken(path: Path, how: str) -> None:
     ("how", "reason"),
     [
         ("truncated", "cannot be read"),
-        ("not HDF5", "cannot be read"),
-        ("empty", "cannot be read"),
+        ("not HDF5", "a web page"),
+        ("empty", "empty"),
         ("missing", "no such file"),
         ("no k-space", "no data set 'kspace'"),
         ("k-space is a group", "no data set 'kspace'"),

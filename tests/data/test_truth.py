@@ -82,3 +82,11 @@ def test_ground_truth_of_fastmri_is_read_slice_by_slice(tmp_path: Path):
     expected = fastmri(tmp_path / "file1.h5", encoded=(128, 80), recon=(64, 72), slices=3)
     truth = read_truth(tmp_path / "file1.h5", "i")
     np.testing.assert_allclose(truth, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["a_mask.nii", "a_dseg.nii", "a_ph.nii", "a_probseg.nii"])
+def test_labels_and_phases_in_a_folder_of_scans_are_not_learned_from(tmp_path, name):
+    array = (np.random.default_rng(0).uniform(size=(24, 24, 5)) > 0.5).astype(np.uint8)
+    nib.Nifti1Image(array, np.eye(4)).to_filename(tmp_path / name)
+    with pytest.raises(InputError, match=f"{name}: .* cannot be learned from; take the"):
+        read_truth(tmp_path / name, "axial")

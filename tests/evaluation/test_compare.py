@@ -117,3 +117,16 @@ def test_nan_is_refused_by_name(pair, tmp_path):
     for files in ((holed, pair[1]), (pair[0], holed)):
         with pytest.raises(InputError, match=r"holed\.nii: 1 voxels are NaN"):
             compare_files(*files)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("a_ph.nii.gz", "a phase image"), ("a_dseg.nii.gz", "labels"), ("a_probseg.nii.gz", "probab")],
+)
+def test_what_is_no_image_is_not_measured_as_one(tmp_path, name, said):
+    array = np.random.default_rng(0).integers(0, 4, (12, 14, 5)).astype(np.uint8)
+    path = save(tmp_path / name, array)
+    with pytest.raises(InputError, match=f"{said}.*cannot be measured by PSNR and SSIM; ") as error:
+        compare_files(path, path)
+    assert "\n" not in str(error.value)
+    assert compare_files(path, path, kind="mr").metrics.ssim == pytest.approx(1)

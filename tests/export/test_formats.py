@@ -1,3 +1,4 @@
+import importlib.util
 import json
 import os
 import sys
@@ -43,6 +44,20 @@ def untraced(format):
         sys.settrace(None)
     yield
     sys.settrace(tracer)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_name_that_is_not_utf8_is_written_or_refused(network, untraced, tmp_path, format):
+    output = tmp_path / os.fsdecode(b"d\xe9") / os.fsdecode(b"m\xe9" + FORMATS[format].encode())
+    output.parent.mkdir()
+    if format in ("onnx", "openvino") and importlib.util.find_spec(format) is None:
+        pytest.skip(f"{format} is not installed")
+    try:
+        assert export_model(network, output, format) == output
+        assert output.exists()
+    except InputError as error:
+        assert "not UTF-8; choose another" in str(error)
+        assert not any(output.parent.iterdir())
 
 
 def inputs(batch, height, width):

@@ -29,9 +29,40 @@ def test_a_folder_is_a_dataset_by_its_description_and_its_people(tmp_path):
     assert not bids.is_dataset(tmp_path)
     (tmp_path / "sub-1").mkdir()
     assert bids.is_dataset(tmp_path)
-    for damaged in ["", "[]", "[" * 100000, "{}", "\0"]:
-        description.write_text(damaged)
-        assert not bids.is_dataset(tmp_path)
+    description.write_text("{}")
+    assert not bids.is_dataset(tmp_path)
+
+
+@pytest.mark.parametrize("damaged", ["", "[]", "[" * 100000, "\0", '{"BIDSVersion": }'])
+def test_a_description_that_cannot_be_read_is_named(tmp_path, damaged):
+    (tmp_path / "sub-1").mkdir()
+    description = tmp_path / "dataset_description.json"
+    description.write_text(damaged)
+    with pytest.raises(InputError) as error:
+        bids.is_dataset(tmp_path)
+    assert str(error.value).startswith(f"{description}: ") and ";" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "latin-1", "utf-16"])
+def test_a_description_in_other_encodings_is_read(tmp_path, encoding):
+    text = json.dumps({"Name": "Universit\u00e9", "BIDSVersion": "1.8.0"}, ensure_ascii=False)
+    (tmp_path / "sub-1").mkdir()
+    (tmp_path / "dataset_description.json").write_bytes(text.encode(encoding))
+    assert bids.is_dataset(tmp_path)
+    assert bids.read_json(tmp_path / "dataset_description.json")["Name"] == "Universit\u00e9"
+
+
+def test_sidecars_are_read_as_descriptions_are(tmp_path):
+    image, sidecar = tmp_path / "sub-1_T1w.nii.gz", tmp_path / "sub-1_T1w.json"
+    grid = {"spacing": [1, 1, 2]}
+    report = {"models": [], "notice": "", "input": grid, "output": grid}
+    assert bids.sidecar_content(report, image, tmp_path)["SkullStripped"] is False
+    sidecar.write_bytes(b'\xef\xbb\xbf{"SkullStripped": true, "Who": "\xc3\xa9"}')
+    assert bids.sidecar_content(report, image, tmp_path)["SkullStripped"] is True
+    sidecar.write_bytes(b"{'SkullStripped': true}")
+    with pytest.raises(InputError, match=r"sub-1_T1w.json: is not JSON \(line 1, column 2\); "):
+        bids.sidecar_content(report, image, tmp_path)
 
 
 def test_the_description_is_renewed_and_never_that_of_another_dataset(tmp_path):

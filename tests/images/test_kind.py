@@ -21,7 +21,7 @@ def of(values, path=None, modality=None):
     if modality is not None:
         headers = [Dataset()]
         headers[0].Modality = modality
-    return kind_of(replace(scan, path=path and Path(path), dicom=tuple(headers)))
+    return kind_of(replace(scan, path=path and Path(path), dicom=tuple(headers))).modality
 
 
 def ct(air=-1000.0, noise=10):
@@ -95,3 +95,97 @@ def ringing():
 )
 def test_what_may_be_something_else_is_not_ct(values):
     assert of(values) == "MR"
+
+
+def kind(values, path=None, **more):
+    scan = replace(from_array(np.asarray(values)), path=path and Path(path), **more)
+    return kind_of(scan)
+
+
+LABELS = np.where(INSIDE, 1 + (np.arange(48) // 12)[:, None, None], 0) * 1000
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "scan_image.nii.gz",
+        "head_phantom.nii.gz",
+        "sub-01_part-mag_bold.nii.gz",
+        "fid_phMag.nii.gz",
+        "roi.nii.gz",
+        "photo_graph.nii",
+        "T1_brainmask.nii.gz",
+    ],
+)
+def test_names_that_only_resemble_others_say_nothing(path):
+    assert kind(mri(), path).name == "MR"
+
+
+@pytest.mark.parametrize(
+    ("values", "path", "name"),
+    [
+        (LABELS > 0, "a_mask.nii", "mask"),
+        (LABELS, "a_mask.nii", "labels"),
+        (LABELS, "a_seg.nii", "labels"),
+        (LABELS, "wmparc.mgz", "labels"),
+        (LABELS * 1.0001, "a_dseg.nii", "MR"),
+        (np.where(LABELS > 0, np.nan, 1.0), "a_mask.nii", "mask"),
+        (RNG.uniform(size=SHAPE), "a_seg.nii", "probabilities"),
+        (mri().round(), "T1_mask.nii", "MR"),
+    ],
+)
+def test_labels_by_name_are_labels_by_their_values_too(values, path, name):
+    found = kind(np.asarray(values, np.float32), path)
+    assert found.name == name
+    assert bool(found.doubt) == (name == "MR")
+
+
+def test_images_do_not_look_like_labels():
+    coarse = np.round(mri() / 8)  # of 8 bits
+    sparse = np.where(RNG.uniform(size=SHAPE) > 0.95, 1, 0)  # counts
+    for values in (mri(), coarse, sparse, ct(), np.full(SHAPE, 7), mri().round()):
+        assert not kind(values.astype(np.int16)).doubt
+    assert "5 values" in kind(LABELS.astype(np.int16)).doubt
+
+
+def test_smooth_images_do_not_look_like_a_phase():
+    ramp = np.linspace(-np.pi, np.pi, 48)[:, None, None] * np.ones(SHAPE)
+    assert not kind(ramp).doubt
+    wrapped = np.angle(np.exp(3j * ramp))
+    for values in (wrapped, wrapped % (2 * np.pi), np.round(wrapped / np.pi * 2047.5 + 2047.5)):
+        assert "a phase" in kind(values).doubt
+
+
+def test_an_unwrapped_phase_is_no_phase():
+    import nibabel
+
+    for text, name in ((b"unwrapped phase map", "signed MR"), (b"wrapped phase", "phase")):
+        header = nibabel.Nifti1Header()
+        header["descrip"] = text
+        assert kind(z_scored(), header=header).name == name
+
+
+@pytest.mark.parametrize(
+    ("types", "name"),
+    [
+        (["M", "ND", "NORM"], "MR"),
+        (["M_FFE", "M", "FFE"], "MR"),
+        (["PHASE MAP", "P", "FFE"], "phase"),
+        (["R", "ND"], "real"),
+        (["T2_STAR MAP"], "map"),
+        (["DIFFUSION", "TRACEW"], "MR"),
+        (["DIFFUSION", "ADC"], "map"),
+        (["MPR", "OTHER"], "MR"),
+    ],
+)
+def test_image_types_of_scanners(types, name):
+    header = Dataset()
+    header.Modality, header.ImageType = "MR", ["ORIGINAL", "PRIMARY", *types]
+    assert kind(mri(), dicom=(header,)).name == name
+
+
+def test_a_malformed_image_type_says_nothing():
+    for image_type in (None, "", "P", ["ORIGINAL"]):
+        header = Dataset()
+        header.Modality, header.ImageType = "MR", image_type
+        assert kind(mri(), dicom=(header,)).name == "MR"

@@ -8,12 +8,14 @@ from dataclasses import replace
 import nibabel
 import numpy as np
 import pytest
+import SimpleITK
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 from iconet.errors import InputError
 from iconet.images import Scan, from_array, from_nibabel, read, write
+from iconet.upscaling.regrid import regrid, resize_in_plane
 
 AFFINE = np.array([[-2, 0, 0, 90], [0, 1.5, 0.2, -70], [0, -0.2, 3, -40], [0, 0, 0, 1.0]])
 
@@ -165,6 +167,150 @@ def test_other_formats_of_nibabel():
     np.testing.assert_array_equal(scan.array, numbers())
     np.testing.assert_allclose(scan.affine, AFFINE, atol=1e-5)
     assert isinstance(scan.header, nibabel.Nifti1Header)
+
+
+@pytest.mark.parametrize(
+    ("shape", "read_as"),
+    [
+        ((5, 4, 3, 1, 1), (5, 4, 3)),
+        ((5, 4, 3, 2, 1), (5, 4, 3, 2)),
+        ((5, 4, 3, 1, 1, 1), (5, 4, 3)),
+        ((5, 4, 3, 1), (5, 4, 3, 1)),
+        ((5, 4, 1, 1, 1), (5, 4, 1)),
+    ],
+)
+def test_axes_of_one_element_behind_the_others_change_nothing(tmp_path, shape, read_as):
+    values = np.arange(np.prod(shape), dtype=np.int16).reshape(shape, order="F")
+    image = nibabel.Nifti1Image(values, AFFINE)
+    image.header.set_zooms([*image.header.get_zooms()[:3], *[2.5] * (len(shape) - 3)])
+    image.to_filename(tmp_path / "a.nii.gz")
+    np.save(tmp_path / "a.npy", values)
+    expected = values.reshape(read_as, order="F")
+    loaded = nibabel.load(tmp_path / "a.nii.gz")
+    for scan in (read(tmp_path / "a.nii.gz"), read(tmp_path / "a.npy"), from_nibabel(loaded)):
+        np.testing.assert_array_equal(scan.array, expected)
+    scan = read(tmp_path / "a.nii.gz")
+    write(scan, tmp_path / "b.nii", like=scan)
+    again = nibabel.load(tmp_path / "b.nii")
+    np.testing.assert_array_equal(again.get_fdata(), expected)
+    assert again.header.get_zooms()[3:] == (2.5,) * (len(read_as) - 3)
+    np.testing.assert_allclose(again.affine, AFFINE, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", [nibabel.Nifti1Pair, nibabel.Nifti2Pair])
+@pytest.mark.parametrize("endian", ["<", ">"])
+def test_nifti_in_two_files_is_read_by_either_name(tmp_path, kind, endian):
+    save(tmp_path / "a.img", kind=kind, slope=0.5, inter=3.0, endian=endian)
+    for name, other in (("a.img", "a.hdr"), ("a.hdr", "a.img")):
+        scan = read(tmp_path / name)
+        np.testing.assert_array_equal(scan.array, numbers() * 0.5 + 3)
+        np.testing.assert_allclose(scan.affine, AFFINE, atol=1e-6)
+        assert (scan.path, scan.data_path) == (tmp_path / name, tmp_path / other)
+        assert scan.remarks[0].startswith(f"{tmp_path / name}: header and voxels in two files")
+        write(scan, tmp_path / "b.nii", like=scan)
+        again = nibabel.load(tmp_path / "b.nii")
+        assert type(again).__name__ == kind.__name__.replace("Pair", "Image")
+        np.testing.assert_allclose(again.get_fdata(), numbers() * 0.5 + 3)
+        np.testing.assert_allclose(again.affine, AFFINE, atol=1e-6)
+    with pytest.raises(InputError, match=r"would be two files; write .nii"):
+        write(scan, tmp_path / "c.img", like=scan)
+    content = (tmp_path / "a.img").read_bytes()
+    (tmp_path / "a.img").write_bytes(content[:-1])
+    assert "truncated" in refusal(tmp_path / "a.img")
+    (tmp_path / "a.img").write_bytes(b"/annex/objects/x")
+    assert "a.img, which belongs to it, is a git-annex pointer" in refusal(tmp_path / "a.hdr")
+    (tmp_path / "a.img").unlink()
+    assert "a.img, which belongs to it, is missing; put it beside" in refusal(tmp_path / "a.hdr")
+
+
+def test_analyze_is_placed_as_nibabel_does_and_said_to_lack_left_and_right(tmp_path):
+    nibabel.AnalyzeImage(numbers(), np.diag([-2, 3, 4, 1.0])).to_filename(tmp_path / "a.img")
+    scan = read(tmp_path / "a.img")
+    np.testing.assert_array_equal(scan.array, numbers())
+    np.testing.assert_allclose(scan.affine, nibabel.load(tmp_path / "a.img").affine)
+    assert any("says nothing of left and right" in line for line in scan.remarks)
+    nibabel.Spm2AnalyzeImage(numbers(), AFFINE).to_filename(tmp_path / "b.img")  # with a matrix
+    scan = read(tmp_path / "b.hdr")
+    np.testing.assert_allclose(scan.affine, AFFINE, atol=1e-6)
+    assert len(scan.remarks) == 1
+    content = (tmp_path / "a.img").read_bytes()
+    (tmp_path / "a.img").write_bytes(content[:-1])
+    assert "truncated" in refusal(tmp_path / "a.img")
+    (tmp_path / "a.hdr").write_bytes(b"ENVI\nsamples = 3\n" * 30)
+    assert "neither NIfTI nor Analyze" in refusal(tmp_path / "a.hdr")
+
+
+def test_one_volume_of_a_series(tmp_path):
+    series = numbers((5, 7, 4, 3))
+    nibabel.Nifti1Image(series, AFFINE).to_filename(tmp_path / "a.nii.gz")
+    np.save(tmp_path / "a.npy", series)
+    for name in ("a.nii.gz", "a.npy"):
+        for volume in (1, 3):
+            scan = read(tmp_path / name, volume=volume)
+            np.testing.assert_array_equal(scan.array, series[..., volume - 1])
+            write(scan, tmp_path / f"b-{name}", like=scan)
+            np.testing.assert_array_equal(read(tmp_path / f"b-{name}").array, scan.array)
+        for volume in (0, 4):
+            with pytest.raises(
+                InputError, match=rf"has no volume {volume}; choose --volume 1 to 3"
+            ):
+                read(tmp_path / name, volume=volume)
+    assert nibabel.load(tmp_path / "b-a.nii.gz").shape == (5, 7, 4)
+    save(tmp_path / "one.nii")
+    assert read(tmp_path / "one.nii", volume=1).array.shape == (5, 7, 4)
+    with pytest.raises(InputError, match=r"has no volume 2; choose --volume 1$"):
+        read(tmp_path / "one.nii", volume=2)
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.int16, np.uint8, np.uint16])
+def test_signed_pictures_are_read_as_simpleitk_reads_and_writes_them(tmp_path, dtype):
+    values = (np.arange(54).reshape(6, 9) * 5 - 100).astype(dtype)
+    SimpleITK.WriteImage(SimpleITK.GetImageFromArray(values), str(tmp_path / "a.tif"))
+    scan = read(tmp_path / "a.tif")
+    np.testing.assert_array_equal(scan.array, values)
+    assert scan.dtype == dtype
+    write(scan, tmp_path / "b.tif", like=scan)
+    again = SimpleITK.ReadImage(str(tmp_path / "b.tif"))
+    np.testing.assert_array_equal(SimpleITK.GetArrayFromImage(again), values)
+    assert read(tmp_path / "b.tif").dtype == dtype
+    if dtype in (np.int8, np.int16):
+        with pytest.raises(InputError, match=r"8 or 16-bit unsigned integers and .*; write .npy"):
+            write(scan, tmp_path / "b.png", like=scan)
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_a_picture_with_smaller_pixels_has_more_of_them_an_inch(tmp_path, suffix):
+    picture = Image.fromarray(numbers((6, 9), np.uint8))
+    picture.save(tmp_path / f"a.{suffix}", dpi=(300, 150))
+    scan = read(tmp_path / f"a.{suffix}")
+    bigger = resize_in_plane(scan, 2, (2, 1), lambda low, high: high.fill(7))
+    write(bigger, tmp_path / f"b.{suffix}", like=scan)
+    with Image.open(tmp_path / f"b.{suffix}") as made:
+        assert tuple(map(float, made.info["dpi"])) == pytest.approx((600, 300), rel=1e-4)
+    wider = regrid(scan, (6, 18), (1, 0.5), lambda low, high: high.fill(7))
+    write(wider, tmp_path / f"c.{suffix}", like=scan)
+    with Image.open(tmp_path / f"c.{suffix}") as made:
+        assert tuple(map(float, made.info["dpi"])) == pytest.approx((600, 150), rel=1e-4)
+    picture.save(tmp_path / f"d.{suffix}")
+    plain = read(tmp_path / f"d.{suffix}")
+    write(plain, tmp_path / f"e.{suffix}", like=plain)
+    assert plain.density is None and read(tmp_path / f"e.{suffix}").density is None
+
+
+def test_centimetres_and_no_unit_of_a_picture(tmp_path):
+    picture = Image.fromarray(numbers((6, 9), np.uint8))
+    for unit, expected in ((3, (254, 508, "inch")), (1, (100, 200, ""))):
+        picture.save(tmp_path / "a.tif", tiffinfo={282: 100.0, 283: 200.0, 296: unit})
+        scan = read(tmp_path / "a.tif")
+        assert scan.density == pytest.approx(expected)
+        write(scan, tmp_path / "b.tif", like=scan)
+        assert read(tmp_path / "b.tif").density == pytest.approx(expected)
+
+
+def test_several_numbers_a_voxel_are_refused(tmp_path):
+    vectors = nibabel.Nifti1Image(np.zeros((5, 4, 3, 1, 3), np.float32), AFFINE)
+    vectors.to_filename(tmp_path / "a.nii")
+    assert "5-D; it holds several numbers a voxel" in refusal(tmp_path / "a.nii")
 
 
 def test_an_image_of_nibabel_whose_file_is_damaged(tmp_path):

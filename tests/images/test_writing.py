@@ -288,7 +288,8 @@ def test_what_a_format_cannot_hold_is_refused(tmp_path):
         (picture, "a.nii.gz", r"no spacing"),
         (from_array(np.zeros((6, 5, 4), np.uint8)), "a.png", r"3-D"),
         (from_array(np.zeros((6, 5), np.float32)), "a.png", r"float32; write \.npy"),
-        (from_array(np.zeros((6, 5), np.int16)), "a.tiff", r"int16; write \.npy"),
+        (from_array(np.zeros((6, 5), np.int16)), "a.png", r"int16; write \.npy"),
+        (from_array(np.zeros((6, 5), np.int32)), "a.tiff", r"int32; write \.npy"),
         (picture, "a.jpg", r"one of \.nii\.gz"),
         (picture, "a", r"one of \.nii\.gz"),
     ):

@@ -44,9 +44,29 @@ def test_an_output_made_alike_from_the_same_scan_is_finished(task):
     assert finished(task, entry(task))
 
 
-def test_other_weights_or_options_make_it_again(task):
-    assert not finished(task, entry(task), how=HOW | {"scale": 4})
-    assert not finished(task, entry(task, {"scale": 4}), entry(task), how={"scale": 4})
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        (HOW | {"scale": 4}, "made with --scale 2; choose another"),
+        (HOW | {"isotropic": True}, "made with --isotropic unknown; "),
+        (HOW | {"weights": ["cd"]}, "made with other weights; "),
+        ({"weights": ["cd"], "plane": "k"}, "made with other weights, --plane unknown; "),
+    ],
+)
+def test_what_was_made_with_other_weights_or_options_stays(task, how, said):
+    for known in (
+        [entry(task)],
+        [entry(task), BEGUN | {"how": how}],
+        [entry(task, how), entry(task)],
+    ):
+        with pytest.raises(InputError, match=said):
+            finished(task, *known, how=how)
+
+
+def test_what_was_begun_with_other_options_stays_too(task):
+    with pytest.raises(InputError, match="made with --scale 2"):
+        finished(task, BEGUN | {"how": HOW}, how=HOW | {"scale": 4})
+    assert not finished(task, BEGUN | {"how": HOW})
 
 
 def test_another_scan_makes_it_again(task):

@@ -95,7 +95,7 @@ def test_a_series_is_named_as_folders_are(name, series):
     assert names_series(Path(name)) == series
 
 
-def test_a_folder_of_dicom_is_one_scan_and_not_mixed_with_others(capsys):
+def test_a_folder_of_dicom_is_one_scan_and_may_lie_beside_others():
     series("in/deep", "MR")
     Path("in/.hidden").mkdir()
     scan("in/.hidden/a.nii")
@@ -103,8 +103,9 @@ def test_a_folder_of_dicom_is_one_scan_and_not_mixed_with_others(capsys):
     Path("in/report.docx").write_bytes(b"PK\3\4")
     assert find_tasks([Path("in")], Path("out")) == [Task(Path("in"), Path("out"))]
     scan("in/b.nii")
+    assert targets(["in"], "out") == {"in/b.nii": "out/b.nii", "in/deep": "out/deep"}
     with pytest.raises(InputError, match=r"in: holds DICOM and other scans \(b.nii\)"):
-        find_tasks([Path("in")], Path("out"))
+        find_tasks([Path("in")], Path("out"), one_series=True)
 
 
 def test_two_inputs_of_one_output_are_refused():
@@ -128,3 +129,107 @@ def test_a_folder_that_is_there_may_have_any_other_name():
     Path("out.nii").mkdir()
     assert names_series(Path("out.dcm"))
     assert not names_series(Path("out.nii"))
+
+
+def notes(inputs, output="out"):
+    said = []
+    try:
+        find_tasks([Path(name) for name in inputs], Path(output), note=said.append)
+    except InputError as error:
+        said.append(str(error))
+    return said
+
+
+def test_every_folder_with_dicom_files_is_a_series():
+    series("in/p1/t1", uid="1.1")
+    series("in/p1/t2", uid="1.2")
+    series("in/p2", uid="1.3")
+    assert targets(["in"], "out") == {
+        "in/p1/t1": "out/p1/t1",
+        "in/p1/t2": "out/p1/t2",
+        "in/p2": "out/p2",
+    }
+    assert find_tasks([Path("in")], Path("out"), one_series=True) == [Task(Path("in"), Path("out"))]
+    assert targets(["in/p1", "in/p2"], "out")["in/p1/t2"] == "out/p1/t2"
+
+
+def test_one_series_in_several_folders_stays_one():
+    series("in/a/1", uid="1.1")
+    series("in/a/2", uid="1.1")
+    assert find_tasks([Path("in")], Path("out")) == [Task(Path("in"), Path("out"))]
+    series("in/b", uid="1.2")
+    assert targets(["in"], "out") == {"in/a": "out/a", "in/b": "out/b"}
+    series("in/a/3", uid="1.2")
+    (line,) = notes(["in"])
+    assert "hold parts of one series; name the folder above them alone" in line
+
+
+def test_dicom_that_is_no_scan_is_named():
+    series("in/p1", uid="1.1")
+    series("in/p2", uid="1.2")
+    for path in series("in/report", uid="1.3", modality="SR").iterdir():
+        assert path.is_file()
+    assert targets(["in"], "out") == {"in/p1": "out/p1", "in/p2": "out/p2"}
+    assert notes(["in"]) == ["in: 1 file left out: report (DICOM without a scan)"]
+
+
+def test_links_to_folders_are_followed_once_and_circles_noticed():
+    touch("else/sub-2/x.nii", "in/sub-1/x.nii")
+    Path("in/sub-2").symlink_to(Path("else/sub-2").absolute())
+    Path("in/a-link").symlink_to("sub-1")
+    Path("in/sub-1/up").symlink_to(Path("in").absolute())
+    assert targets(["in"], "out") == {
+        "in/sub-1/x.nii": "out/sub-1/x.nii",
+        "in/sub-2/x.nii": "out/sub-2/x.nii",
+    }
+    (line,) = notes(["in"])
+    assert line == (
+        "in: 2 files left out: a-link (the same folder again), sub-1/up (the same folder again)"
+    )
+
+
+def test_what_is_not_taken_is_counted_and_named():
+    touch("in/a.nii", "in/b.mnc", "in/c/d.par", "in/c/d.rec", "in/e.dcm")
+    touch("in/a.json", "in/README", "in/participants.tsv", "in/x.bval", "in/.hidden.mnc")
+    touch("in/h.mhd", "in/h.raw", "in/c/alone.raw", "in/half.img", "in/half2.hdr")
+    touch("in/gone.nii.mnc")
+    assert notes(["in"]) == [
+        "in: 8 files left out: b.mnc, c/alone.raw, c/d.par, c/d.rec, e.dcm and 3 more"
+    ]
+    touch("only/b.mnc")
+    (line,) = [line for line in notes(["only"]) if "no scan" in line]
+    assert "1 file left out: b.mnc" in line and line.endswith("; name another one")
+
+
+def test_images_in_two_files_are_one_and_become_one():
+    touch("in/a.img", "in/a.hdr", "in/B.IMG", "in/B.HDR", "in/c.mgz", "in/half.img")
+    assert targets(["in"], "out") == {
+        "in/a.img": "out/a.nii",
+        "in/B.IMG": "out/B.nii",
+        "in/c.mgz": "out/c.mgz",
+    }
+    assert notes(["in"]) == ["in: 1 file left out: half.img (without its .hdr)"]
+    with pytest.raises(InputError, match=r"two inputs would be written to out/a.nii"):
+        touch("in/a.nii")
+        targets(["in"], "out")
+
+
+def test_a_dataset_without_a_description_gets_a_line_and_one_with_it_names_the_rest():
+    touch("ds/sub-1/anat/sub-1_T1w.nii.gz", "ds/sub-1/func/sub-1_task-x_bold.nii.gz")
+    (line,) = notes(["ds"])
+    assert line.startswith("ds: looks like a BIDS dataset without a dataset_description.json")
+    Path("ds/dataset_description.json").write_text(json.dumps({"BIDSVersion": "1.9.0"}))
+    assert notes(["ds"]) == [
+        "ds: no anatomical images, 1 file left out: sub-1/func/sub-1_task-x_bold.nii.gz"
+    ]
+    Path("ds/dataset_description.json").write_text("{")
+    (line,) = notes(["ds"])
+    assert line.startswith("ds/dataset_description.json: is not JSON")
+
+
+def test_subjects_of_a_dataset_may_be_links():
+    touch("elsewhere/sub-1/anat/sub-1_T1w.nii.gz")
+    Path("ds").mkdir()
+    Path("ds/dataset_description.json").write_text(json.dumps({"BIDSVersion": "1.9.0"}))
+    Path("ds/sub-1").symlink_to(Path("elsewhere/sub-1").absolute())
+    assert list(targets(["ds"], None)) == ["ds/sub-1/anat/sub-1_T1w.nii.gz"]

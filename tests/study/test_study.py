@@ -2,12 +2,17 @@
 
 import json
 import os
+from hashlib import sha256
 from pathlib import Path
 
 import nibabel
 import numpy as np
 import pytest
+from PIL import Image
 
+from iconet import cli
+from iconet.images import read, write
+from iconet.study import run_one
 from iconet.study.find import find_tasks
 
 from .studies import files_below, network, scan, times, upscale
@@ -33,26 +38,29 @@ def dataset(root="ds"):
 
 
 DERIVED = [
-    "sub-01/anat/sub-01_acq-fast_run-2_desc-iconet_FLAIR",
-    "sub-01/anat/sub-01_desc-iconet_T1w",
-    "sub-02/ses-a/anat/sub-02_ses-a_desc-iconet_T2w",
+    "01/anat/sub-01_acq-fast_run-2_desc-{}_FLAIR",
+    "01/anat/sub-01_desc-{}_T1w",
+    "02/ses-a/anat/sub-02_ses-a_desc-{}_T2w",
 ]
 
 
 def test_a_bids_dataset_becomes_a_derivative_and_is_not_done_again(capsys):
     dataset()
+    weights = sha256(Path("model.safetensors").read_bytes()).hexdigest()[:6].capitalize()
+    label = f"iconetModelMineX2{weights}PrecisionFp32BackendTorch"
+    derived = [f"sub-{name.format(label)}" for name in DERIVED]
     before = times("ds")
     assert upscale("ds") == 0
     out = Path("ds/derivatives/iconet")
-    images = [name + (".nii" if "T2w" in name else ".nii.gz") for name in DERIVED]
+    images = [name + (".nii" if "T2w" in name else ".nii.gz") for name in derived]
     assert files_below(out) == sorted(
-        [".iconet.jsonl", "dataset_description.json", *images, *(f"{n}.json" for n in DERIVED)]
+        [".iconet.jsonl", "dataset_description.json", *images, *(f"{n}.json" for n in derived)]
     )
     description = json.loads((out / "dataset_description.json").read_text())
     assert description["DatasetType"] == "derivative"
     assert description["GeneratedBy"][0]["Name"] == "iconet"
     assert (out / description["DatasetLinks"]["raw"]).resolve() == Path("ds").resolve()
-    sidecar = json.loads((out / f"{DERIVED[1]}.json").read_text())
+    sidecar = json.loads((out / f"{derived[1]}.json").read_text())
     assert sidecar["Sources"] == ["bids:raw:sub-01/anat/sub-01_T1w.nii.gz"]
     assert "0.5 x 0.5 x 3 mm" in sidecar["Resolution"]
     assert sidecar["IconetReport"]["output"]["spacing"] == [0.5, 0.5, 3.0]
@@ -91,7 +99,7 @@ def test_folders_keep_their_structure_and_results_inside_are_no_inputs(capsys):
     assert "choose another" in capsys.readouterr().err
 
 
-def test_only_what_changed_is_done_again():
+def test_only_what_changed_is_done_again(capsys):
     for name in "ab":
         scan(f"in/{name}.nii")
     assert upscale("in", "-o", "out") == 0
@@ -104,7 +112,10 @@ def test_only_what_changed_is_done_again():
     second = times("out")
     assert second["a.nii"] > first["a.nii"] and second["b.nii"] == first["b.nii"]
     network("model.safetensors", seed=1)
-    assert upscale("in", "-o", "out") == 0
+    assert upscale("in", "-o", "out") == 2  # other weights: nothing is replaced
+    assert "made with other weights; choose another --output" in capsys.readouterr().err
+    assert {**times("out"), **second} == times("out")
+    assert upscale("in", "-o", "out", "--overwrite") == 0
     third = times("out")
     assert all(third[name] > second[name] for name in ("a.nii", "b.nii"))
     # A report asked for later belongs to the output, so both are made.
@@ -113,8 +124,9 @@ def test_only_what_changed_is_done_again():
     fourth = times("out")
     assert upscale("in", "-o", "out", "--report") == 0
     assert times("out") == fourth
-    assert upscale("in", "-o", "out", "--spacing", "0.6x0.5x3") == 0
-    assert all(times("out")[name] > fourth[name] for name in ("a.nii", "b.nii"))
+    assert upscale("in", "-o", "out", "--report", "--spacing", "0.6x0.5x3") == 2
+    assert "made with no --spacing; choose another" in capsys.readouterr().err
+    assert times("out")["a.nii"] == fourth["a.nii"]
 
 
 @pytest.mark.parametrize("folder_of_results", [True, False])
@@ -172,8 +184,6 @@ def test_a_full_disk_ends_the_study(monkeypatch, capsys):
 
 
 def test_a_fault_of_ours_does_not_stop_the_others_and_is_shown(monkeypatch, capsys):
-    from iconet.study import run_one
-
     for name in "ab":
         scan(f"in/{name}.nii")
     real = run_one.upscale_scan
@@ -202,3 +212,97 @@ def test_jobs_share_the_work_and_a_bad_scan_is_named(capfd):
     np.testing.assert_allclose(
         nibabel.load("out/a.nii").get_fdata(), nibabel.load("alone.nii").get_fdata(), atol=1
     )
+
+
+def shipped(*arguments):
+    """The exit code, with the package's own models."""
+    return cli.run(["upscale", *arguments, "--backend", "torch"])
+
+
+def test_two_options_live_side_by_side_in_one_dataset():
+    scan("ds/sub-01/anat/sub-01_T1w.nii.gz")
+    Path("ds/dataset_description.json").write_text(json.dumps({"BIDSVersion": "1.9.0"}))
+    out = Path("ds/derivatives/iconet/sub-01/anat")
+    made = {}
+    for options, label, shape in [
+        ([], "MriX2", (40, 48, 3)),
+        (["--scale", "4"], "MriX4", (80, 96, 3)),
+        (["--isotropic"], "Isotropic", (20, 24, 9)),
+        (["--model", "mri-x2"], "ModelMriX2", (40, 48, 3)),
+        (["--axes", "j"], "X2AxesJ", (20, 48, 3)),
+    ]:
+        for _ in range(2):
+            assert shipped("ds", *options) == 0
+        name = f"sub-01_desc-iconet{label}BackendTorch_T1w"
+        assert nibabel.load(out / f"{name}.nii.gz").shape == shape
+        assert (out / f"{name}.json").exists()
+        made[name] = shape
+        assert len(files_below(out)) == 2 * len(made)
+
+
+def test_a_run_stopped_half_way_leaves_no_two_kinds_of_result_under_one_name(monkeypatch):
+    dataset()
+    assert upscale("ds") == 0
+    before = times("ds/derivatives/iconet")
+    real = run_one.upscale_scan
+
+    def stopped(scan, *arguments, **options):
+        if "sub-02" in str(scan.path):
+            raise KeyboardInterrupt
+        return real(scan, *arguments, **options)
+
+    monkeypatch.setattr(run_one, "upscale_scan", stopped)
+    assert upscale("ds", "--plane", "k") == 130
+    after = times("ds/derivatives/iconet")
+    del before[".iconet.jsonl"]
+    assert before.items() <= after.items()
+    assert sum("PlaneK" in name and name.endswith((".nii", ".nii.gz")) for name in after) == 2
+
+
+@pytest.mark.parametrize("suffix", [".nii.gz", ".nrrd", ".mha", ".png"])
+def test_iconet_refuses_its_own_result(capsys, suffix):
+    name = f"a{suffix}"
+    if suffix == ".png":
+        Image.fromarray(np.arange(600, dtype=np.uint8).reshape(20, 30)).save(name)
+    else:
+        scan("in.nii")
+        given = read("in.nii")
+        write(given, name, like=given)
+    assert upscale(name, "-o", f"b{suffix}") == 0
+    before = files_below(".")
+    capsys.readouterr()
+    assert upscale(f"b{suffix}", "-o", f"c{suffix}") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"iconet: error: b{suffix}: is a result of iconet already")
+    assert files_below(".") == before
+    assert upscale(f"b{suffix}", "-o", f"c{suffix}", "--again") == 0
+    assert read(f"c{suffix}").array.shape[0] == 4 * read(name).array.shape[0]
+
+
+def test_results_in_a_folder_are_left_out_and_counted(capsys):
+    scan("in/a.nii")
+    scan("in/b.nii")
+    assert upscale("in", "-o", "made") == 0
+    os.rename("made/a.nii", "in/a-big.nii")
+    os.rename("made/b.nii", "in/b-big.nii")
+    capsys.readouterr()
+    for _ in range(2):
+        assert upscale("in", "-o", "out") == 0
+        assert files_below("out") == [".iconet.jsonl", "a.nii", "b.nii"]
+        said = capsys.readouterr().err
+        assert "2 left out (made by iconet; --again takes them too)" in said
+    assert upscale("in", "-o", "out", "--again") == 0
+    assert len(files_below("out")) == 5
+    os.remove("in/a.nii")
+    os.remove("in/b.nii")
+    assert upscale("in", "-o", "nothing") == 2
+    assert "in: is a result of iconet already" in capsys.readouterr().err
+    assert not Path("nothing").exists()
+
+
+def test_a_derivative_is_no_dataset_of_scans(capsys):
+    dataset()
+    assert upscale("ds") == 0
+    assert upscale("ds/derivatives/iconet", "-o", "out") == 2
+    assert "is a result of iconet already" in capsys.readouterr().err
+    assert not Path("out").exists()

@@ -10,7 +10,7 @@ from iconet.errors import InputError
 from iconet.images import Scan
 from iconet.intensity import robust_scale
 from iconet.physics.blur import gaussian_weights
-from iconet.upscaling.degrade import degrade_scan, thicken_scan
+from iconet.upscaling.degrade import degrade_file, degrade_scan, thicken_scan
 
 AFFINE = np.array([[0, 0.9, 0, -40], [-0.8, 0, 0, 30], [0, 0, 1.25, -9], [0, 0, 0, 1.0]])
 
@@ -102,3 +102,36 @@ def test_nan_is_refused_by_name():
     for lower in (lambda: degrade_scan(scan, 2), lambda: thicken_scan(scan, "k", 2)):
         with pytest.raises(InputError, match="the given image: 1 voxels are NaN"):
             lower()
+
+
+def labelled(path, **header):
+    values = np.zeros((16, 12, 4), np.int16)
+    values[4:10, 3:9], values[12:14, 2:4, 2] = 41, 1001
+    image = nibabel.Nifti1Image(values, np.diag([1, 1, 3, 1]))
+    image.to_filename(path)
+    return path
+
+
+@pytest.mark.parametrize("options", [{}, {"axis": "k"}])
+def test_labels_stay_labels(tmp_path, options):
+    path = labelled(tmp_path / "a_dseg.nii.gz")
+    degrade_file(path, tmp_path / "low.nii.gz", **options)
+    made = nibabel.load(tmp_path / "low.nii.gz")
+    assert made.get_data_dtype() == np.int16
+    assert set(np.unique(made.dataobj)) == {0, 41, 1001}
+    with pytest.raises(InputError, match="have no noise"):
+        degrade_file(path, tmp_path / "noisy.nii.gz", noise=1, **options)
+
+
+def test_probabilities_stay_within_0_and_1_and_a_phase_is_refused(tmp_path):
+    share = np.zeros((16, 12, 4), np.float32)
+    share[4:10, 3:9] = 1
+    for name in ("a_probseg.nii", "a_ph.nii"):
+        nibabel.Nifti1Image(share, np.eye(4)).to_filename(tmp_path / name)
+    degrade_file(tmp_path / "a_probseg.nii", tmp_path / "low.nii")
+    made = nibabel.load(tmp_path / "low.nii").get_fdata()
+    assert made.min() == 0 and made.max() == 1 and made.mean() == pytest.approx(share.mean())
+    for options in ({}, {"axis": "k"}):
+        with pytest.raises(InputError, match="a phase image"):
+            degrade_file(tmp_path / "a_ph.nii", tmp_path / "phase.nii", **options)
+    degrade_file(tmp_path / "a_ph.nii", tmp_path / "phase.nii", kind="mr")

@@ -205,7 +205,7 @@ def test_the_command_refuses_in_one_line_and_leaves_nothing(tmp_path: Path, capf
     (tmp_path / "bad.h5").write_bytes(b"no HDF5")
     output = tmp_path / "out.nii.gz"
     for arguments, reason in [
-        ([tmp_path / "bad.h5"], "bad.h5: cannot be read"),
+        ([tmp_path / "bad.h5"], "bad.h5: is not HDF5"),
         ([tmp_path / "missing.h5"], "no such file"),
         ([good, "--tile", "64"], "no --tile"),
         ([good, "--plane", "axial"], "no --plane"),

@@ -6,6 +6,7 @@ import pytest
 
 from iconet import zoo
 from iconet.errors import InputError
+from iconet.images.kind import Kind
 from iconet.upscaling.models import Models, Step
 from iconet.zoo.model import Model
 
@@ -51,8 +52,14 @@ def test_weights_are_those_of_all_that_may_take_part():
 
 
 def test_a_kind_without_a_shipped_model_is_interpolated_unless_one_was_named(monkeypatch):
-    assert [package().interpolate(kind) for kind in ("MR", "CT", "PET")] == [False, True, True]
-    assert not Models(Model.of(Linear())).interpolate("CT")
+    mr, ct, pet, labels, share, real = (
+        Kind(name, "") for name in ("MR", "CT", "PET", "labels", "probabilities", "real")
+    )
+    networks = [not package().interpolate(kind) for kind in (mr, ct, pet, labels, share, real)]
+    assert networks == [True, False, False, False, False, False]
+    mine = Models(Model.of(Linear()))
+    networks = [not mine.interpolate(kind) for kind in (mr, ct, pet, labels, share, real)]
+    assert networks == [True, True, True, False, False, True]
     entry = SimpleNamespace(name="ct-x2", purpose="CT of the chest, slices 2x larger in plane")
     monkeypatch.setattr(zoo, "catalogue", lambda: [entry])
-    assert not package().interpolate("CT")
+    assert not package().interpolate(ct)

@@ -93,7 +93,7 @@ def test_a_kind_without_a_model_is_interpolated_in_one_operation(axes):
     scan = Scan(values, np.diag([1.0, 1, 3, 1]), path=Path("sub-1_ct.nii"))
     models, options = package(), Options(axes=axes)
     plan = plan_grid(scan, models, options)
-    assert (plan.kind, plan.steps, plan.finest) == ("CT", (), 2)
+    assert (plan.kind.name, plan.steps, plan.finest) == ("CT", (), 2)
     (operation,) = operations(plan, models, CPU, options)
     assert isinstance(operation, Interpolating)
     seen = []

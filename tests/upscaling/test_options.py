@@ -50,9 +50,14 @@ def test_millimetres_are_one_number_or_one_for_each_axis(spacing, expected):
 
 def test_what_decides_on_a_result_is_what_records_compare():
     """The keys of a study's record and of reports: another one would redo every study."""
+    assert Options(volume=2, allow_missing=True).deciding == {
+        **Options().deciding,
+        "volume": 2,
+        "allow_missing": True,
+    }
     assert list(Options().deciding) == [
         *("plane", "axes", "spacing", "isotropic", "series", "tile", "precision", "backend"),
-        *("acquired", "window"),
+        *("acquired", "window", "kind"),
     ]
     assert not Options().own_grid
     for changed in (Options(axes="k"), Options(spacing=1), Options(isotropic=True)):

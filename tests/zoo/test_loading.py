@@ -233,6 +233,11 @@ def test_weights_that_the_configuration_does_not_bear_out_are_refused(
     assert "do not fit" in refusal(path)
 
 
+def test_a_name_that_safetensors_cannot_open_is_not_called_damaged(path: Path) -> None:
+    renamed = path.rename(path.with_name(os.fsdecode(b"m\xe9.safetensors")))
+    assert "no name that is not UTF-8; rename" in refusal(renamed)
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_weights_that_are_no_numbers_are_refused(
     path: Path, metadata: dict[str, str], value: float

@@ -14,7 +14,7 @@ from torch import Tensor
 from iconet.errors import InputError
 from iconet.files import complete_file
 
-VERSION = 1  # another one makes everything anew, after a change of how scans are prepared
+VERSION = 2  # another one makes everything anew, after a change of how scans are prepared
 
 
 def prepared_file(folder: Path, path: Path, *how: str) -> Path:

@@ -9,6 +9,7 @@ from iconet.data.fastmri import fastmri_scan
 from iconet.errors import InputError
 from iconet.images import read, refuse_nan
 from iconet.images.geometry import choose_slice_axis
+from iconet.images.kind import kind_of, refuse_unless_image
 from iconet.images.scan import Scan
 from iconet.intensity import dark_level
 
@@ -27,7 +28,11 @@ def read_truth(path: Path, plane: str, contrast: str = "") -> NDArray[np.float32
     Raises:
         InputError: If the file cannot be used.
     """
-    scan = fastmri_scan(path) if path.suffix.lower() == ".h5" else read(path)
+    if path.suffix.lower() == ".h5":
+        scan = fastmri_scan(path)
+    else:
+        scan = read(path)
+        refuse_unless_image(kind_of(scan), scan.name, "learned from")
     return truth_stack(scan, plane, kspace=contrast.upper() not in NEVER_IN_KSPACE)
 
 

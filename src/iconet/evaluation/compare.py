@@ -2,16 +2,30 @@
 
 import json
 import math
+import os
+import sys
+import warnings
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 from iconet.errors import InputError
-from iconet.evaluation.metrics import CONVENTION, Metrics, evaluate
-from iconet.images.geometry import slice_axis_of
-from iconet.images.reading import read, refuse_nan
+from iconet.evaluation.metrics import CONVENTION, Metrics
+from iconet.evaluation.metrics import evaluate as measure
+from iconet.images.geometry import farthest_apart, slice_axis_of
+from iconet.images.in_memory import is_path, name_of, take
+from iconet.images.kind import kind_of, refuse_unless_image
+from iconet.images.reading import refuse_nan
 from iconet.images.scan import Scan
+
+if TYPE_CHECKING:
+    import SimpleITK
+    from nibabel.spatialimages import SpatialImage
+    from torch import Tensor
+
+    Image: TypeAlias = str | os.PathLike[str] | SpatialImage | np.ndarray | Tensor | SimpleITK.Image
 
 AFFINE_TOLERANCE_MM = 1e-3
 """Headers store float32 and quaternions, which round; a misplaced voxel is a hundred times this."""
@@ -32,14 +46,14 @@ LABELS = {
 
 @dataclass(frozen=True)
 class Comparison:
-    """Metrics of a prediction file against a reference file. ``str()`` is meant for people.
+    """Metrics of a prediction against a reference. ``str()`` is meant for people.
 
     Attributes:
         left_out: Voxels at the end of each axis of the reference that the prediction lacks.
     """
 
-    prediction: Path
-    reference: Path
+    prediction: Path | str
+    reference: Path | str
     metrics: Metrics
     slice_axis: int
     left_out: tuple[int, ...]
@@ -72,29 +86,70 @@ class Comparison:
         return json.dumps(content, ensure_ascii=False, indent=2)
 
 
-def compare_files(prediction: str | Path, reference: str | Path) -> Comparison:
-    """Measure a scan file against the truth, slice by slice along the reference's slice axis.
+def evaluate(
+    prediction: "Image", reference: "Image", *, axes_order: str | None = None, kind: str = "auto"
+) -> Comparison:
+    """Measure a scan against the truth, slice by slice along the reference's slice axis.
 
     Both must lie on the same voxel grid: same shape and, where both have one, the same affine. The
     reference may be up to 7 voxels longer at the end of an axis, which `iconet degrade` drops where
     the scale does not divide a size; they are left out, and the result says so.
     Pictures are one slice; the volumes of a 4-D series are evaluated as one long stack of slices.
 
+    Args:
+        prediction: As `iconet.upscale` takes scans, but for raw k-space.
+        reference: The truth.
+        axes_order: Of arrays and tensors, see `iconet.upscale`; both have the same.
+        kind: What both are, see `iconet.upscale`.
+
     Raises:
-        InputError: A file that cannot be read or holds NaN, grids that differ (it says how), or a
-            reference without a value above zero or with slices under 7 voxels.
+        InputError: A scan that cannot be read or holds NaN, a batch, labels or a phase, grids that
+            differ (it says how), or a reference without a value above zero or with slices under 7
+            voxels.
+
+    Warns:
+        UserWarning: Something was left out, converted or taken for granted when a scan was read.
     """
-    first, second = read(prediction), read(reference)
+    first, second = (_scan(given, axes_order) for given in (prediction, reference))
+    for scan in (first, second):
+        for line in scan.remarks:
+            warnings.warn(line, UserWarning, stacklevel=2)
+    return _compare(first, second, (name_of(prediction), name_of(reference)), kind)
+
+
+def compare_files(
+    prediction: str | Path, reference: str | Path, *, kind: str = "auto"
+) -> Comparison:
+    """`evaluate` for files; what was left out or converted goes to standard error."""
+    first, second = (_scan(path, None) for path in (prediction, reference))
+    for scan in (first, second):
+        for line in scan.remarks:
+            print(line, file=sys.stderr)
+    return _compare(first, second, (Path(prediction), Path(reference)), kind)
+
+
+def _compare(
+    first: Scan, second: Scan, names: tuple[Path | str, Path | str], kind: str
+) -> Comparison:
     for scan in (first, second):
         refuse_nan(scan)
+        refuse_unless_image(kind_of(scan, kind), scan.name, "measured by PSNR and SSIM")
     second, left_out = _covered(first, second)
     _check_same_grid(first, second)
     axis = slice_axis_of(second)
     try:
-        metrics = evaluate(_stack(first.array, axis), _stack(second.array, axis))
+        metrics = measure(_stack(first.array, axis), _stack(second.array, axis))
     except ValueError as error:
         raise InputError(f"{second.name}: {error}; choose another reference") from error
-    return Comparison(Path(prediction), Path(reference), metrics, axis, left_out)
+    return Comparison(*names, metrics, axis, left_out)
+
+
+def _scan(given: "Image", axes_order: str | None) -> Scan:
+    order = None if is_path(given) else axes_order
+    scans = take(given, axes_order=order).scans
+    if len(scans) != 1:
+        raise InputError("axes_order: images that are taken alone are evaluated one by one")
+    return scans[0]
 
 
 def _covered(prediction: Scan, reference: Scan) -> tuple[Scan, tuple[int, ...]]:
@@ -119,12 +174,7 @@ def _check_same_grid(prediction: Scan, reference: Scan) -> None:
         )
     if prediction.affine is None or reference.affine is None:
         return
-    # The far corner moves most, so the corners bound how far any voxel is off.
-    extent = [max(size - 1, 0) for size in reference.array.shape[:3]]
-    corners = np.array(np.meshgrid(*([0, size] for size in extent))).reshape(len(extent), -1)
-    corners = np.vstack([corners, np.zeros((3 - len(extent), corners.shape[1]))])
-    shift = (prediction.affine - reference.affine) @ np.vstack([corners, np.ones(corners.shape[1])])
-    worst = float(np.linalg.norm(shift[:3], axis=0).max())
+    worst = farthest_apart(prediction.affine, reference.affine, reference.array.shape)
     if worst > AFFINE_TOLERANCE_MM:
         raise InputError(
             f"{prediction.name} and {reference.name} place the same voxel up to {worst:.3g} mm "

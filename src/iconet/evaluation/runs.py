@@ -6,14 +6,14 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from iconet.claims import claim
 from iconet.errors import InputError
 from iconet.evaluation.benchmark_recipe import BenchmarkRecipe, Condition, Entrant
 from iconet.files import complete_file, sha256_of
@@ -157,26 +157,9 @@ def plan_run(
     return Run(condition, network, seed, training, folder)
 
 
-@contextmanager
-def lock(output: Path, name: str, *, wait: bool = False) -> Iterator[bool]:
-    """Hold the lock of that name, so that no other worker does the same; False where one does.
-
-    The operating system frees what a process held when it ends, however it ends.
-    """
-    from filelock import FileLock, Timeout
-
-    folder = output / "locks"
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / f"{name}.lock")
-    try:
-        lock.acquire(timeout=-1 if wait else 0)
-    except Timeout:
-        yield False
-        return
-    try:
-        yield True
-    finally:
-        lock.release()
+def lock(output: Path, name: str, *, wait: bool = False) -> AbstractContextManager[bool]:
+    """Hold the lock of that name in a benchmark's folder, see `iconet.claims.claim`."""
+    return claim(output / "locks" / f"{name}.lock", wait=wait)
 
 
 def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

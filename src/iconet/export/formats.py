@@ -22,20 +22,23 @@ FORMATS = {
 """What a network can be exported to, and the suffix of the file; a bundle is a folder."""
 
 
-def export_model(model: "str | os.PathLike | ICONet", output: Path, format: str) -> Path:
+def export_model(
+    model: "str | os.PathLike | ICONet", output: Path, format: str, *, overwrite: bool = False
+) -> Path:
     """Write a trained network of magnitude images for another runtime.
 
     Args:
         model: Name of a trained model, path of weights, or a network.
-        output: The file, or for a bundle the folder, to write. A file is replaced.
+        output: The file, or for a bundle the folder, to write.
         format: One of `FORMATS`.
+        overwrite: Whether a file that is there is replaced; a folder never is.
 
     Returns:
         `output`.
 
     Raises:
         InputError: If the model cannot be exported, what the format needs is not installed, or the
-            output cannot be written.
+            output cannot be written or is there already.
     """
     if format not in FORMATS:
         raise InputError(f"unknown format '{format}': use one of {', '.join(FORMATS)}")
@@ -46,6 +49,8 @@ def export_model(model: "str | os.PathLike | ICONet", output: Path, format: str)
         raise InputError(f"{output} is there already: name a folder to be made")
     if output.is_dir():
         raise InputError(f"{output} is a folder: name a file")
+    if output.exists() and not overwrite:
+        raise InputError(f"{output} is there already; give --overwrite to replace it")
     if not output.parent.is_dir():
         raise InputError(f"{output.parent} does not exist: make it first")
 
@@ -56,6 +61,10 @@ def export_model(model: "str | os.PathLike | ICONet", output: Path, format: str)
     try:
         with complete_together(output) as partial:  # OpenVINO's weights are a second file
             _WRITERS[format](network, partial, facts)
+    except UnicodeEncodeError:
+        raise InputError(
+            f"{output}: {format} cannot be written under a name that is not UTF-8; choose another"
+        ) from None
     except OSError as error:
         raise InputError(
             f"{output} cannot be written: {error.strerror}: choose another place"
@@ -114,7 +123,8 @@ def _write_program(network: "ICONet", path: Path, facts: dict[str, str]) -> None
     from iconet.runtime.traceable import PlainNetwork, as_program
 
     program = as_program(PlainNetwork(network))
-    torch.export.save(program, path, extra_files={"iconet.json": json.dumps(facts)})
+    with path.open("wb") as file:  # torch takes no names that are not UTF-8
+        torch.export.save(program, file, extra_files={"iconet.json": json.dumps(facts)})
 
 
 _WRITERS = {

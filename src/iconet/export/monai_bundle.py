@@ -48,7 +48,9 @@ def write_torchscript(network: "ICONet", path: Path, facts: dict[str, str]) -> N
     """Write TorchScript with `facts` as its extra file ``iconet.json``."""
     from iconet.runtime.traceable import PlainNetwork, trace
 
-    trace(PlainNetwork(network)).save(path, _extra_files={"iconet.json": json.dumps(facts)})
+    # Torch itself takes no names that are not UTF-8.
+    extra = {"iconet.json": json.dumps(facts)}
+    path.write_bytes(trace(PlainNetwork(network)).save_to_buffer(_extra_files=extra))
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:

@@ -5,15 +5,19 @@ What a program makes of a dataset is a dataset of its own, a derivative, which s
 links to the images it was made from.
 """
 
+import codecs
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from iconet.errors import InputError
 from iconet.files import write_text
+from iconet.images.content import why_no_content
+from iconet.images.folders import below
+from iconet.images.one_line import one_line_errors
 from iconet.images.reading import NIFTI, stem_of, suffix_of
 
 VERSION = "1.10.0"
@@ -25,8 +29,17 @@ NAME = re.compile(r"(sub-[A-Za-z0-9]+)(?:_[A-Za-z]+-[A-Za-z0-9]+)*_([A-Za-z0-9]+
 
 
 def is_dataset(folder: Path) -> bool:
-    """Whether a folder is the root of a BIDS dataset, raw or derived."""
+    """Whether a folder is the root of a BIDS dataset, raw or derived.
+
+    Raises:
+        InputError: Its description is there and cannot be read.
+    """
     return "BIDSVersion" in _description(folder) and any(folder.glob("sub-*"))
+
+
+def looks_like_dataset(folder: Path) -> bool:
+    """Whether a folder has the structure of a dataset, without regard to its description."""
+    return any(any(folder.glob(f"sub-*/{place}")) for place in ("anat", "ses-*/anat"))
 
 
 def scans(root: Path) -> list[Path]:
@@ -36,6 +49,18 @@ def scans(root: Path) -> list[Path]:
     without a target, files that were not downloaded, are among them: they are to be named.
     """
     return [path for person in sorted(root.glob("sub-*")) for path in _anatomical(person)]
+
+
+def other_images(root: Path, scans: Sequence[Path]) -> list[Path]:
+    """NIfTI images of people that are not among the scans."""
+    taken = set(scans)
+    return [
+        path
+        for person in sorted(root.glob("sub-*"))
+        if person.is_dir()
+        for path in below(person).files
+        if path.name.lower().endswith(NIFTI) and path not in taken
+    ]
 
 
 def _anatomical(person: Path) -> Iterator[Path]:
@@ -81,6 +106,11 @@ def sidecar(image: Path) -> Path:
     return image.with_name(stem_of(image) + ".json")
 
 
+def sidecar_of(image: Path) -> dict[str, Any]:
+    """What the JSON file beside an image says; nothing where there is none, or it is none."""
+    return read_json(sidecar(image))
+
+
 def sidecar_content(report: Mapping[str, Any], source: Path, root: Path) -> dict[str, Any]:
     """What the JSON file beside a derived image says.
 
@@ -100,7 +130,7 @@ def sidecar_content(report: Mapping[str, Any], source: Path, root: Path) -> dict
     return {
         "Description": f"{made}. {report['notice']}",
         "Sources": [f"bids:raw:{source.relative_to(root).as_posix()}"],
-        "SkullStripped": _read_json(sidecar(source)).get("SkullStripped") is True,
+        "SkullStripped": sidecar_of(source).get("SkullStripped") is True,
         "Resolution": f"Voxels of {after} mm, made from voxels of {before} mm",
         "IconetReport": dict(report),
     }
@@ -159,12 +189,40 @@ def check_derivative(folder: Path, link: str) -> None:
 
 
 def _description(folder: Path) -> dict[str, Any]:
-    return _read_json(folder / DESCRIPTION)
+    return read_json(folder / DESCRIPTION)
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """What a description or a sidecar says; nothing where there is none.
+
+    Its text should be UTF-8. With a byte order mark, and in Latin-1 as older programs wrote it, it
+    is read too.
+
+    Raises:
+        InputError: It is there and cannot be read, or is no JSON object.
+    """
+    with one_line_errors(str(path)):
+        if (why := why_no_content(path, text=True)) is not None:
+            raise InputError(f"{path}: {why}")
+        if not path.is_file():
+            return {}
+        try:
+            content = json.loads(_decoded(path.read_bytes()))
+        except RecursionError:
+            content = None
+        except json.JSONDecodeError as error:
+            raise InputError(
+                f"{path}: is not JSON (line {error.lineno}, column {error.colno}); correct it"
+            ) from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: is not a JSON object; correct it")
+    return content
+
+
+def _decoded(content: bytes) -> str:
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16")
     try:
-        content = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return content if isinstance(content, dict) else {}
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")

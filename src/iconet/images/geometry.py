@@ -12,6 +12,7 @@ import numpy as np
 
 from iconet.errors import InputError
 from iconet.images.scan import Scan
+from iconet.images.units import in_unit_of
 
 if TYPE_CHECKING:
     from nibabel.nifti1 import Nifti1Header
@@ -93,6 +94,16 @@ def check_affine(affine: np.ndarray, name: str) -> None:
             f"{name}: the affine is singular (its voxels have no volume); repair the header's sform"
             " and qform"
         )
+
+
+def farthest_apart(affine: np.ndarray, other: np.ndarray, shape: Sequence[int]) -> float:
+    """Millimetres by which two affines at most place a voxel of a grid differently."""
+    # The far corner moves most, so the corners bound how far any voxel is off.
+    extent = [max(size - 1, 0) for size in shape[:3]]
+    corners = np.array(np.meshgrid(*([0, size] for size in extent))).reshape(len(extent), -1)
+    corners = np.vstack([corners, np.zeros((3 - len(extent), corners.shape[1]))])
+    shift = (affine - other) @ np.vstack([corners, np.ones(corners.shape[1])])
+    return float(np.linalg.norm(shift[:3], axis=0).max())
 
 
 def choose_slice_axis(
@@ -181,8 +192,8 @@ def updated_header(
     describe the old grid, and AFNI would believe them.
 
     Args:
-        header: Of the original image.
-        affine: (4, 4) of the new one.
+        header: Of the original image, in any unit of length, which stays.
+        affine: (4, 4) of the new one, to millimetres.
         shape: Of the new one.
 
     Returns:
@@ -195,7 +206,8 @@ def updated_header(
     from nibabel.spatialimages import HeaderDataError
 
     old_sizes = header.get_data_shape()
-    to_old = np.linalg.inv(header.get_best_affine()) @ np.asarray(affine, dtype=np.float64)
+    in_its_unit = in_unit_of(header, np.asarray(affine, dtype=np.float64))
+    to_old = np.linalg.inv(header.get_best_affine()) @ in_its_unit
     steps = np.diag(to_old)[:3]
     # Headers hold single precision: an error of a wide voxel is a larger share of a narrow one.
     if (steps <= 0).any() or not np.allclose(to_old[:3, :3], np.diag(steps), atol=1e-5):

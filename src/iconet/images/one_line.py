@@ -18,7 +18,7 @@ def one_line_errors(name: str, *, wrong: str = "cannot be read") -> Iterator[Non
             # Of overflows in a header's numbers, and of Python in the text of a .npy header.
             warnings.simplefilter("ignore")
             yield
-    except InputError:
+    except (InputError, ModuleNotFoundError):  # the latter has a remedy of its own
         raise
     except MemoryError as error:
         raise InputError(

@@ -11,35 +11,47 @@ import io
 import logging
 import math
 import os
+import struct
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import numpy as np
 
 from iconet.errors import InputError
+from iconet.images.content import why_no_content
 from iconet.images.dicom.sources import is_dicom
 from iconet.images.geometry import check_affine
 from iconet.images.memory import require_memory, require_substance
+from iconet.images.mgh import SUFFIXES as MGH
+from iconet.images.mgh import read_mgh_header, repetition_time
 from iconet.images.native import native_messages
 from iconet.images.one_line import one_line_errors
 from iconet.images.scan import Scan
+from iconet.images.text_headers.layout import PADDING, Inflating, Layout, nifti_header
+from iconet.images.units import in_millimetres, millimetres_of, units_of
 
 if TYPE_CHECKING:
     from nibabel.nifti1 import Nifti1Header
     from nibabel.spatialimages import SpatialImage
 
-    from iconet.images.text_headers.layout import Layout
-
 NIFTI = (".nii.gz", ".nii")
 NRRD = (".nrrd", ".nhdr")
 METAIMAGE = (".mha", ".mhd")
-SUFFIXES = (*NIFTI, *NRRD, *METAIMAGE, ".npy", ".png", ".tiff", ".tif")
+PAIR = (".img", ".hdr")
+SUFFIXES = (*NIFTI, *NRRD, *METAIMAGE, *MGH, *PAIR, ".npy", ".png", ".tiff", ".tif")
 CHUNK = 1 << 20  # voxels scaled at a time: their float64 copy stays below 10 MB
 LARGEST_EXTENSIONS = 1 << 26  # bytes between header and voxels; real ones stay below a few MB
-PADDING = 4096  # bytes after the voxels that are taken for block padding
+FLOAT32 = np.dtype(np.float32)
+FLOAT32_WHOLE = 1 << 24  # whole numbers up to this one are exact in it
+SIGNED = 2  # of TIFF's SampleFormat
+LARGEST_DENSITY = 1e7  # pixels an inch; electron microscopes stay below
 DEFLATE_RATIO = 1032  # zlib cannot do better, so a smaller .gz cannot hold what its header claims
+
+# Pillow logs what it raises too, and without any handler Python prints that itself.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
 def suffix_of(path: Path) -> str:
@@ -59,16 +71,26 @@ def stem_of(path: Path) -> str:
     return path.name[: -len(suffix_of(path))]
 
 
-def read(path: str | os.PathLike[str], *, scale: int = 1, series: str | int | None = None) -> Scan:
+def read(
+    path: str | os.PathLike[str],
+    *,
+    scale: int = 1,
+    series: str | int | None = None,
+    volume: int | None = None,
+    allow_missing: bool = False,
+) -> Scan:
     """Reads a scan without Inf, of sound geometry, that fits into memory.
 
     Args:
-        path: A NIfTI-1/2 file (`.nii`, `.nii.gz`; 2-D, 3-D or 4-D), NRRD (`.nrrd`, `.nhdr`) or
-            MetaImage (`.mha`, `.mhd`), a NumPy array (`.npy`; axes as in NIfTI), an 8 or 16-bit
-            greyscale picture (`.png`, `.tif`, `.tiff`), or a DICOM series: its folder, one file, a
-            zip or a DICOMDIR.
+        path: A NIfTI-1/2 file (`.nii`, `.nii.gz`; 2-D, 3-D or 4-D), NRRD (`.nrrd`, `.nhdr`),
+            MetaImage (`.mha`, `.mhd`) or FreeSurfer volume (`.mgh`, `.mgz`), NIfTI or Analyze in
+            two files (`.img` and `.hdr`; either names both), a NumPy array (`.npy`; axes as in
+            NIfTI), an 8 or 16-bit greyscale picture (`.png`, `.tif`, `.tiff`), or a DICOM series:
+            its folder, one file, a zip or a DICOMDIR.
         scale: The enlargement that is to follow; memory for its result is demanded too.
         series: Which of several DICOM series: as in `read_series`.
+        volume: Which volume of a 4-D scan, or of a DICOM series of several, from 1; None: all.
+        allow_missing: Of a DICOM series: as in `read_series`.
 
     Returns:
         The scan; values of 64-bit types are rounded to float32.
@@ -78,10 +100,14 @@ def read(path: str | os.PathLike[str], *, scale: int = 1, series: str | int | No
     """
     path = Path(path)
     with one_line_errors(str(path)):
+        if (why := why_no_content(path)) is not None:
+            raise InputError(f"{path}: {why}")
         if holds_dicom(path):
             from iconet.images.dicom.series import read_series
 
-            return read_series(path, series=series, scale=scale)
+            return read_series(
+                path, series=series, volume=volume, allow_missing=allow_missing, scale=scale
+            )
         suffix = suffix_of(path)
         if series is not None:
             raise InputError(f"{path}: not DICOM, it has no series to choose from; omit --series")
@@ -89,22 +115,45 @@ def read(path: str | os.PathLike[str], *, scale: int = 1, series: str | int | No
             raise InputError(f"{path}: no such file; check the path")
         if not path.is_file():
             raise InputError(f"{path}: not a regular file; copy the data into one first")
-        if path.stat().st_size == 0:
-            raise InputError(f"{path}: empty (0 bytes); copy or export it again")
-        if suffix in NIFTI:
-            return _read_nifti(path, scale, compressed=suffix == ".nii.gz")
-        if suffix in NRRD:
-            from iconet.images.text_headers.nrrd import read_nrrd_header
+        scan = _read_file(path, suffix, scale)
+        return scan if volume is None else _one_volume(scan, volume)
 
-            return _read_behind_text(path, read_nrrd_header(path), scale)
-        if suffix in METAIMAGE:
-            from iconet.images.text_headers.metaimage import read_metaimage_header
 
-            return _read_behind_text(path, read_metaimage_header(path), scale)
-        if suffix == ".npy":
-            # Mapped: shape and type are known, and a truncated file refused, before any allocation.
-            return from_array(np.lib.format.open_memmap(path, mode="r"), path=path, scale=scale)
-        return _read_picture(path, scale)
+def _read_file(path: Path, suffix: str, scale: int) -> Scan:
+    if suffix in NIFTI:
+        return _read_nifti(path, scale, compressed=suffix == ".nii.gz")
+    if suffix in NRRD:
+        from iconet.images.text_headers.nrrd import read_nrrd_header
+
+        return _read_behind_text(path, read_nrrd_header(path), scale)
+    if suffix in METAIMAGE:
+        from iconet.images.text_headers.metaimage import read_metaimage_header
+
+        return _read_behind_text(path, read_metaimage_header(path), scale)
+    if suffix in MGH:
+        return _read_behind_text(path, read_mgh_header(path), scale)
+    if suffix in PAIR:
+        return _read_pair(path, scale)
+    if suffix == ".npy":
+        # Mapped: shape and type are known, and a truncated file refused, before any allocation.
+        return from_array(np.lib.format.open_memmap(path, mode="r"), path=path, scale=scale)
+    return _read_picture(path, scale)
+
+
+def _one_volume(scan: Scan, volume: int) -> Scan:
+    """One volume of a series, from 1; what is none has one."""
+    count = scan.array.shape[3] if scan.array.ndim == 4 else 1
+    if not 1 <= volume <= count:
+        to = f" to {count}" if count > 1 else ""
+        raise InputError(f"{scan.name}: has no volume {volume}; choose --volume 1{to}")
+    if scan.array.ndim < 4:
+        return scan
+    header = None if scan.header is None else scan.header.copy()
+    if header is not None:
+        header.set_data_shape(scan.array.shape[:3])
+    array = np.asarray(scan.array[..., volume - 1], order="A" if scan.affine is None else "F")
+    # B-values and gradients are those of the series.
+    return replace(scan, array=array, header=header, keywords={})
 
 
 def holds_dicom(path: Path) -> bool:
@@ -124,9 +173,10 @@ def from_array(array: np.ndarray, *, path: Path | None = None, scale: int = 1) -
         InputError: A wrong number of axes, no voxels, complex or other types, Inf, NaN alone.
     """
     name = str(path) if path is not None else "the given array"
+    array = array.reshape(_without_single_axes(array.shape))
     _check_layout(name, array.shape, array.dtype)
     require_memory(name, array.shape, scale)
-    values = _real_world(array, 1, 0)
+    values = _real_world(array, 1, 0, _exact_type(array, 1, 0))
     _check_values(name, values)
     return Scan(values, path=path, dtype=array.dtype)
 
@@ -160,15 +210,16 @@ def from_nibabel(image: "SpatialImage", *, scale: int = 1) -> Scan:
     data: Any = image.dataobj
     filename = image.get_filename()
     name = filename or "the given image"
-    _check_layout(name, data.shape, data.dtype)
-    require_memory(name, data.shape, scale)
+    shape = _without_single_axes(data.shape)
+    _check_layout(name, shape, data.dtype)
+    require_memory(name, shape, scale)
     if image.affine is None:
         raise InputError(f"{name}: has no affine; set one, or pass the array alone")
     check_affine(image.affine, name)
     # The header of another format becomes a NIfTI header, and follows an affine set by hand.
     nifti2 = isinstance(image, nibabel.Nifti2Image)
     kind = nibabel.Nifti2Image if nifti2 else nibabel.Nifti1Image
-    header = kind(np.broadcast_to(np.uint8(0), data.shape), image.affine, image.header).header
+    header = kind(np.broadcast_to(np.uint8(0), shape), image.affine, image.header).header
     slope, inter = 1.0, 0.0
     with one_line_errors(name):
         if isinstance(data, ArrayProxy):
@@ -176,13 +227,16 @@ def from_nibabel(image: "SpatialImage", *, scale: int = 1) -> Scan:
             stored = data.get_unscaled()
         else:
             stored = np.asanyarray(data)
-        values = np.empty(stored.shape, dtype=np.float32, order="F")
+        dtype = _exact_type(stored, slope, inter)
+        stored = stored.reshape(shape)
+        values = np.empty(shape, dtype=dtype, order="F")
         for index in range(values.shape[-1]):
-            values[..., index] = _real_world(stored[..., index], slope, inter)
+            values[..., index] = _real_world(stored[..., index], slope, inter, dtype)
     _check_values(name, values)
     return Scan(
         values,
-        affine=np.asarray(header.get_best_affine(), dtype=np.float64),
+        affine=in_millimetres(header.get_best_affine(), header),
+        remarks=_on_units(name, header),
         header=header,
         path=None if filename is None else Path(filename),
         dtype=stored.dtype,
@@ -204,38 +258,125 @@ def _read_nifti(path: Path, scale: int, *, compressed: bool) -> Scan:
         file.seek(0)
         with gzip.GzipFile(fileobj=file) if compressed else file as opened:
             stream = cast(BinaryIO, opened)
-            header = _read_header(name, stream)
-            dtype = header.get_data_dtype()
-            shape = header.get_data_shape()
-            _check_layout(name, shape, dtype)
-            claimed = math.prod(shape) * dtype.itemsize
-            most = size * DEFLATE_RATIO if compressed else size - int(header["vox_offset"])
-            if claimed > most:
-                raise _truncated(name, claimed, size)
-            if compressed:
-                require_substance(name, max(claimed, 4 * math.prod(shape)), size)
-            require_memory(name, shape, scale)
-            with np.errstate(invalid="ignore"):  # a signalling NaN, refused in the next line
-                affine = np.asarray(header.get_best_affine(), dtype=np.float64)
-            check_affine(affine, name)
-            slope, inter = header.get_slope_inter()
-            slope, inter = (1.0 if slope is None else slope), (0.0 if inter is None else inter)
-            values = _read_voxels(name, stream, math.prod(shape), dtype, slope, inter)
+            header = read_nifti_header(name, stream)
+            held = size * DEFLATE_RATIO if compressed else size - int(header["vox_offset"])
+            return _of_nifti(path, header, stream, held, scale, packed=size if compressed else None)
+
+
+def _of_nifti(
+    path: Path,
+    header: "Nifti1Header",
+    stream: BinaryIO,
+    held: int,
+    scale: int,
+    *,
+    packed: int | None = None,
+) -> Scan:
+    """The scan that a header describes, whose voxels come next; at most `held` bytes of them."""
+    name = str(path)
+    dtype = header.get_data_dtype()
+    shape = _without_single_axes(header.get_data_shape())
+    _check_layout(name, shape, dtype)
+    if shape != header.get_data_shape():
+        header.set_data_shape(shape)
+    claimed = math.prod(shape) * dtype.itemsize
+    if claimed > held:
+        raise _truncated(name, claimed, packed or held)
+    if packed is not None:
+        require_substance(name, max(claimed, 4 * math.prod(shape)), packed)
+    require_memory(name, shape, scale)
+    with np.errstate(invalid="ignore"):  # a signalling NaN, refused in the next line
+        affine = in_millimetres(header.get_best_affine(), header)
+    check_affine(affine, name)
+    slope, inter = header.get_slope_inter()
+    slope, inter = (1.0 if slope is None else slope), (0.0 if inter is None else inter)
+    values, _ = _read_voxels(name, stream, math.prod(shape), dtype, slope, inter)
     return Scan(
         values.reshape(shape, order="F"),
         affine=affine,
         header=header,
         path=path,
         dtype=dtype,
+        remarks=_on_units(name, header),
         slope=float(slope),
         inter=float(inter),
     )
 
 
-def _read_behind_text(path: Path, layout: "Layout", scale: int) -> Scan:
-    """The voxels that a text header describes, behind it or in a file beside it."""
-    from iconet.images.text_headers.layout import Inflating, nifti_header
+def _read_pair(path: Path, scale: int) -> Scan:
+    """NIfTI or Analyze whose header and voxels are in two files of one name."""
+    upper = path.suffix.isupper()
+    header_path, data = (
+        path.with_suffix(suffix.upper() if upper else suffix) for suffix in (".hdr", ".img")
+    )
+    other = data if path == header_path else header_path
+    if (why := why_no_content(other)) is not None:
+        raise InputError(f"{path}: {other.name}, which belongs to it, is {why}")
+    if not other.is_file():
+        raise InputError(f"{path}: {other.name}, which belongs to it, is missing; put it beside it")
+    two = f"{path}: header and voxels in two files; what is made of it is one NIfTI file"
+    with header_path.open("rb") as file:
+        start = file.read(LARGEST_EXTENSIONS)
+    size = data.stat().st_size
+    if (single := _as_single(start)) is None:
+        return replace(
+            _read_analyze(path, header_path, start, size, scale), remarks=(two, *_on_turn(path))
+        )
+    stream, offset = single
+    header = read_nifti_header(str(path), stream)
+    if not 0 <= offset <= LARGEST_EXTENSIONS:
+        raise InputError(f"{path}: its header puts the voxels at byte {offset:g}; export it again")
+    with data.open("rb") as file:
+        file.seek(int(offset))
+        scan = _of_nifti(path, header, file, size - int(offset), scale)
+    return replace(scan, data_path=other, remarks=(two, *scan.remarks))
 
+
+def _on_turn(path: Path) -> tuple[str, ...]:
+    """What is to be said of left and right, where SPM's matrix beside an Analyze file does not."""
+    if path.with_suffix(".mat").exists():
+        return ()
+    return (f"{path}: Analyze says nothing of left and right: its first voxel is taken as right",)
+
+
+def _as_single(start: bytes) -> tuple[BinaryIO, float] | None:
+    """The header of two files as that of one, and where the voxels are; None if it is Analyze's."""
+    for kind, magic, single in ((1, b"ni1\0", b"n+1\0"), (2, b"ni2\0", b"n+2\0")):
+        at, offset_at, size = (344, 108, 348) if kind == 1 else (4, 168, 540)
+        if start[at : at + 4] != magic or len(start) < size:
+            continue
+        sizes = (struct.unpack_from(order + "i", start)[0] for order in "<>")
+        order = "<" if next(sizes) == size else ">"
+        layout = order + ("f" if kind == 1 else "q")
+        (offset,) = struct.unpack_from(layout, start, offset_at)
+        made = bytearray(start if len(start) >= size + 4 else start[:size] + bytes(4))
+        made[at : at + 4] = single
+        struct.pack_into(layout, made, offset_at, len(made))
+        return io.BytesIO(made), float(offset)
+    return None
+
+
+def _read_analyze(path: Path, header_path: Path, start: bytes, size: int, scale: int) -> Scan:
+    """The older format, whose places nibabel knows from SPM's fields, or has a convention for."""
+    import nibabel
+
+    if not nibabel.AnalyzeImage.header_class.may_contain_header(start):
+        raise InputError(f"{path}: neither NIfTI nor Analyze; export it as NIfTI again")
+    header = nibabel.Spm2AnalyzeImage.header_class(start[:348], check=False)
+    claimed = math.prod(header.get_data_shape()) * header.get_data_dtype().itemsize
+    _check_layout(str(path), _without_single_axes(header.get_data_shape()), header.get_data_dtype())
+    if claimed > size:
+        raise _truncated(str(path), claimed, size)
+    with _nibabel_in_silence():
+        scan = from_nibabel(nibabel.Spm2AnalyzeImage.from_filename(header_path), scale=scale)
+    other = path.with_suffix(".img" if path == header_path else ".hdr")
+    return replace(scan, path=path, data_path=other)
+
+
+def _read_behind_text(path: Path, layout: Layout, scale: int) -> Scan:
+    """The voxels that a header describes, behind it or in a file beside it."""
+    if layout.data != path and (why := why_no_content(layout.data)) is not None:
+        raise InputError(f"{path}: its voxels in {layout.data.name} are {why}")
     name, size = str(path), layout.data.stat().st_size
     _check_layout(name, layout.image_shape, layout.dtype)
     claimed = math.prod(layout.shape) * layout.dtype.itemsize
@@ -252,7 +393,11 @@ def _read_behind_text(path: Path, layout: "Layout", scale: int) -> Scan:
         file.seek(start)
         stream = cast(BinaryIO, Inflating(file) if layout.compressed else file)
         stream.read(layout.skip)
-        values = _read_voxels(name, stream, math.prod(layout.shape), layout.dtype, 1.0, 0.0)
+        values, behind = _read_voxels(
+            name, stream, math.prod(layout.shape), layout.dtype, most_behind=layout.most_behind
+        )
+    if path.name.lower().endswith(MGH):
+        layout = replace(layout, step=repetition_time(behind))
     values = values.reshape(layout.shape, order="F")
     return Scan(
         values if layout.volumes is None else np.moveaxis(values, layout.volumes, -1),
@@ -262,11 +407,23 @@ def _read_behind_text(path: Path, layout: "Layout", scale: int) -> Scan:
         dtype=layout.dtype,
         data_path=None if layout.data == path else layout.data,
         keywords=layout.keywords,
+        remarks=layout.remarks,
     )
 
 
-def _read_header(name: str, stream: BinaryIO) -> "Nifti1Header":
-    from nibabel import Nifti1Header, Nifti2Header, imageglobals
+def _on_units(name: str, header: "Nifti1Header") -> tuple[str, ...]:
+    """What is to be said of lengths that are not in millimetres."""
+    unit = units_of(header)[0]
+    return () if millimetres_of(header) == 1 else (f"{name}: its lengths are in {unit}, not mm",)
+
+
+def read_nifti_header(name: str, stream: BinaryIO) -> "Nifti1Header":
+    """The header of a NIfTI file, with the stream left at its voxels.
+
+    Raises:
+        InputError: No such header, or one of impossible numbers.
+    """
+    from nibabel import Nifti1Header, Nifti2Header
 
     start = stream.read(Nifti1Header.template_dtype.itemsize)
     kind: type[Nifti1Header] = Nifti1Header
@@ -293,16 +450,34 @@ def _read_header(name: str, stream: BinaryIO) -> "Nifti1Header":
     start += stream.read(int(offset) - len(start))
     if len(start) < offset:
         raise InputError(f"{name}: truncated: it ends inside its header; copy or export it again")
-    with imageglobals.LoggingOutputSuppressor():
-        # Without any handler Python prints warnings itself.
-        imageglobals.logger.addHandler(logging.NullHandler())
+    with _nibabel_in_silence():
         return kind.from_fileobj(io.BytesIO(start))
 
 
+@contextlib.contextmanager
+def _nibabel_in_silence() -> Iterator[None]:
+    from nibabel import imageglobals
+
+    with imageglobals.LoggingOutputSuppressor():
+        # Without any handler Python prints warnings itself.
+        imageglobals.logger.addHandler(logging.NullHandler())
+        yield
+
+
 def _read_voxels(
-    name: str, stream: BinaryIO, voxels: int, dtype: np.dtype[Any], slope: float, inter: float
-) -> np.ndarray:
-    """All voxels in the file's order as real-world float32 values, in bounded extra memory."""
+    name: str,
+    stream: BinaryIO,
+    voxels: int,
+    dtype: np.dtype[Any],
+    slope: float = 1.0,
+    inter: float = 0.0,
+    *,
+    most_behind: int = PADDING,
+) -> tuple[np.ndarray, bytes]:
+    """All voxels in the file's order as real-world float32 values, and what is behind them.
+
+    In bounded extra memory.
+    """
     values = np.empty(voxels, dtype=np.float32)
     for start in range(0, voxels, CHUNK):
         part = values[start : start + CHUNK]
@@ -314,15 +489,18 @@ def _read_voxels(
                 " are there; copy or export it again"
             )
         stored = np.frombuffer(block, dtype=dtype)
-        part[:] = _real_world(stored, slope, inter)
+        if values.dtype != (exact := _exact_type(stored, slope, inter)) == np.float64:
+            values = values.astype(exact)  # what came before had fewer digits
+            part = values[start : start + CHUNK]
+        part[:] = _real_world(stored, slope, inter, values.dtype)
     # Reading past the end also makes gzip verify its checksum.
-    if len(stream.read(PADDING + 1)) > PADDING:
+    if len(behind := stream.read(most_behind + 1)) > most_behind:
         raise InputError(
             f"{name}: holds more data than its header promises; correct the header's dim, or export"
             " it again"
         )
     _check_values(name, values)
-    return values
+    return values, behind
 
 
 @contextlib.contextmanager
@@ -342,7 +520,13 @@ def _bombs_refused(path: Path) -> Iterator[None]:
 
 def _read_picture(path: Path, scale: int) -> Scan:
     from PIL import Image
-    from PIL.TiffImagePlugin import PHOTOMETRIC_INTERPRETATION, TiffImageFile
+    from PIL.TiffImagePlugin import (
+        BITSPERSAMPLE,
+        PHOTOMETRIC_INTERPRETATION,
+        SAMPLEFORMAT,
+        X_RESOLUTION,
+        TiffImageFile,
+    )
 
     with _bombs_refused(path), Image.open(path, formats=("PNG", "TIFF")) as picture:
         pages = getattr(picture, "n_frames", 1)
@@ -351,15 +535,16 @@ def _read_picture(path: Path, scale: int) -> Scan:
                 f"{path}: holds {pages} pages; save each as its own picture, or the stack as"
                 " .nii or .npy"
             )
-        if picture.mode != "L" and not picture.mode.startswith("I;16"):
+        tags = picture.tag_v2 if isinstance(picture, TiffImageFile) else {}
+        signed = tags.get(SAMPLEFORMAT, (1,))[0] == SIGNED
+        # Pillow takes 8 signed bits for unsigned ones, and puts 16 of them into 32.
+        short = signed and picture.mode == "I" and tags.get(BITSPERSAMPLE) == (16,)
+        if picture.mode != "L" and not picture.mode.startswith("I;16") and not short:
             raise InputError(
                 f"{path}: not 8 or 16-bit greyscale (its mode is {picture.mode}); convert it to"
                 " greyscale first"
             )
-        if (
-            isinstance(picture, TiffImageFile)
-            and picture.tag_v2.get(PHOTOMETRIC_INTERPRETATION) == 0
-        ):
+        if tags.get(PHOTOMETRIC_INTERPRETATION) == 0:
             raise InputError(
                 f"{path}: stores white as zero; save it with black as zero (MinIsBlack)"
             )
@@ -367,7 +552,32 @@ def _read_picture(path: Path, scale: int) -> Scan:
         require_memory(str(path), picture.size, scale)
         with native_messages():
             values = np.asarray(picture)
-        return from_array(values, path=path, scale=scale)
+        if signed:
+            values = values.astype(np.int16) if short else values.view(f"i{values.itemsize}")
+        scan = from_array(values, path=path, scale=scale)
+        # Pillow makes one up for a TIFF file without any.
+        known = picture.format != "TIFF" or X_RESOLUTION in tags
+        return replace(scan, density=_density(picture.info) if known else None)
+
+
+def _density(info: Mapping[Any, Any]) -> tuple[float, float, str] | None:
+    """As `Scan.density`; nothing of what is no density."""
+    for key, unit in (("dpi", "inch"), ("resolution", "")):
+        with contextlib.suppress(TypeError, ValueError, ZeroDivisionError):
+            x, y = (float(number) for number in info[key]) if key in info else (0.0, 0.0)
+            if all(0 < number < LARGEST_DENSITY for number in (x, y)):
+                return x, y, unit
+    return None
+
+
+def _without_single_axes(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Sizes without axes of one element behind the fourth, and the fourth itself if it is one too.
+
+    ANTs, SPM and nibabel write (x, y, z, 1, 1); (x, y, z, 1) stays, as that of a series.
+    """
+    if len(shape) <= 4 or any(size != 1 for size in shape[4:]):
+        return shape
+    return shape[:4] if shape[3] != 1 else shape[:3]
 
 
 def _check_layout(name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
@@ -379,17 +589,27 @@ def _check_layout(name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> No
     if dtype.kind not in "iuf":
         raise InputError(f"{name}: values of type {dtype}; convert them to numbers first")
     if len(shape) not in (2, 3, 4):
-        raise InputError(f"{name}: {len(shape)}-D; give a 2-D, 3-D or 4-D image")
+        one = "; it holds several numbers a voxel (vectors): extract one of them" * (len(shape) > 4)
+        raise InputError(f"{name}: {len(shape)}-D{one or '; give a 2-D, 3-D or 4-D image'}")
     if min(shape) < 1:
         raise InputError(f"{name}: no voxels (its size is {shape}); export it again")
 
 
-def _real_world(stored: np.ndarray, slope: float, inter: float) -> np.ndarray:
+def _exact_type(stored: np.ndarray, slope: float, inter: float) -> np.dtype[Any]:
+    """float32, but for whole numbers that it would round: names of an atlas, such as 614454277."""
+    wide = stored.dtype.kind in "iu" and stored.dtype.itemsize > 2 and slope == 1 and inter == 0
+    beyond = wide and stored.size and max(-int(stored.min()), int(stored.max())) > FLOAT32_WHOLE
+    return np.dtype(np.float64 if beyond else np.float32)
+
+
+def _real_world(
+    stored: np.ndarray, slope: float, inter: float, dtype: np.dtype[Any] = FLOAT32
+) -> np.ndarray:
     """A float32 copy with the scaling applied; what does not fit becomes Inf."""
     with np.errstate(over="ignore", invalid="ignore"):
         if slope != 1 or inter != 0:
             stored = stored.astype(np.float64) * slope + inter
-        return np.array(stored, dtype=np.float32)
+        return np.array(stored, dtype=dtype)
 
 
 def _check_values(name: str, values: np.ndarray) -> None:

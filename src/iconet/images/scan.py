@@ -19,7 +19,7 @@ class Scan:
     Attributes:
         array: Real-world values as float32 (`slope` and `inter` already applied; NaN is no
             measurement, Inf never there), in the file's own axis order: (i, j), (i, j, k) or
-            (i, j, k, t); (rows, columns) for a picture.
+            (i, j, k, t); (rows, columns) for a picture. float64 for integers of more than 24 bits.
         affine: (4, 4) float64 from voxel indices to RAS+ millimetres; None for pictures and arrays.
         header: The NIfTI header; None for pictures and arrays. (A NIfTI-2 header is a subclass.)
             Formats with a text header get a NIfTI-2 one, whose affine has double precision.
@@ -28,11 +28,18 @@ class Scan:
         slope: The value of one unit of the stored integers.
         inter: The value of a stored 0.
         data_path: The second file it came from, where its header was in a file of its own.
-        keywords: What a NRRD header said about diffusion gradients.
+        keywords: What a NRRD header said about diffusion gradients, or segments.
         padding: The range of the values that a DICOM header calls padding; None where it names
             none.
+        density: Pixels along a row and down a column, of a picture that says so, in one "inch" or
+            in a unit that it does not name ("").
+        remarks: What was left out, converted or taken for granted when it was read: lines for the
+            user, which whoever reads for a user has to say.
         dicom: The headers of the DICOM images it came from, without pixel data: one a slice, or
             the one of an enhanced multi-frame image. What a derived series is made from.
+        frames: Which frames of that one image, from 0, it came from; None of other images.
+        mark: What a file of it is to say of iconet, which made it, see `iconet.images.own`. A scan
+            that was read from a file leaves that to the file.
     """
 
     array: np.ndarray
@@ -45,7 +52,11 @@ class Scan:
     data_path: Path | None = None
     keywords: Mapping[str, str] = field(default_factory=dict)
     padding: tuple[float, float] | None = None
+    density: tuple[float, float, str] | None = None
+    remarks: tuple[str, ...] = ()
     dicom: "tuple[Dataset, ...]" = ()
+    frames: tuple[int, ...] | None = None
+    mark: str | None = None
 
     @property
     def first_volume(self) -> np.ndarray:

@@ -18,10 +18,14 @@ import numpy as np
 from iconet.errors import InputError
 from iconet.files import complete_file, write_errors
 from iconet.images.geometry import updated_header
-from iconet.images.reading import NIFTI, NRRD, stem_of, suffix_of
+from iconet.images.mgh import SUFFIXES as MGH
+from iconet.images.mgh import around_voxels, mgh_type
+from iconet.images.own import describe
+from iconet.images.reading import NIFTI, NRRD, PAIR, stem_of, suffix_of
 from iconet.images.scan import Scan
 from iconet.images.text_headers.layout import DETACHED, as_nifti1, raw_name, stored_type
 from iconet.images.text_headers.layout import SUFFIXES as TEXT_HEADED
+from iconet.images.text_headers.segments import has_segments, on_grid_of
 
 if TYPE_CHECKING:
     from nibabel.nifti1 import Nifti1Header, Nifti1Image
@@ -47,7 +51,8 @@ def check_output(
         InputError: An unknown or unfitting kind of file, one of the inputs, or no place to write.
     """
     path = Path(path)
-    suffix_of(path)
+    if suffix_of(path) in PAIR:
+        raise InputError(f"{path}: would be two files; write .nii, which is one of the same format")
     sources = [*inputs]
     outputs = [path]
     if like is not None:
@@ -76,11 +81,13 @@ def write(scan: Scan, path: str | os.PathLike[str], *, like: Scan) -> None:
     Floating-point inputs become float32 without scaling. Integer inputs keep their type, slope and
     intercept: values are rounded to the nearest storable one and saturated. NIfTI keeps all that
     `updated_header` keeps. Other formats hold no slope: they hold float32 where `like` has one.
+    FreeSurfer's has few types: others become the next larger one.
     `.nhdr` and `.mhd` get their voxels in a `.raw` file beside them; `.nrrd` is compressed.
 
     Args:
         scan: The values and the affine to write.
-        path: `.nii`, `.nii.gz`, `.npy`, `.png`, `.tif` or `.tiff`; replaced at once when complete.
+        path: `.nii`, `.nii.gz`, `.nrrd`, `.nhdr`, `.mha`, `.mhd`, `.mgz`, `.mgh`, `.npy`, `.png`,
+            `.tif` or `.tiff`; replaced at once when complete.
         like: Header and encoding; its files are never overwritten. Where it is a NIfTI series
             with `.bval` and `.bvec` files beside it, these are copied beside `path`.
 
@@ -99,13 +106,15 @@ def write(scan: Scan, path: str | os.PathLike[str], *, like: Scan) -> None:
             _write_nifti(scan, file, like)
         elif suffix in TEXT_HEADED:
             _write_behind_text(scan, path, file, like)
+        elif suffix == ".mgz":
+            with _compressed(file) as stream:
+                _write_mgh(scan, stream, like)
+        elif suffix == ".mgh":
+            _write_mgh(scan, file, like)
         elif suffix == ".npy":
             _write_npy(to_array(plain), file)
         else:
-            from PIL import Image
-
-            picture = Image.fromarray(to_array(plain))
-            picture.save(file, format="PNG" if suffix == ".png" else "TIFF")
+            _write_picture(to_array(plain), file, scan, png=suffix == ".png")
         # Inside: without its gradients the series is not complete.
         for source, target in _gradients(path, like):
             with source.open("rb") as given, write_errors(target), complete_file(target) as copy:
@@ -146,14 +155,18 @@ def to_array(scan: Scan) -> np.ndarray:
 def _check_kind(path: Path, like: Scan) -> None:
     suffix = suffix_of(path)
     if like.keywords and suffix not in (*NRRD, ".npy"):
+        names = has_segments(like.keywords)
+        what, better = (
+            ("names of the segments", ".seg.nrrd") if names else ("diffusion gradients", ".nrrd")
+        )
         raise InputError(
-            f"{path}: would lose the diffusion gradients in the header of {like.name}; write .nrrd"
+            f"{path}: would lose the {what} in the header of {like.name}; write {better}"
         )
     if suffix in NRRD and like.header is None:
         return  # a NRRD without a space is an array, and read as one
-    if suffix in (*NIFTI, *TEXT_HEADED):
+    if suffix in (*NIFTI, *TEXT_HEADED, *MGH):
         if like.header is None:
-            kind = "NIfTI" if suffix in NIFTI else "MetaImage"
+            kind = "NIfTI" if suffix in NIFTI else "FreeSurfer" if suffix in MGH else "MetaImage"
             raise InputError(
                 f"{path}: {like.name} has no spacing and position, which {kind} needs; write .npy"
                 " or the input's own format"
@@ -167,10 +180,12 @@ def _check_kind(path: Path, like: Scan) -> None:
             raise InputError(
                 f"{path}: a picture cannot hold the {like.array.ndim}-D {like.name}; write .npy"
             )
-        if like.dtype.kind != "u" or like.dtype.itemsize > 2:
+        kinds = "u" if suffix == ".png" else "iu"
+        if like.dtype.kind not in kinds or like.dtype.itemsize > 2:
+            which = "8 or 16-bit unsigned" if suffix == ".png" else "8 or 16-bit"
             raise InputError(
-                f"{path}: a picture holds 8 or 16-bit unsigned integers and {like.name} has"
-                f" {like.dtype}; write .npy"
+                f"{path}: a picture holds {which} integers and {like.name} has {like.dtype}; write"
+                " .npy"
             )
 
 
@@ -185,6 +200,46 @@ def _write_nifti(scan: Scan, stream: BinaryIO, like: Scan) -> None:
     _write_voxels(scan, stream, dtype, like)
 
 
+def _write_picture(array: np.ndarray, file: BinaryIO, scan: Scan, *, png: bool) -> None:
+    from PIL import Image
+    from PIL.PngImagePlugin import PngInfo
+    from PIL.TiffImagePlugin import (
+        RESOLUTION_UNIT,
+        SAMPLEFORMAT,
+        SOFTWARE,
+        X_RESOLUTION,
+        Y_RESOLUTION,
+    )
+
+    # Pillow has no signed 8 or 16 bits: they are in a tag, and the bits the same.
+    tags: dict[int, Any] = {SAMPLEFORMAT: 2} if array.dtype.kind == "i" else {}
+    options: dict[str, Any] = {}
+    if scan.density is not None:
+        x, y, unit = scan.density
+        if unit:
+            options["dpi"] = (x, y)
+        else:
+            tags |= {X_RESOLUTION: x, Y_RESOLUTION: y, RESOLUTION_UNIT: 1}
+    said = PngInfo()
+    if scan.mark is not None:
+        tags[SOFTWARE] = scan.mark
+        said.add_text("Software", scan.mark)
+    picture = Image.fromarray(array.view(f"u{array.itemsize}"))
+    if png:
+        picture.save(file, format="PNG", pnginfo=said, **options)
+    else:
+        picture.save(file, format="TIFF", tiffinfo=tags, **options)
+
+
+def _write_mgh(scan: Scan, stream: BinaryIO, like: Scan) -> None:
+    dtype = mgh_type(like)
+    # The time between volumes is in the header of `like`, should the caller have dropped it.
+    before, behind = around_voxels(replace(scan, header=like.header), dtype)
+    stream.write(before)
+    _write_voxels(scan, stream, dtype, like)
+    stream.write(behind)
+
+
 def _write_behind_text(scan: Scan, path: Path, stream: BinaryIO, like: Scan) -> None:
     from iconet.images.text_headers.metaimage import metaimage_header
     from iconet.images.text_headers.nrrd import nrrd_header
@@ -196,7 +251,7 @@ def _write_behind_text(scan: Scan, path: Path, stream: BinaryIO, like: Scan) -> 
     # The time between volumes is in the header of `like`, should the caller have dropped it.
     placed = replace(scan, header=like.header)
     stream.write(
-        nrrd_header(placed, dtype, like.keywords, name)
+        nrrd_header(placed, dtype, on_grid_of(scan, like), name)
         if nrrd
         else metaimage_header(placed, dtype, name)
     )
@@ -268,8 +323,10 @@ def _derived_header(scan: Scan, like: Scan) -> "Nifti1Header":
     if like.header is None or scan.affine is None:
         raise InputError(f"{like.name}: has no geometry, which NIfTI needs; keep it as an array")
     header = updated_header(like.header, scan.affine, scan.array.shape)
-    behind_text = like.path is not None and like.path.name.lower().endswith(TEXT_HEADED)
-    return as_nifti1(header) if behind_text else header
+    if scan.mark is not None:
+        describe(header, scan.mark)
+    ours = like.path is not None and like.path.name.lower().endswith((*TEXT_HEADED, *MGH))
+    return as_nifti1(header) if ours else header
 
 
 def _stored(values: np.ndarray, dtype: np.dtype[Any], like: Scan) -> np.ndarray:

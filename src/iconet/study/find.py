@@ -1,13 +1,12 @@
 """Which scans there are, and where the output of each goes.
 
-A scan or DICOM series given by name, all readable scans below a folder, or the structural images of
-a BIDS dataset.
+A scan or DICOM series given by name, all readable scans and series below a folder, or the
+structural images of a BIDS dataset. What of a folder is not taken is said.
 """
 
 import json
-import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +14,10 @@ from typing import Any
 from iconet.errors import InputError
 from iconet.files import write_text
 from iconet.images import bids
-from iconet.images.dicom.sources import begins_as_dicom
 from iconet.images.kspace.read_kspace import SUFFIXES as KSPACE
 from iconet.images.kspace.read_kspace import is_kspace_file
-from iconet.images.reading import METAIMAGE, NIFTI, NRRD, SUFFIXES, holds_dicom
+from iconet.images.reading import PAIR, SUFFIXES, holds_dicom
+from iconet.study.folder import Contents, contents, named
 
 DERIVATIVE = Path("derivatives") / "iconet"
 
@@ -32,12 +31,20 @@ class Task:
         target: its output: a file, or the folder of a derived series.
         root: folder of all outputs, in which a record is kept; None for one output given by name.
         dataset: root of the BIDS dataset that the scan is of.
+        labels: files of labels on the scan's grid, each with its output.
+        series: UID of the DICOM series that is meant; None where the options choose.
+        title: of that series, for people.
+        files: of that series, or the archive that they lie in.
     """
 
     source: Path
     target: Path
     root: Path | None = None
     dataset: Path | None = None
+    labels: tuple[tuple[Path, Path], ...] = ()
+    series: str | None = None
+    title: str | None = None
+    files: tuple[Path, ...] = ()
 
     @property
     def report_path(self) -> Path:
@@ -45,6 +52,11 @@ class Task:
         if self.dataset is not None:
             return bids.sidecar(self.target)
         return self.target.with_name(self.target.name + ".report.json")
+
+    @property
+    def name(self) -> str:
+        """What people call the scan."""
+        return str(self.source) + ("" if self.title is None else f", series {self.title}")
 
     @property
     def key(self) -> str:
@@ -63,22 +75,47 @@ class Task:
         write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", self.report_path)
 
 
-def find_tasks(inputs: Sequence[Path], output: Path | None) -> list[Task]:
+def find_tasks(
+    inputs: Sequence[Path],
+    output: Path | None,
+    label: Callable[[], str] = lambda: "iconet",
+    *,
+    one_series: bool = False,
+    note: Callable[[str], None] = lambda line: None,
+) -> list[Task]:
     """Find the scans and name their outputs.
 
     Args:
         inputs: scans, folders, roots of BIDS datasets. Of one folder the content, of several the
-            folders themselves come to lie below `output`, with the structure they have. A folder,
-            zip or DICOMDIR of DICOM is one scan.
+            folders themselves come to lie below `output`, with the structure they have. A zip or
+            DICOMDIR of DICOM is one scan.
         output: a file for one scan, the folder of one derived series, or a folder for results: for
             files of the same names (of raw k-space with ``.nii.gz``) and, of each DICOM series, a
             folder. None for BIDS datasets only: each gets its results in its own
             `derivatives/iconet`.
+        label: gives the entity ``desc-`` of results of a BIDS dataset.
+        one_series: whether a series is chosen by name: then all DICOM in a folder is one scan,
+            else every folder with DICOM files in it is one.
+        note: called with lines that say what was left out or taken for granted.
 
     Raises:
         InputError: nothing to do, two outputs of one name, or no place for them.
     """
-    tasks = [task for path in inputs for task in _tasks(path, output, alone=len(inputs) == 1)]
+    alone = len(inputs) == 1
+    return distinct(
+        task
+        for path in inputs
+        for task in _tasks(path, output, label, alone=alone, one_series=one_series, note=note)
+    )
+
+
+def distinct(tasks: Iterable[Task]) -> list[Task]:
+    """Tasks of which no two have one output.
+
+    Raises:
+        InputError: two have.
+    """
+    tasks = list(tasks)
     seen: dict[Path, Path] = {}
     for task in tasks:
         if task.target in seen:
@@ -90,7 +127,15 @@ def find_tasks(inputs: Sequence[Path], output: Path | None) -> list[Task]:
     return tasks
 
 
-def _tasks(path: Path, output: Path | None, *, alone: bool) -> list[Task]:
+def _tasks(
+    path: Path,
+    output: Path | None,
+    label: Callable[[], str],
+    *,
+    alone: bool,
+    one_series: bool,
+    note: Callable[[str], None],
+) -> list[Task]:
     dataset = path.is_dir() and bids.is_dataset(path)
     if output is None:
         if not dataset:
@@ -101,7 +146,10 @@ def _tasks(path: Path, output: Path | None, *, alone: bool) -> list[Task]:
         root = path / DERIVATIVE
     else:
         root = output
-    series = not dataset and _is_series(path, root)
+    held = None if dataset or not path.is_dir() else _held(path, root, one_series, note)
+    # A folder of nothing but one series is a scan.
+    only = held is not None and len(held.series) == 1 and not held.scans
+    series = only or (held is None and not dataset and _is_dicom_file(path))
     one = series or not path.is_dir()
     file = root.suffix and not root.is_dir()
     if alone and (series or (one and file)):
@@ -112,19 +160,59 @@ def _tasks(path: Path, output: Path | None, *, alone: bool) -> list[Task]:
     if one:
         return [Task(path, root / (_series_name(path) if series else _output_name(path)), root)]
     below = root / path.resolve().name if output is not None and not alone else root
-    if dataset:
-        return [
-            Task(scan, below / scan.relative_to(path).with_name(name), below, path)
-            for scan in bids.scans(path)
-            for name in [bids.derivative_name(scan.name, "iconet")]
-        ] or _nothing(path, "no structural image (anat/*_T1w.nii.gz, _T2w, _FLAIR, ...)")
+    if dataset or held is None:
+        return _of_dataset(path, below, label(), note)
+    return _of_folder(path, held, below, root, note)
+
+
+def _held(path: Path, results: Path, one_series: bool, note: Callable[[str], None]) -> Contents:
+    """What a folder holds; where a series is chosen by name, all DICOM in it is one place."""
+    held = contents(path, results)
+    if held.left_out:
+        note(f"{path}: {named(held.left_out, path)}")
+    if not (one_series and held.series):
+        return held
+    if held.scans:
+        other = held.scans[0].name
+        raise InputError(f"{path}: holds DICOM and other scans ({other}); name one of them")
+    return Contents([], [path], held.left_out)
+
+
+def _of_folder(
+    path: Path, held: Contents, below: Path, root: Path, note: Callable[[str], None]
+) -> list[Task]:
     if _same(root, path):
         raise InputError(f"{root}: is the folder of the scans; choose another --output")
-    return [
+    if bids.looks_like_dataset(path):
+        note(
+            f"{path}: looks like a BIDS dataset without a {bids.DESCRIPTION} that says BIDSVersion:"
+            " all images in it were taken, masks and maps too; add one to take its anatomical"
+            " images alone"
+        )
+    tasks = [
         Task(scan, below / scan.relative_to(path).with_name(_output_name(scan)), root)
-        for scan in _files_below(path, root)
-        if scan.name.lower().endswith((*SUFFIXES, *KSPACE))
-    ] or _nothing(path, f"no scan (DICOM, {', '.join((*SUFFIXES, *KSPACE))})")
+        for scan in held.scans
+    ]
+    taken = {parent for task in tasks for parent in task.target.parents}
+    for place in held.series:
+        target = below / place.relative_to(path)
+        # Beside the results of what else is in there: a derived series has a folder to itself.
+        name = place.resolve().name
+        tasks.append(Task(place, target / name if target in taken else target, root))
+    kinds = f"no scan (DICOM, {', '.join((*SUFFIXES, *KSPACE))})"
+    missed = f", {named(held.left_out, path)}," if held.left_out else ""
+    return tasks or _nothing(path, f"{kinds}{missed}")
+
+
+def _of_dataset(path: Path, below: Path, desc: str, note: Callable[[str], None]) -> list[Task]:
+    scans = bids.scans(path)
+    if others := bids.other_images(path, scans):
+        note(f"{path}: no anatomical images, {named([(other, '') for other in others], path)}")
+    return [
+        Task(scan, below / scan.relative_to(path).with_name(name), below, path)
+        for scan in scans
+        for name in [bids.derivative_name(scan.name, desc)]
+    ] or _nothing(path, "no structural image (anat/*_T1w.nii.gz, _T2w, _FLAIR, ...)")
 
 
 def _nothing(path: Path, what: str) -> list[Task]:
@@ -132,8 +220,10 @@ def _nothing(path: Path, what: str) -> list[Task]:
 
 
 def _output_name(scan: Path) -> str:
-    """Of the output of a file, in a folder."""
-    return f"{scan.stem}.nii.gz" if is_kspace_file(scan) else scan.name
+    """Of the output of a file, in a folder: a format that cannot be written becomes NIfTI."""
+    if is_kspace_file(scan):
+        return f"{scan.stem}.nii.gz"
+    return f"{scan.stem}.nii" if scan.name.lower().endswith(PAIR) else scan.name
 
 
 def _series_name(path: Path) -> str:
@@ -141,48 +231,11 @@ def _series_name(path: Path) -> str:
     return path.stem if path.suffix.lower() in (".dcm", ".zip") else path.resolve().name
 
 
-def _is_series(path: Path, results: Path) -> bool:
-    """Whether a path is one DICOM series: a file, a zip, or a folder that holds DICOM files.
-
-    Raises:
-        InputError: it is a folder that holds other scans too. (Pictures are taken for previews.)
-    """
-
-    def dicom(file: Path) -> bool:
-        try:
-            return begins_as_dicom(file) if path.is_dir() else holds_dicom(file)
-        except OSError:  # to be said when it is read
-            return False
-
-    if not path.is_dir():
-        return dicom(path)
-    others = None
-    rest = []
-    for file in _files_below(path, results):
-        name = file.name.lower()
-        if name.endswith((*NIFTI, *NRRD, *METAIMAGE, *KSPACE)):
-            others = others or file
-        elif not name.endswith(SUFFIXES):
-            rest.append(file)
-    found = any(map(dicom, rest))
-    if found and others is not None:
-        raise InputError(f"{path}: holds DICOM and other scans ({others.name}); name one of them")
-    return found
-
-
-def _files_below(folder: Path, results: Path) -> Iterator[Path]:
-    """Files in a fixed order; not hidden ones, and not the results in there.
-
-    Links to files are followed, links to folders are not: they may lead round in circles.
-    """
-    for place, folders, names in os.walk(folder):
-        here = Path(place)
-        folders[:] = sorted(
-            name for name in folders if not name.startswith(".") and not _same(here / name, results)
-        )
-        for name in sorted(names):
-            if not name.startswith(".") and not _same(here / name, results):
-                yield here / name
+def _is_dicom_file(path: Path) -> bool:
+    try:
+        return holds_dicom(path)
+    except OSError:  # to be said when it is read
+        return False
 
 
 def _same(one: Path, other: Path) -> bool:

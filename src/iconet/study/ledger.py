@@ -31,14 +31,17 @@ class Ledger:
         self.folder = folder
         self.path = folder / NAME
 
-    def entries(self) -> dict[str, list[dict[str, Any]]]:
+    def entries(self, since: int = 0) -> dict[str, list[dict[str, Any]]]:
         """What is known of each output, by its path below the folder; the latest entry is last.
 
         Lines that a crash or a full disk has cut off are passed over.
+
+        Args:
+            since: Bytes of the record that are passed over.
         """
         found: dict[str, list[dict[str, Any]]] = {}
         try:
-            lines = self.path.read_bytes().splitlines()
+            lines = self.path.read_bytes()[since:].splitlines()
         except OSError:
             return found
         for line in lines:
@@ -49,9 +52,21 @@ class Ledger:
                 continue
         return found
 
-    def begin(self, output: str) -> None:
-        """Note that an output, named by its path below the folder, is about to be written."""
-        self._append({"output": output, "pid": os.getpid()})
+    def begin(self, output: str, how: Any = None) -> None:
+        """Note that an output, named by its path below the folder, is about to be written.
+
+        Args:
+            output: Its name.
+            how: As in `finish`.
+        """
+        self._append(
+            {"output": output, "pid": os.getpid(), **({} if how is None else {"how": how})}
+        )
+
+    @property
+    def size(self) -> int:
+        """Bytes so far: what comes later is in `entries` of this `since`."""
+        return self.path.stat().st_size if self.path.exists() else 0
 
     def finish(self, output: str, files: Iterable[Path], inputs: Iterable[Path], how: Any) -> None:
         """Note that an output is complete.

@@ -1,20 +1,26 @@
 """What a derived DICOM series says about the models that made it."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from iconet.images.dicom.derived_header import Provenance
 from iconet.zoo.model import Model
 
 
-def provenance_of(models: Sequence[Model], scale: float) -> Provenance:
+def provenance_of(
+    models: Sequence[Model], scale: float, options: Mapping[str, Any] | None = None
+) -> Provenance:
     """The program, its version, the models and their weights.
 
     Args:
         models: that took part; none where the scan was interpolated.
         scale: how many times finer they made the finest axis.
+        options: that decide on the values; which series was meant says the source itself.
     """
     import iconet
 
+    deciding = {name: value for name, value in (options or {}).items() if name != "series"}
     names = [model.name or "without a name" for model in models]
     hashes = [model.sha256 or "unknown" for model in models]
     purposes = dict.fromkeys(model.purpose for model in models)
@@ -30,4 +36,5 @@ def provenance_of(models: Sequence[Model], scale: float) -> Provenance:
         weights_sha256=hashes[0] if hashes else None,
         scale=scale,
         text=" ".join(text),
+        settings=json.dumps(deciding, sort_keys=True),
     )

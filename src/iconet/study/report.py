@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from iconet.files import sha256_of
 from iconet.images import Scan
+from iconet.images.kind import Kind
 from iconet.runtime.device import Compute
 from iconet.upscaling.apart import SetApart
 from iconet.upscaling.input_consistency import input_consistency
@@ -28,6 +29,7 @@ CONVENTION = (
     " what goes on around it; data range: the input's maximum"
 )
 OTHER_FIELD = "the output has another field of view, or fewer voxels along an axis, than the input"
+OF_LABELS = "labels are names, not measurements"
 OF_KSPACE = "the input is k-space, not an image"
 
 
@@ -41,9 +43,10 @@ class Made(NamedTuple):
         models: that took part.
         seconds: each part took.
         kspace: coils and acceleration of raw k-space.
-        interpolated: the kind of image, if no model was trained for it; None if models took part.
+        interpolated: why and how, if no model took part; else None.
         apart: what went around the networks.
         recovery: how slices were brought to what was acquired; None if they were taken as they are.
+        kind: what the scan was taken for; None for raw k-space.
     """
 
     line: str
@@ -55,6 +58,7 @@ class Made(NamedTuple):
     interpolated: str | None = None
     apart: SetApart = SetApart()
     recovery: Recovery | None = None
+    kind: Kind | None = None
 
 
 def make_report(
@@ -77,12 +81,15 @@ def make_report(
     Returns:
         What `docs/report.md` describes; it holds nothing but what JSON can.
     """
-    agreement = None if made.kspace else input_consistency(made.scan, made.bigger, made.recovery)
-    missing = OF_KSPACE if made.kspace else OTHER_FIELD if agreement is None else None
+    kind = made.kind
+    reason = OF_KSPACE if made.kspace else OF_LABELS if kind is not None and kind.labels else None
+    agreement = None if reason else input_consistency(made.scan, made.bigger, made.recovery)
+    missing = reason or (OTHER_FIELD if agreement is None else None)
     return {
         "schema_version": SCHEMA_VERSION,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "notice": INTERPOLATED if made.interpolated else NOTICE,
+        "kind": None if kind is None else {"name": kind.name, "why": kind.why, "unit": kind.unit},
         "software": _software(),
         "models": [
             {
@@ -94,9 +101,7 @@ def make_report(
             }
             for model in made.models
         ],
-        "interpolation": f"{made.interpolated}: no shipped model was trained for it"
-        if made.interpolated
-        else None,
+        "interpolation": made.interpolated,
         "options": dict(options),
         "input": {"files": _hashes(inputs), **_geometry(made.scan), "kspace": made.kspace},
         "output": {"files": _hashes(outputs), **_geometry(made.bigger)},

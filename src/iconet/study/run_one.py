@@ -9,14 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from iconet.images import Scan, check_output, read, slice_axis_of, write
+from iconet.errors import InputError
+from iconet.images import Scan, bids, check_output, read, slice_axis_of, write
 from iconet.images.dicom.derived import check_series, write_series
+from iconet.images.dicom.derived_header import Provenance
 from iconet.images.kspace.read_kspace import is_kspace_file, read_kspace
 from iconet.images.reading import holds_dicom
 from iconet.runtime.backends import prepare_ahead
 from iconet.runtime.device import Compute, choose_compute
 from iconet.study.decide import files_of, read_from, written_files
 from iconet.study.find import Task, names_series
+from iconet.study.label import result_label
+from iconet.study.labelled import read_labels, write_labels
 from iconet.study.progress import shown_progress
 from iconet.study.provenance import provenance_of
 from iconet.study.report import Made, make_report
@@ -25,6 +29,7 @@ from iconet.upscaling.models import Models
 from iconet.upscaling.options import Options
 from iconet.upscaling.plan import plan_grid, remarks, taking_part
 from iconet.upscaling.regrid import as_stack
+from iconet.upscaling.scan_labels import upscale_labels
 from iconet.upscaling.upscale import upscale_scan
 from iconet.upscaling.windows import count_windows, plan_windows
 from iconet.zoo.model import open_model
@@ -62,6 +67,10 @@ class Upscaler:
 
         return open_kspace_models(self.options, device=str(self.compute.device))
 
+    def label(self) -> str:
+        """What tells the results of this run from those of others, in the names of a dataset."""
+        return result_label(self.options, self.models.chosen)
+
     def how(self, task: Task) -> dict[str, Any]:
         """The weights that may take part, and the options that decide; what JSON can hold."""
         how = self.options.deciding
@@ -81,6 +90,8 @@ class Upscaler:
             InputError: the scan cannot be used, or the output not be written.
         """
         compute = self.compute
+        if task.dataset is not None:
+            bids.read_json(bids.sidecar(task.source))  # is wanted when all else is done
         if is_kspace_file(task.source):
             compute = replace(compute, backend="torch")  # samples stay in torch
             made = self._kspace(task, compute)
@@ -90,13 +101,19 @@ class Upscaler:
             task.write_report(
                 make_report(
                     made,
-                    inputs=read_from(task.source, made.scan),
-                    outputs=written_files(task.target),
+                    inputs=[
+                        *read_from(task.source, made.scan),
+                        *(source for source, _ in task.labels),
+                    ],
+                    outputs=[
+                        *written_files(task.target),
+                        *(target for _, target in task.labels),
+                    ],
                     compute=compute,
                     options=self.options.deciding,
                 )
             )
-        return made.line, files_of(task.source, made.scan)
+        return made.line, [*task.files] or files_of(task.source, made.scan)
 
     def _image(self, task: Task) -> Made:
         clock = _Clock()
@@ -106,21 +123,26 @@ class Upscaler:
         if sure:
             prepare_ahead(self.models.chosen.network, self.compute)
         factor = 1 if self.options.own_grid else self.models.chosen.scale
-        scan = read(task.source, scale=factor, series=self.options.series)
+        scan = read(
+            task.source,
+            scale=factor,
+            series=task.series or self.options.series,
+            volume=self.options.volume,
+            allow_missing=self.options.allow_missing,
+        )
         clock.note("read")
-        derived = bool(scan.dicom) and names_series(task.target)
-        if derived:
-            check_series(scan, scan.dicom, task.target, replace=True)
-        else:
-            check_output(task.target, [task.source], like=scan)
+        _check_writable(task, scan)
         if sure:
             self._prepare_for(scan)
         plan = plan_grid(scan, self.models, self.options)
+        if plan.kind.labels and _derives(task, scan):
+            raise InputError(f"{task.target}: labels become no DICOM series; write .nii.gz")
+        labels = read_labels(task, scan)
         models = taking_part(plan, self.models)
-        for line in remarks(scan, plan, self.models):
+        for line in (*scan.remarks, *remarks(scan, plan, self.models)):
             print(line, file=sys.stderr)
         found: list[SetApart] = []
-        with shown_progress(task.source.name) as progress:
+        with shown_progress(task.title or task.source.name) as progress:
             bigger = upscale_scan(
                 *(scan, plan, self.models, self.compute, self.options),
                 progress=progress,
@@ -128,12 +150,13 @@ class Upscaler:
             )
         if apart := reduce(SetApart.and_of, found, SetApart()):
             print(f"{scan.name}: {apart} kept from the network and put back", file=sys.stderr)
+        bigger_labels = [
+            (upscale_labels(each[0], each[1], plan, self.models, self.compute, self.options), each)
+            for each in labels
+        ]
         clock.note("upscale")
-        if derived:
-            provenance = provenance_of(models, plan.finest)
-            write_series(bigger, scan.dicom, task.target, provenance=provenance, replace=True)
-        else:
-            write(bigger, task.target, like=scan)
+        _write(task, scan, bigger, provenance_of(models, plan.finest, self.options.deciding))
+        beside = write_labels(bigger_labels)
         clock.note("write")
         constant = np.fmin.reduce(scan.array, axis=None) == np.fmax.reduce(scan.array, axis=None)
         line = (
@@ -141,13 +164,14 @@ class Upscaler:
             + ("" if plan.interpolated else f"{self.compute}, ")
             + f"{clock.total} s"
             + (" (the scan is constant: its value was repeated)" if constant else "")
+            + beside
         )
-        interpolated = plan.kind if plan.interpolated else None
         return Made(
             *(line, scan, bigger, models, clock.seconds),
-            interpolated=interpolated,
+            interpolated=plan.instead,
             apart=apart,
             recovery=plan.recovery,
+            kind=plan.kind,
         )
 
     def _prepare_for(self, scan: Scan) -> None:
@@ -165,8 +189,10 @@ class Upscaler:
         clock = _Clock()
         check_output(task.target, [task.source])
         raw = read_kspace(task.source)
+        for line in raw.remarks:
+            print(line, file=sys.stderr)
         clock.note("read")
-        with shown_progress(task.source.name) as progress:
+        with shown_progress(task.title or task.source.name) as progress:
             bigger, found = upscale_kspace(
                 raw, self.kspace_models, compute=compute, progress=progress
             )
@@ -184,6 +210,25 @@ class Upscaler:
         scan = Scan(grid, affine=shown_affine(raw), path=raw.path)
         kspace = {"coils": raw.coils, "acceleration": found.acceleration}
         return Made(line, scan, bigger, [self.kspace_models.suited(found)], clock.seconds, kspace)
+
+
+def _derives(task: Task, scan: Scan) -> bool:
+    """Whether the output is a derived DICOM series."""
+    return bool(scan.dicom) and names_series(task.target)
+
+
+def _check_writable(task: Task, scan: Scan) -> None:
+    if _derives(task, scan):
+        check_series(scan, scan.dicom, task.target, replace=True)
+    else:
+        check_output(task.target, [task.source], like=scan)
+
+
+def _write(task: Task, scan: Scan, bigger: Scan, provenance: Provenance) -> None:
+    if _derives(task, scan):
+        write_series(bigger, scan.dicom, task.target, provenance=provenance, replace=True)
+    else:
+        write(bigger, task.target, like=scan)
 
 
 class _Clock:

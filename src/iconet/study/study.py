@@ -3,20 +3,24 @@
 import errno
 import time
 import traceback
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import iconet
 from iconet.errors import InputError
 from iconet.images import bids
-from iconet.study.decide import is_finished, remove_partial, written_files
+from iconet.images.own import OwnResult, is_own, own_result
+from iconet.study.decide import written_files
+from iconet.study.every_series import every_series
 from iconet.study.find import Task, find_tasks
 from iconet.study.jobs import Died, run_in_processes
+from iconet.study.labelled import with_labels
 from iconet.study.ledger import Ledger
 from iconet.study.run_one import Upscaler
+from iconet.study.share import Share
 from iconet.study.summary import Outcome, summarise
 from iconet.upscaling.options import Options
 
@@ -29,20 +33,27 @@ def upscale_study(
     jobs: int = 1,
     overwrite: bool = False,
     reports: bool = False,
+    labels: Sequence[Path] = (),
+    all_series: bool = False,
+    only: str | None = None,
     say: Callable[[str], None],
     complain: Callable[[InputError], object],
 ) -> int:
     """Upscale scans; one that cannot be used does not stop the others.
 
+    Several processes that are given the same study share it, and end when all of it is done.
+
     Args:
         inputs: scans, raw k-space, folders or BIDS datasets; see `iconet.study.find.find_tasks`.
-        output: a file for one scan, or a folder, made when missing; None for BIDS datasets.
-            For one DICOM series, unless it has the suffix of an image: the folder of the derived
-            series.
+        output: a file for one scan, or a folder, made when missing; None for BIDS datasets. For one
+            DICOM series, unless it has the suffix of an image: the folder of the derived series.
         options: for all of them.
         jobs: how many scans at the same time, each in a process with its share of the threads.
         overwrite: replace whatever is there, finished or not made by iconet.
         reports: write a JSON report beside every output.
+        labels: of the only scan; they come to the grid of its result.
+        all_series: of studies in DICOM every series, into folders below `output`.
+        only: of them the series of a modality, or with this in their description.
         say: called with a line about each scan, and with the summary where they are several.
         complain: called with the error of each scan that could not be used.
 
@@ -53,49 +64,85 @@ def upscale_study(
         InputError: what concerns all of them: the model, an option, the folder.
         RuntimeError: a fault of iconet, after the other scans are done; with its traceback.
     """
-    tasks = find_tasks(inputs, output)
+    start = partial(Upscaler, options, reports=reports)
+    work, notes = cache(start), list[str]()
     if jobs < 1:
         raise InputError(f"jobs must be at least 1, not {jobs}")
-    start = partial(Upscaler, options, reports=reports)
-    work, outcomes = start(), _Outcomes(tasks, say, complain)
-    to_do = _unfinished(tasks, work, outcomes, overwrite=overwrite, needs_report=reports)
+    if all_series or only is not None:
+        tasks, refused = _series(inputs, output, options, only, say)
+    else:
+        chosen, label = options.series is not None, lambda: work().label()
+        tasks = find_tasks(inputs, output, label, one_series=chosen, note=notes.append)
+        refused = {}
+    tasks = with_labels(tasks, labels)
+    share = Share.of(tasks, overwrite=overwrite, needs_report=reports)
+    outcomes = _Outcomes(tasks, refused, inputs, say, complain)
+    to_do = _unfinished(tasks, work(), share, outcomes, again=options.again)
+    attempts = _Attempts(start, share)
     with _folders(to_do):
-        if jobs == 1 or len(to_do) < 2:
-            results = ((task, attempt(task, work)) for task in to_do)
-        else:
-            results = _in_processes(to_do, start, jobs)
-        with closing(results):
-            for task, outcome in results:
-                outcomes.note(task, outcome)
-                if outcome.full:  # nor is there a place for the others
-                    break
-    return outcomes.end()
+        while to_do:
+            if left := outcomes.note_all(_attempted(to_do, work, attempts, jobs)):
+                say(f"waiting for what another process has begun: {len(left)} of the scans")
+                share.wait(left)
+            to_do = _unfinished(left, work(), share, outcomes, by="another process", again=True)
+    failed = outcomes.end()
+    for line in notes:
+        say(line)
+    return failed
+
+
+def _series(
+    inputs: Sequence[Path],
+    output: Path | None,
+    options: Options,
+    only: str | None,
+    say: Callable[[str], None],
+) -> tuple[list[Task], dict[Task, str]]:
+    """A task for each DICOM series, and those that are no scans with the reason."""
+    if options.series is not None:
+        raise InputError("--series names one series; omit it, or --all-series and --only")
+    every = every_series(inputs, output, only, again=options.again)
+    if every.own:
+        say(f"{every.own} series that iconet made left out; --again takes them too")
+    if every.others:
+        say(f"{every.others} series left out: --only {only}")
+    return every.tasks, dict(every.refused)
 
 
 def _unfinished(
     tasks: Sequence[Task],
     work: Upscaler,
+    share: Share,
     outcomes: "_Outcomes",
     *,
-    overwrite: bool,
-    needs_report: bool,
+    again: bool,
+    by: str | None = None,
 ) -> list[Task]:
-    """The tasks that are to be done; notes what became of the others."""
+    """The tasks that are to be done; notes what became of the others.
+
+    What is wrong with what is there is found again once the task is claimed: another process may be
+    at it.
+    """
     how = {task: work.how(task) for task in tasks}  # what is wrong with the model concerns all
-    records = {task.root: Ledger(task.root).entries() for task in tasks if task.root is not None}
+    records = {root: share.known(root) for root in {task.root for task in tasks}}
     to_do = []
     for task in tasks:
-        known = [] if task.root is None else records[task.root].get(task.key, [])
-        try:
-            if not overwrite and is_finished(task, known, how[task], needs_report=needs_report):
-                outcomes.note(task, Outcome("finished", f"{task.target}: is finished already"))
+        known = records[task.root].get(task.key, [])
+        with suppress(InputError):
+            if share.is_finished(task, how[task], known):
+                outcomes.note(task, _finished(task, by))
                 continue
-        except InputError as error:
-            outcomes.note(task, Outcome("failed", str(error)))
+        if not again and task.series is None and is_own(task.source):
+            outcomes.note(task, Outcome("own", str(own_result(str(task.source)))))
             continue
-        remove_partial(task, known)
         to_do.append(task)
     return to_do
+
+
+def _finished(task: Task, by: str | None) -> Outcome:
+    if by is None:
+        return Outcome("finished", f"{task.target}: is finished already")
+    return Outcome("shared", f"{task.target}: was made by {by}")
 
 
 class _Outcomes:
@@ -104,14 +151,21 @@ class _Outcomes:
     def __init__(
         self,
         tasks: Sequence[Task],
+        refused: Mapping[Task, str],
+        inputs: Sequence[Path],
         say: Callable[[str], None],
         complain: Callable[[InputError], object],
     ) -> None:
-        self.tasks, self.say, self.complain = tasks, say, complain
+        self.tasks, self.inputs = [*tasks, *refused], set(inputs)
+        self.say, self.complain = say, complain
         self.found: dict[Task, Outcome] = {}
+        for task, reason in refused.items():
+            self.note(task, Outcome("failed", f"{task.name}: {reason}"))
 
     def note(self, task: Task, outcome: Outcome) -> None:
         """Keep an outcome, and tell of it."""
+        if outcome.status == "own" and task.source in self.inputs:
+            outcome = Outcome("failed", outcome.line)  # it was asked for
         self.found[task] = outcome
         if outcome.status == "failed":
             self.complain(InputError(outcome.line))
@@ -119,6 +173,19 @@ class _Outcomes:
             several = len(self.tasks) > 1
             count = f"[{len(self.found)}/{len(self.tasks)}] " if several else ""
             self.say(count + outcome.line)
+
+    def note_all(self, results: Generator[tuple[Task, Outcome], None, None]) -> list[Task]:
+        """Note what comes; returns what other processes are at, unless nothing more can be done."""
+        left = []
+        with closing(results):
+            for task, outcome in results:
+                if outcome.status == "claimed":
+                    left.append(task)
+                    continue
+                self.note(task, outcome)
+                if outcome.full:  # nor is there a place for the others
+                    return []
+        return left
 
     def end(self) -> int:
         """Sum up; returns how many scans could not be used.
@@ -133,7 +200,12 @@ class _Outcomes:
         for outcome in self.found.values():
             if outcome.fault is not None:
                 raise RuntimeError(outcome.fault)
-        return sum(outcome.status in ("failed", "not begun") for outcome in self.found.values())
+        statuses = [outcome.status for outcome in self.found.values()]
+        if set(statuses) == {"own"}:
+            where = ", ".join(map(str, sorted(self.inputs)))
+            self.complain(own_result(where))
+            return len(statuses)
+        return sum(status in ("failed", "not begun") for status in statuses)
 
 
 @dataclass(frozen=True)
@@ -141,16 +213,26 @@ class _Attempts:
     """What a process does: attempts one task after the other."""
 
     start: Callable[[], Upscaler]
+    share: Share
 
     def __call__(self) -> Callable[[Task], Outcome]:
         work = self.start()
-        return lambda task: attempt(task, work)
+        return lambda task: attempt(task, work, self.share)
+
+
+def _attempted(
+    tasks: Sequence[Task], work: Callable[[], Upscaler], attempts: _Attempts, jobs: int
+) -> Generator[tuple[Task, Outcome], None, None]:
+    """Here, one after the other, or in processes."""
+    if jobs == 1 or len(tasks) < 2:
+        return ((task, attempt(task, work(), attempts.share)) for task in tasks)
+    return _in_processes(tasks, attempts, jobs)
 
 
 def _in_processes(
-    tasks: Sequence[Task], start: Callable[[], Upscaler], jobs: int
+    tasks: Sequence[Task], attempts: _Attempts, jobs: int
 ) -> Generator[tuple[Task, Outcome], None, None]:
-    with closing(run_in_processes(tasks, _Attempts(start), jobs)) as results:
+    with closing(run_in_processes(tasks, attempts, jobs)) as results:
         for task, outcome in results:
             if isinstance(outcome, Died):
                 line = (
@@ -161,31 +243,50 @@ def _in_processes(
             yield task, outcome
 
 
-def attempt(task: Task, work: Upscaler) -> Outcome:
-    """Upscale a scan; whatever is wrong with it is in the outcome."""
+def attempt(task: Task, work: Upscaler, share: Share) -> Outcome:
+    """Upscale a scan that no other process is at; whatever is wrong with it is in the outcome."""
     began = time.monotonic()
-    ledger = None if task.root is None else Ledger(task.root)
     try:
-        if ledger is not None:
-            ledger.begin(task.key)
-        line, inputs = work(task)
-        if ledger is not None:
-            ledger.finish(task.key, written_files(task.target), inputs, work.how(task))
+        with share.claimed(task) as free:
+            if not free:
+                return Outcome("claimed", f"{task.target}: another process is at it")
+            how = work.how(task)
+            if share.is_finished(task, how, share.known(task.root).get(task.key, [])):
+                return _finished(task, "another process")
+            share.begin(task, how)
+            line = _recorded(task, work)
         return Outcome("upscaled", line, time.monotonic() - began)
+    except OwnResult as error:
+        return Outcome("own", str(error))
     except Exception as error:
-        if ledger is not None:
-            with suppress(InputError):
-                ledger.give_up(task.key)
         cause = error.__cause__
         full = isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT)
         expected = isinstance(error, InputError)
+        line = f"{task.name}: {type(error).__name__}, a fault of iconet"
+        if expected:
+            line = str(error) if task.title is None else f"{task.name}: {error}"
         return Outcome(
             "failed",
-            str(error) if expected else f"{task.source}: {type(error).__name__}, a fault of iconet",
+            line,
             time.monotonic() - began,
             fault=None if expected else traceback.format_exc(),
             full=full,
         )
+
+
+def _recorded(task: Task, work: Upscaler) -> str:
+    """Upscale, and note in the record that it is done or came to nothing."""
+    if task.root is None:
+        return work(task)[0]
+    ledger = Ledger(task.root)
+    try:
+        line, inputs = work(task)
+        ledger.finish(task.key, written_files(task.target), inputs, work.how(task))
+    except Exception:
+        with suppress(InputError):
+            ledger.give_up(task.key)
+        raise
+    return line
 
 
 @contextmanager

@@ -4,13 +4,14 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from iconet.study.find import Task
 
 SAID = {
     "upscaled": "upscaled",
     "finished": "finished before",
+    "shared": "made by another process",
+    "own": "left out (made by iconet; --again takes them too)",
     "failed": "failed",
     "not begun": "not begun",
 }
@@ -21,7 +22,8 @@ class Outcome:
     """What became of a scan.
 
     Attributes:
-        status: "upscaled", "finished" (before), "failed" or "not begun".
+        status: "upscaled", "finished" (before), "shared" (made by another process), "claimed"
+            (being made by one), "own" (a result of iconet, left out), "failed" or "not begun".
         line: what was done, or what is wrong with the scan.
         seconds: it took.
         fault: the traceback, where the fault is ours.
@@ -42,13 +44,13 @@ def summarise(outcomes: Sequence[tuple[Task, Outcome]], say: Callable[[str], Non
     else:
         for task, outcome in outcomes:
             if outcome.status in ("failed", "not begun"):
-                say(f"{outcome.status}: {_without(task.source, outcome.line)}")
+                say(f"{outcome.status}: {_without(task.name, outcome.line)}")
     counts = Counter(outcome.status for _, outcome in outcomes)
     parts = [f"{counts[status]} {said}" for status, said in SAID.items() if counts[status]]
     say(f"{len(outcomes)} scans: {', '.join(parts)}")
 
 
-def _without(source: Path, line: str) -> str:
+def _without(source: str, line: str) -> str:
     return f"{source}: {line.removeprefix(f'{source}: ')}"
 
 

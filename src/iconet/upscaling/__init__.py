@@ -1,5 +1,5 @@
 """From a trained network and an image to a bigger image."""
 
-from iconet.upscaling.upscale import upscale
+from iconet.upscaling.in_python import upscale
 
 __all__ = ["upscale"]

@@ -1,22 +1,58 @@
 """A low-resolution scan to try things on: what a faster acquisition would have given."""
 
 import os
+import warnings
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from numbers import Integral, Real
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from iconet.errors import InputError
 from iconet.images import Scan, check_output, read, refuse_nan, slice_axis_of, write
+from iconet.images.in_memory import take
+from iconet.images.kind import kind_of
+from iconet.images.kind.kinds import PROBABILITIES, refuse_phase
 from iconet.intensity import robust_scale
+from iconet.upscaling.labels import LostLabelsError, relabel
+from iconet.upscaling.probabilities import blend
 from iconet.upscaling.regrid import regrid, resize_in_plane
 
+if TYPE_CHECKING:
+    import nibabel
+    import SimpleITK
+    from nibabel.spatialimages import SpatialImage
+    from torch import Tensor
 
-def degrade_scan(scan: Scan, scale: int, *, noise: float = 0.0, seed: int = 0) -> Scan:
+Fill = Callable[[NDArray, NDArray, Mapping[int, float]], None]
+
+
+class Settings(TypedDict, total=False):
+    """The options of `degrade`, which documents them, for its overloads."""
+
+    scale: int
+    axis: str | None
+    thickness: float | None
+    noise: float
+    seed: int
+    series: str | int | None
+    volume: int | None
+    allow_missing: bool
+    kind: str
+    axes_order: str | None
+
+
+def degrade_scan(
+    scan: Scan, scale: int, *, noise: float = 0.0, seed: int = 0, kind: str = "auto"
+) -> Scan:
     """Lower the resolution in the plane of the slices by cropping k-space.
 
     Sizes that `scale` does not divide lose their last rows and columns. Where the scan has no
-    negative values the result is a magnitude, as a scanner gives it.
+    negative values the result is a magnitude, as a scanner gives it. Labels become those that fill
+    most of the new voxels.
 
     Args:
         scan: a scan as read.
@@ -24,10 +60,11 @@ def degrade_scan(scan: Scan, scale: int, *, noise: float = 0.0, seed: int = 0) -
         noise: standard deviation of the complex noise, in percent of the 99.5th percentile of the
             bright voxels.
         seed: of the noise.
+        kind: see `iconet.upscale`.
 
     Raises:
-        InputError: wrong scale or noise, noise asked for on signed values, NaN, or slices too
-            small.
+        InputError: wrong scale or noise, noise asked for on signed values or labels, NaN, slices
+            too small, or a phase.
     """
     import torch
 
@@ -35,6 +72,7 @@ def degrade_scan(scan: Scan, scale: int, *, noise: float = 0.0, seed: int = 0) -
     from iconet.physics.noise import rician
 
     magnitude = _check_noise(scan, scale, noise)
+    instead = _instead(scan, kind, noise)
     axis = slice_axis_of(scan)
     shape = [
         size if index in (axis, 3) else size - size % scale
@@ -43,6 +81,9 @@ def degrade_scan(scan: Scan, scale: int, *, noise: float = 0.0, seed: int = 0) -
     if min(size for index, size in enumerate(shape) if index not in (axis, 3)) < 2 * scale:
         raise InputError(f"{scan.name} is too small (shape {scan.array.shape}) for scale {scale}")
     cut = replace(scan, array=scan.array[tuple(map(slice, shape))])
+    if instead is not None:
+        within = {a: float(scale) for a in range(len(shape[:3])) if a != axis}
+        return _regridded(cut, within, instead)
     generator = torch.Generator().manual_seed(seed)
 
     def fill(stack: NDArray, out: NDArray) -> None:
@@ -63,11 +104,11 @@ def thicken_scan(
     thickness: float | None = None,
     noise: float = 0.0,
     seed: int = 0,
+    kind: str = "auto",
 ) -> Scan:
     """Merge thin slices into thick ones, through a Gaussian slice profile.
 
-    Slices that do not make up a thick one are left out at the end. Noise and magnitude: see
-    `degrade_scan`.
+    Slices that do not make up a thick one are left out at the end. All else as in `degrade_scan`.
 
     Args:
         scan: a volume, or a series of them, as read.
@@ -76,31 +117,30 @@ def thicken_scan(
         thickness: full width at half maximum of the profile in mm (in thin slices where the scan
             has no spacing); what is missing to the distance of the thick slices is a gap between
             them. By default there is none.
-        noise: see `degrade_scan`.
+        noise: see `degrade_scan`, like the next ones.
         seed: of the noise.
+        kind: of image.
 
     Raises:
-        InputError: wrong axis, scale, thickness or noise, NaN, or too few slices.
+        InputError: wrong axis, scale, thickness or noise, NaN, too few slices, or a phase.
     """
     import torch
 
     from iconet.physics.noise import rician
     from iconet.physics.slice_profile import thick_slices
 
-    if axis not in ("i", "j", "k"):
-        raise InputError(f"axis {axis}: give the one across the slices, i, j or k")
-    across = "ijk".index(axis)
-    if scan.array.ndim < 3:
-        raise InputError(f"{scan.name}: is one slice; give a volume, or no axis")
+    across = _across(scan, axis)
     magnitude = _check_noise(scan, scale, noise)
+    instead = _instead(scan, kind, noise)
     width = _width(thickness, scale, scan.spacing[across])
     sizes = scan.array.shape[:3]
     count = sizes[across] // scale
     if count < 2:
         raise InputError(f"{scan.name}: {sizes[across]} slices along {axis} are too few to merge")
-    whole = [slice(size) for size in scan.array.shape]
-    whole[across] = slice(count * scale)
-    cut = replace(scan, array=scan.array[tuple(whole)])
+    whole = (*[slice(None)] * across, slice(count * scale))
+    cut = replace(scan, array=scan.array[whole])
+    if instead is not None:
+        return _regridded(cut, {across: float(scale)}, instead)
     generator = torch.Generator().manual_seed(seed)
 
     def fill(volume: NDArray, out: NDArray) -> None:
@@ -115,6 +155,41 @@ def thicken_scan(
 
     shape = [count if index == across else size for index, size in enumerate(sizes)]
     return regrid(cut, shape, [scale if i == across else 1 for i in range(3)], fill)
+
+
+def _across(scan: Scan, axis: str) -> int:
+    if axis not in ("i", "j", "k"):
+        raise InputError(f"axis {axis}: give the one across the slices, i, j or k")
+    if scan.array.ndim < 3:
+        raise InputError(f"{scan.name}: is one slice; give a volume, or no axis")
+    return "ijk".index(axis)
+
+
+def _instead(scan: Scan, kind: str, noise: float) -> Fill | None:
+    """What lowers the resolution of labels and probabilities; None for images.
+
+    Raises:
+        InputError: noise for these, or a phase.
+    """
+    found = kind_of(scan, kind)
+    refuse_phase(found, scan.name)
+    if not found.labels and found.name != PROBABILITIES:
+        return None
+    if noise:
+        raise InputError(f"{scan.name}: {found.noun} ({found.why}) have no noise; give none")
+    return relabel if found.labels else blend
+
+
+def _regridded(cut: Scan, steps: dict[int, float], fill: Fill) -> Scan:
+    sizes = cut.array.shape[:3]
+    shape = [int(size / steps.get(axis, 1)) for axis, size in enumerate(sizes)]
+    ratios = [steps.get(axis, 1.0) for axis in range(len(sizes))]
+    try:
+        return regrid(cut, shape, ratios, lambda volume, out: fill(volume, out, steps))
+    except LostLabelsError:
+        raise InputError(
+            f"{cut.name}: so few voxels cannot hold all of its labels; give a smaller scale"
+        ) from None
 
 
 def _width(thickness: float | None, scale: int, spacing: float) -> float:
@@ -141,6 +216,97 @@ def _check_noise(scan: Scan, scale: int, noise: float) -> bool:
     return magnitude
 
 
+@overload
+def degrade(
+    scan: "str | os.PathLike[str] | SpatialImage", **settings: Unpack[Settings]
+) -> "nibabel.Nifti1Image": ...
+@overload
+def degrade(scan: NDArray[Any], **settings: Unpack[Settings]) -> NDArray[Any]: ...
+@overload
+def degrade(scan: "Tensor", **settings: Unpack[Settings]) -> "Tensor": ...
+# Where this package is checked neither library is followed: both are Any.
+@overload
+def degrade(  # type: ignore[overload-cannot-match]
+    scan: "SimpleITK.Image", **settings: Unpack[Settings]
+) -> "SimpleITK.Image": ...
+def degrade(
+    scan: Any,
+    *,
+    scale: int = 2,
+    axis: str | None = None,
+    thickness: float | None = None,
+    noise: float = 0.0,
+    seed: int = 0,
+    series: str | int | None = None,
+    volume: int | None = None,
+    allow_missing: bool = False,
+    kind: str = "auto",
+    axes_order: str | None = None,
+) -> Any:
+    """Make a low-resolution scan to try things on: k-space cropped in plane, or thick slices.
+
+    Args:
+        scan: as `iconet.upscale` takes it, but for raw k-space.
+        scale: how many times fewer voxels along each side of a slice, or thick ones for thin ones.
+        axis: make thick slices across this axis, "i", "j" or "k", and leave their plane.
+        thickness: of the thick slices, in mm; less than their distance leaves gaps.
+        noise: Rician, in percent of the bright tissue.
+        seed: of the noise; images that are taken alone have the following ones.
+        series: which of several DICOM series.
+        volume: see `iconet.upscale`, as the next two.
+        allow_missing: leave out what cannot be read of a DICOM series.
+        kind: what the image is.
+        axes_order: of an array or tensor, see `iconet.upscale`.
+
+    Returns:
+        The same kind of object as `iconet.upscale` returns.
+
+    Raises:
+        InputError: the scan or an option cannot be used.
+    """
+    given = take(
+        scan, axes_order=axes_order, series=series, volume=volume, allow_missing=allow_missing
+    )
+    for line in given.remarks:
+        warnings.warn(line, UserWarning, stacklevel=2)
+    return given.back(
+        [
+            _lowered(one, axis, thickness, scale, noise, seed, kind, index)
+            for index, one in enumerate(given.scans)
+        ]
+    )
+
+
+def _lowered(
+    scan: Scan,
+    axis: str | None,
+    thickness: float | None,
+    scale: int,
+    noise: float,
+    seed: int,
+    kind: str,
+    index: int = 0,
+) -> Scan:
+    """Degrade one scan, the image of this number of a batch."""
+    numbers: list[tuple[str, Any, type]] = [
+        ("scale", scale, Integral),
+        ("seed", seed, Integral),
+        ("noise", noise, Real),
+        ("thickness", 0 if thickness is None else thickness, Real),
+    ]
+    for name, value, numbers_of in numbers:
+        if not isinstance(value, numbers_of):
+            whole = "whole " * (numbers_of is Integral)
+            raise InputError(f"{name} {value!r}: give a {whole}number")
+    if thickness is not None and axis is None:
+        raise InputError("a thickness is that of slices: give the axis across them too")
+    if axis is None:
+        return degrade_scan(scan, scale, noise=noise, seed=seed + index, kind=kind)
+    return thicken_scan(
+        scan, axis, scale, thickness=thickness, noise=noise, seed=seed + index, kind=kind
+    )
+
+
 def degrade_file(
     path: str | os.PathLike,
     output: str | os.PathLike,
@@ -151,16 +317,21 @@ def degrade_file(
     noise: float = 0.0,
     seed: int = 0,
     series: str | None = None,
+    kind: str = "auto",
+    volume: int | None = None,
+    allow_missing: bool = False,
+    overwrite: bool = False,
 ) -> str:
-    """Read, `degrade_scan` or with an axis `thicken_scan`, write; returns a line that says so."""
-    if thickness is not None and axis is None:
-        raise InputError("a thickness is that of slices: give the axis across them too")
+    """Read, degrade as `degrade` does, write; returns lines that say so.
+
+    Raises:
+        InputError: the scan or an option cannot be used, or the output is there already.
+    """
     check_output(output, [path])
-    scan = read(path, series=series)
+    if not overwrite and Path(output).exists():
+        raise InputError(f"{output}: is there already; give --overwrite to replace it")
+    scan = read(path, series=series, volume=volume, allow_missing=allow_missing)
     check_output(output, [path], like=scan)
-    if axis is None:
-        low = degrade_scan(scan, scale, noise=noise, seed=seed)
-    else:
-        low = thicken_scan(scan, axis, scale, thickness=thickness, noise=noise, seed=seed)
+    low = _lowered(scan, axis, thickness, scale, noise, seed, kind)
     write(low, output, like=scan)
-    return f"{output}: {scan.size} -> {low.size}"
+    return "\n".join([*scan.remarks, f"{output}: {scan.size} -> {low.size}"])

@@ -6,6 +6,7 @@ on them, and those of images gain 2.2 dB. Others go to the joint network with th
 as measured (`iconet.physics.reconstruction`).
 """
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from iconet.errors import InputError
 from iconet.images import Scan, require_memory, scaled_affine
 from iconet.images.kspace.raw_data import RawData, middle
+from iconet.images.own import mark
 from iconet.runtime.device import Compute
 from iconet.upscaling.models import Models
 from iconet.upscaling.options import Options
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 
     from iconet.network import ICONet
 
-UNUSED = ("plane", "axes", "spacing", "isotropic", "series", "tile", "acquired", "window")
+UNUSED = ("plane", "axes", "spacing", "isotropic", "series", "volume", "tile", "acquired", "window")
 """Options for images, of which raw k-space has no use."""
 
 
@@ -118,6 +120,7 @@ def upscale_kspace(
         else:
             bigger = _predict(raw, given, model.network, compute, progress)
             scan = _scan(raw, bigger, shown_affine(raw), factor)
+            scan = replace(scan, mark=mark(model.name or "weights of a user", factor))
     except (MemoryError, OutOfMemoryError):
         raise InputError(
             f"{raw.path}: the memory of {compute.device} is too small: try the CPU or a larger"

@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 from iconet import zoo
 from iconet.errors import InputError
+from iconet.images.kind import Kind
+from iconet.images.kind.kinds import PROBABILITIES
 from iconet.zoo.model import Model, trained_for
 
 
@@ -38,10 +40,17 @@ class Models:
             found += [known[name] for name in names if name in known]
         return list(dict.fromkeys(found))
 
-    def interpolate(self, kind: str) -> bool:
-        """Whether no network is run: the user named none, and none shipped is for this kind."""
-        return not self.only and not any(
-            trained_for(entry.purpose, kind) for entry in zoo.catalogue()
+    def interpolate(self, kind: Kind) -> bool:
+        """Whether no network is run: the user named none, and none shipped is for this kind.
+
+        None is for labels, probabilities, and the parts of complex images, whose magnitude and
+        phase would not come out right.
+        """
+        if kind.labels or kind.name == PROBABILITIES:
+            return True
+        return not self.only and (
+            kind.complex_part
+            or not any(trained_for(entry.purpose, kind.modality) for entry in zoo.catalogue())
         )
 
     def factors(self, axes: int) -> tuple[int, ...]:

@@ -1,20 +1,24 @@
 """The operations on a volume that a plan consists of: what each makes, needs and does."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from iconet.images.kind.kinds import PROBABILITIES
 from iconet.runtime.device import Compute
+from iconet.upscaling import labels, probabilities
 from iconet.upscaling.fidelity import keep_to_line
 from iconet.upscaling.interpolation import interpolate
+from iconet.upscaling.labels import relabel
 from iconet.upscaling.models import Models, Step
 from iconet.upscaling.one_axis import CHUNK, enlarge_axis, planes_containing
 from iconet.upscaling.options import Options
 from iconet.upscaling.plan import GridPlan
+from iconet.upscaling.probabilities import blend
 from iconet.upscaling.recovery import Recovery
 from iconet.upscaling.regrid import as_stack
 from iconet.upscaling.resampling import resample_axis
@@ -115,6 +119,43 @@ class Interpolating:
 
 
 @dataclass(frozen=True)
+class Filling:
+    """All axes that change, each volume by a function; methods as of `Resampling`.
+
+    Attributes:
+        fill: writes a volume on another grid: (volume, out, steps).
+        size: voxels of the result along each axis.
+        steps: from one new voxel to the next, in old ones, along each axis that changes.
+        voxel: bytes it needs for each voxel, old or new.
+    """
+
+    fill: Callable[[NDArray, NDArray, Mapping[int, float]], None]
+    size: Shape
+    steps: Mapping[int, float]
+    voxel: int
+
+    def shape(self, shape: Shape) -> Shape:
+        """Of the volume after it."""
+        return self.size
+
+    def windows(self, shape: Shape) -> int:
+        """How much of the progress it is."""
+        return 1
+
+    def memory(self, shape: Shape) -> int:
+        """Bytes it needs beside the volumes before and after it."""
+        return self.voxel * (math.prod(shape) + math.prod(self.size))
+
+    def __call__(self, volume: NDArray, out: NDArray | None, progress: Progress) -> NDArray:
+        """The volume after it, written into `out` if given."""
+        if out is None:
+            out = np.empty(self.size, np.float32, order="F")
+        self.fill(volume, out, self.steps)
+        progress(1, 1)
+        return out
+
+
+@dataclass(frozen=True)
 class Enlarging:
     """A network over the slices of a plane, or over those of both planes that contain one axis.
 
@@ -190,7 +231,7 @@ class Enlarging:
         return [(sizes[across], sizes[rows], sizes[cols]) for across, rows, cols in planes]
 
 
-Operation = Resampling | Enlarging | Interpolating | Recovering
+Operation = Resampling | Enlarging | Interpolating | Recovering | Filling
 
 
 def operations(
@@ -199,12 +240,21 @@ def operations(
     """The operations of a plan, in order."""
     if plan.interpolated:
         steps = {axis: plan.ratios[axis] for axis in plan.resampled}
+        if plan.kind.labels:
+            return [Filling(relabel, plan.shape, steps, labels.MEMORY)]
+        if plan.kind.name == PROBABILITIES:
+            return [Filling(blend, plan.shape, steps, probabilities.MEMORY)]
         return [Interpolating(plan.shape, steps)]
-    rest = options.batch, options.tile, plan.recovery is not None and plan.recovery.periodic
+    recovery = plan.recovery
+    periodic = recovery is not None and recovery.periodic and recovery.zero_filled
+    rest = options.batch, options.tile, periodic
     first = [] if plan.recovery is None else [Recovering(plan.recovery)]
     return [
         *first,
-        *(Enlarging(models(step).network, step, plan.across, compute, *rest) for step in plan.steps),
+        *(
+            Enlarging(models(step).network, step, plan.across, compute, *rest)
+            for step in plan.steps
+        ),
         *(
             Resampling(axis, plan.shape[axis], plan.ratios[axis] * plan.gain(axis))
             for axis in plan.resampled

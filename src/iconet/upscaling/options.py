@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from iconet.errors import InputError
+from iconet.images.kind import KINDS
 
 if TYPE_CHECKING:
     from iconet.network import ICONet
@@ -40,9 +41,14 @@ class Options:
     series: str | int | None = None
     acquired: str = "auto"
     window: str = "auto"
+    kind: str = "auto"
+    volume: int | None = None
+    allow_missing: bool = False
+    again: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what no scan could be given."""
+        self._check_types()
         axes = set(self.axes)
         if self.axes != "auto" and (
             not axes <= set("ijk") or len(axes) != len(self.axes) or not axes
@@ -50,6 +56,8 @@ class Options:
             raise InputError(f"axes {self.axes}: give auto, or some of i, j and k, such as k or ij")
         if self.isotropic and self.spacing is not None:
             raise InputError("--spacing and --isotropic can't be combined; give one")
+        if self.kind != "auto" and self.kind.lower() not in KINDS:
+            raise InputError(f"kind {self.kind}: give auto, {', '.join(KINDS)}")
         self.millimetres(3)
         self.matrix  # noqa: B018 - refuses what is none
         if self.window not in ("auto", "none"):
@@ -58,6 +66,15 @@ class Options:
             window_named(self.window)
         if self.scale is not None and self.by_spacing:
             raise InputError(f"scale {self.scale} and a spacing: give only one of them")
+
+    def _check_types(self) -> None:
+        for name in ("plane", "axes", "device", "precision", "backend", "acquired", "window"):
+            if not isinstance(value := getattr(self, name), str):
+                raise InputError(f"{name} {value!r}: give a text, see the help of iconet.upscale")
+        for name in ("scale", "batch", "tile"):
+            value = getattr(self, name)
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
+                raise InputError(f"{name} {value!r}: give a whole number")
 
     @property
     def by_spacing(self) -> bool:
@@ -73,7 +90,13 @@ class Options:
     def deciding(self) -> dict[str, Any]:
         """The options that decide on a result beside its weights; what JSON can hold."""
         names = ("plane", "axes", "spacing", "isotropic", "series", "tile", "precision", "backend")
-        return {name: getattr(self, name) for name in (*names, "acquired", "window")}
+        given = {name: getattr(self, name) for name in (*names, "acquired", "window", "kind")}
+        # Only where they are given: results made before there were these stay finished.
+        if self.volume is not None:
+            given["volume"] = self.volume
+        if self.allow_missing:
+            given["allow_missing"] = True
+        return given
 
     @property
     def names_acquisition(self) -> bool:

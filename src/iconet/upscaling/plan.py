@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from iconet.errors import InputError
 from iconet.images import Scan, check_upscalable, slice_axis_of
-from iconet.images.kind import kind_of
+from iconet.images.kind import Kind, kind_of
+from iconet.images.kind.kinds import MAP, PROBABILITIES, refuse_phase
+from iconet.images.own import refuse_own
 from iconet.upscaling.models import Models, Step
 from iconet.upscaling.one_axis import planes_containing
 from iconet.upscaling.options import Options
@@ -15,6 +17,11 @@ from iconet.zoo.model import Model, trained_for
 
 SAME = 1e-5
 """Relative difference of two spacings that is rounding of a header."""
+
+
+IMAGE = Kind("MR", "nothing else is said")
+LABEL_BY_LABEL = "label by label: no other values, no label less"
+LINEARLY = "by means of neighbours, which stay within their range"
 
 
 @dataclass(frozen=True)
@@ -40,7 +47,7 @@ class GridPlan:
     steps: tuple[Step, ...]
     shape: tuple[int, ...]
     ratios: tuple[float, ...]
-    kind: str = "MR"
+    kind: Kind = IMAGE
     interpolated: bool = False
     recovery: Recovery | None = None
 
@@ -55,6 +62,18 @@ class GridPlan:
         if self.interpolated or self.recovery is not None:
             return round(1 / min(self.ratios), 2)
         return round(max(self.gain(axis) for axis in range(len(self.shape))), 2)
+
+    @property
+    def instead(self) -> str | None:
+        """How the scan is enlarged without a network; None where one takes part."""
+        if not self.interpolated:
+            return None
+        kind = self.kind
+        if kind.labels:
+            return f"{kind.name}: enlarged {LABEL_BY_LABEL}"
+        if kind.name == PROBABILITIES:
+            return f"{kind.name}: enlarged {LINEARLY}"
+        return f"{kind.name}: no shipped model was trained for it"
 
     @property
     def resampled(self) -> list[int]:
@@ -77,6 +96,8 @@ class GridPlan:
                 "one slice" if len(self.shape) == 2 else f"slices across {'ijk'[self.across]}"
             ]
         verb = "interpolated" if self.interpolated else "resampled"
+        if self.kind.labels:
+            verb = "label by label"
         if resampled := ["ijk"[axis] for axis in self.resampled]:
             parts += [f"{' and '.join(resampled)} {verb}"]
         return ", ".join(parts)
@@ -97,6 +118,8 @@ def plan_grid(scan: Scan, models: Models, options: Options) -> GridPlan:
     Raises:
         InputError: the scan cannot be brought there.
     """
+    if not options.again:
+        refuse_own(scan)
     sizes = scan.array.shape[:3]
     dimensions = len(sizes)
     across = slice_axis_of(scan, options.plane)
@@ -110,22 +133,24 @@ def plan_grid(scan: Scan, models: Models, options: Options) -> GridPlan:
         ratios, shape = _by_spacing(scan, named, options)
     else:
         ratios, shape = _by_factor(scan, named or _own_axes(scan, across, models), models)
+    kind = kind_of(scan, options.kind)
+    refuse_phase(kind, scan.name)
     steps = _steps(ratios, scan.spacing, in_plane, models)
     _check_steps(scan, across, steps)
-    kind = kind_of(scan)
     grid = across, tuple(shape), tuple(ratios)
     interpolated = models.interpolate(kind)
     in_plane_steps = any(len(step.axes) == 2 for step in steps)
     if options.names_acquisition and (interpolated or not in_plane_steps):
+        anyway = interpolated and not (kind.labels or kind.name == PROBABILITIES)
         raise InputError(
             f"{scan.name}: --acquired and --window are for slices that a model enlarges in their"
-            " plane; " + ("give --model too" if interpolated else "omit them")
+            " plane; " + ("give --model too" if anyway else "omit them")
         )
     if interpolated:
         return GridPlan(grid[0], (), *grid[1:], kind, interpolated=True)
     recovery = None
     if in_plane_steps:
-        recovery = find_recovery(scan, across, options, kspace=kind == "MR")
+        recovery = find_recovery(scan, across, options, kspace=kind.in_kspace)
     if recovery is not None:
         steps = _steps(ratios, scan.spacing, in_plane, models, recovery)
     return GridPlan(grid[0], tuple(steps), *grid[1:], kind, recovery=recovery)
@@ -133,19 +158,33 @@ def plan_grid(scan: Scan, models: Models, options: Options) -> GridPlan:
 
 def remarks(scan: Scan, plan: GridPlan, models: Models) -> list[str]:
     """Lines that say what was guessed of a scan, and where the models were not trained for it."""
-    none = f"{scan.name}: {plan.kind}, for which"
+    kind, what = plan.kind, f"{scan.name}: {plan.kind.noun}"
     if plan.interpolated:
-        return [
-            f"{none} no shipped model was trained: enlarged by interpolation; --model"
-            f" {models.chosen.name or 'NAME'} runs one all the same"
-        ]
-    found = [] if plan.recovery is None else [f"{scan.name}: {plan.recovery}"]
+        return [f"{what}{_without_network(kind, models)}"]
+    found = [f"{scan.name}: {kind.doubt}"] if kind.doubt else []
+    if kind.name == MAP:
+        unit = f", in {kind.unit}" if kind.unit else ""
+        found.append(f"{what} ({kind.why}){unit}: enlarged as images are, near the values around")
+    if plan.recovery is not None:
+        found.append(f"{scan.name}: {plan.recovery}")
     return found + [
-        f"{none} {model.name or 'the model'} was not trained ({model.purpose}): its result may be"
-        " worse than interpolation"
+        f"{what}, for which {model.name or 'the model'} was not trained ({model.purpose}): its"
+        " result may be worse than interpolation"
         for model in taking_part(plan, models)
-        if not trained_for(model.purpose, plan.kind)
+        if kind.complex_part or not trained_for(model.purpose, kind.modality)
     ]
+
+
+def _without_network(kind: Kind, models: Models) -> str:
+    """How a kind is enlarged that no network is for, after what it is."""
+    if kind.labels:
+        return f" ({kind.why}): enlarged {LABEL_BY_LABEL}; --kind mr if it is an image"
+    if kind.name == PROBABILITIES:
+        return f" ({kind.why}): enlarged {LINEARLY}; --kind mr if it is an image"
+    anyway = f"--model {models.chosen.name or 'NAME'} runs one all the same"
+    if kind.complex_part:
+        return f" ({kind.why}): enlarged by interpolation, as its other part must be; {anyway}"
+    return f", for which no shipped model was trained: enlarged by interpolation; {anyway}"
 
 
 def taking_part(plan: GridPlan, models: Models) -> list[Model]:

@@ -57,7 +57,7 @@ class Recovery:
     def __str__(self) -> str:
         """For people."""
         parts, remedies = [], []
-        if self.found.matrix != self.stored:
+        if self.zero_filled:
             acquired, stored = (
                 " x ".join(map(str, size)) for size in (self.found.matrix, self.stored)
             )
@@ -76,6 +76,11 @@ class Recovery:
             "stored": list(self.stored),
             "window": self.window,
         }
+
+    @property
+    def zero_filled(self) -> bool:
+        """Whether slices are stored on a larger matrix than was acquired."""
+        return self.found.matrix != self.stored
 
     def recover(self, volume: NDArray, out: NDArray) -> None:
         """Bring the slices of a volume to what was acquired.
@@ -100,7 +105,7 @@ class Recovery:
             return
         dark = np.float32(image.min())
         bright = torch.from_numpy(np.ascontiguousarray(image, np.float32) - dark)
-        if self.periodic and self.found.matrix != self.stored:
+        if self.periodic and self.zero_filled:
             bright = signed(bright, self.found.matrix)
         recovered = recover(bright, self.found, periodic=self.periodic).clamp(min=0)
         np.add(recovered.numpy(), dark, out=out)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from iconet.errors import InputError
 from iconet.files import sha256_of
+from iconet.images.content import why_no_content
 from iconet.zoo.catalogue import catalogue
 
 if TYPE_CHECKING:
@@ -53,6 +54,8 @@ def _find(name: str | Path) -> tuple[Path, str | None]:
     if path.suffix != ".safetensors":
         known = "".join(f"{entry.name}, " for entry in entries)
         raise InputError(f"{name}: no such model; choose {known}or a .safetensors file")
+    if (why := why_no_content(path)) is not None:
+        raise InputError(f"{path}: {why}")
     if not path.is_file():
         raise InputError(f"{path}: no such file of weights; check the path")
     return path, None
@@ -66,6 +69,12 @@ def read_weights(path: Path) -> "tuple[dict[str, str], dict[str, Tensor]]":
     """
     from safetensors import SafetensorError, safe_open
 
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise InputError(
+            f"{path}: safetensors opens no name that is not UTF-8; rename the file or its folder"
+        ) from None
     try:
         if path.stat().st_size > LARGEST:
             raise InputError(

@@ -95,6 +95,13 @@ def trained_for(purpose: str | None, kind: str) -> bool:
     return kind == "MR" or not re.search(r"\bMRI?\b", purpose or "")
 
 
+def _is_network(model: Any) -> bool:
+    from torch import nn
+
+    needed = ("scale", "channels", "halo", "multiple", "metadata", "sha256")
+    return isinstance(model, nn.Module) and all(hasattr(model, name) for name in needed)
+
+
 def _section(content: Any) -> dict[str, Any]:
     """A section of a recipe; empty if it is none."""
     return content if isinstance(content, dict) else {}
@@ -133,6 +140,11 @@ def open_model(
         model = f"mri-x{scale or SCALES[0]}{kind or ''}"
     if isinstance(model, str | os.PathLike):
         network = load(os.fspath(model), device=device)
+    elif not _is_network(model):
+        raise InputError(
+            f"the given model is of type {type(model).__name__}; give its name, its file or what"
+            " iconet.load returns"
+        )
     else:
         network = model.to(device).eval()
     if scale is not None and network.scale != scale:

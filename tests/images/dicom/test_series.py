@@ -158,7 +158,9 @@ def several(folder):
 def test_several_series_are_listed_and_chosen(tmp_path):
     folder = several(tmp_path)
     line = refusal(folder)
-    assert line.endswith("2 series; choose by --series 4 (CT, 4 files), 7 (MR, 4 files)")
+    assert line.endswith(
+        "2 series; choose by --series 4 (CT, 5 x 7, 4 files), 7 (MR, 5 x 7, 4 files)"
+    )
     for chosen in (7, "7", "1.2.7"):
         series = read_series(folder, series=chosen)
         assert series.dicom[0].SeriesInstanceUID == "1.2.7"
@@ -169,7 +171,7 @@ def test_several_series_are_listed_and_chosen(tmp_path):
     assert "not an image" in refusal_inside(folder, series=9)
 
 
-def test_a_part_of_the_description_chooses_and_is_never_shown(tmp_path):
+def test_a_part_of_the_description_chooses_and_is_shown_without_the_patient(tmp_path):
     folder = several(tmp_path)
     for made in (folder / "b").iterdir():
         image = pydicom.dcmread(made)
@@ -182,7 +184,9 @@ def test_a_part_of_the_description_chooses_and_is_never_shown(tmp_path):
         save(image, made)
     line = refusal(folder, series="T1")
     assert "more than one series of that number or description" in line
-    assert line.endswith("4 (CT, 4 files), 7 (MR, 4 files)")
+    assert line.endswith(
+        '4 "T1 soft ***" (CT, 5 x 7, 4 files), 7 "T1 MPRAGE ***" (MR, 5 x 7, 4 files)'
+    )
 
 
 def refusal_inside(folder, **choice):
@@ -221,8 +225,10 @@ def test_refused_with_one_line(tmp_path, why):
 
 
 def test_several_multi_frame_files_in_one_series(tmp_path):
-    for name in "ab":
-        save(enhanced_of(numbers(), OBLIQUE, [1] * 4, order=range(4)), tmp_path / name)
+    for name, above in (("a", 0), ("b", 12)):
+        affine = OBLIQUE.copy()
+        affine[:3, 3] += above / 3 * OBLIQUE[:3, 2]
+        save(enhanced_of(numbers(), affine, [1] * 4, order=range(4)), tmp_path / name)
     assert "2 multi-frame files" in refusal(tmp_path)
     assert read_series(tmp_path / "a").array.shape == (5, 7, 4)
 

@@ -72,7 +72,12 @@ def test_a_dicomdir_in_a_circle(folder, links):
 
 
 def test_a_dicomdir_without_its_files(folder):
-    assert "1 of the files" in refusal(directory(folder / "DICOMDIR", ["000.dcm", "nine.dcm"]))
+    path = directory(folder / "DICOMDIR", ["000.dcm", "nine.dcm"])
+    assert "1 of its 2 files cannot be read" in (line := refusal(path))
+    assert "nine.dcm (missing); copy the whole medium" in line
+    left = read_series(path, allow_missing=True)
+    assert left.array.shape == (5, 7, 1)
+    assert any("1 files left out" in line and "nine.dcm" in line for line in left.remarks)
 
 
 @pytest.mark.parametrize("name", ["../a", "/a", "a/../../b", "C:/a", "..\\a"])

@@ -53,6 +53,30 @@ def test_a_matrix_that_the_scanner_would_have_interpolated_to_changes_nothing(pa
     assert read_kspace(path).shown == (32, 32)
 
 
+def test_a_header_of_another_matrix_is_said_to_be(path: Path) -> None:
+    header = """<ismrmrdHeader xmlns="http://www.ismrm.org/ISMRMRD"><encoding>
+    <encodedSpace><matrixSize><x>{}</x><y>{}</y><z>1</z></matrixSize>
+    <fieldOfView_mm><x>32</x><y>30.8</y><z>4.5</z></fieldOfView_mm></encodedSpace>
+    <reconSpace><matrixSize><x>32</x><y>32</y><z>1</z></matrixSize>
+    <fieldOfView_mm><x>16</x><y>22.4</y><z>4.5</z></fieldOfView_mm></reconSpace>
+    </encoding></ismrmrdHeader>"""
+    said = []
+    for sizes in ((64, 44), (64, 40), (44, 64)):
+        fastmri(path, header=header.format(*sizes).encode())
+        said.append(read_kspace(path).remarks)
+    assert said == [
+        (),
+        (
+            f"{path}: its header says 64 x 40 and its k-space 64 x 44 (readout x phase): pixels are"
+            " taken as its field of view divided by the k-space",
+        ),
+        (
+            f"{path}: its header says 44 x 64 and its k-space 64 x 44 (readout x phase): the axes"
+            " may be exchanged",
+        ),
+    ]
+
+
 def test_lines_outside_of_the_mask_are_not_measured(path: Path) -> None:
     """Whatever is stored there, as in files that were masked afterwards."""
     fastmri(path)

@@ -79,6 +79,26 @@ def test_a_stream_gives_no_more_than_was_asked_for(pack):
     assert stream.read(1) == b""
 
 
+def test_gzip_members_follow_one_another_and_what_is_behind_the_last_is_nothing():
+    content = np.random.default_rng(0).bytes(100_000)
+    parts = [content[:1], b"", content[1:70_000], content[70_000:]]
+    for behind in (b"", bytes(30), b"\x1f"):
+        packed = b"".join(map(gzip.compress, parts)) + behind
+        stream = Inflating(io.BytesIO(packed))
+        assert stream.read(80_000) + stream.read(10**9) == content
+        assert stream.read(1) == b""
+    for end in (len(gzip.compress(parts[0])) + 12, len(packed) - 9):
+        with pytest.raises(EOFError):
+            Inflating(io.BytesIO(packed[:end])).read(10**9)
+    two = zlib.compress(content) + gzip.compress(content)
+    assert Inflating(io.BytesIO(two[: len(zlib.compress(content))])).read(10**9) == content
+
+
+def test_many_tiny_members_take_no_quadratic_time():
+    packed = gzip.compress(b"") * 50_000 + gzip.compress(b"end")
+    assert Inflating(io.BytesIO(packed)).read(10) == b"end"
+
+
 def test_a_stream_that_ends_too_early_or_is_damaged_is_noticed():
     packed = zlib.compress(np.random.default_rng(0).bytes(1000))
     with pytest.raises(EOFError):

@@ -81,6 +81,7 @@ def test_byte_orders_and_compression(tmp_path):
         (big, {"BinaryDataByteOrderMSB": None, "extra": ["ElementByteOrderMSB = True"]}),
         (zlib.compress(raw), {"CompressedData": "True"}),
         (gzip.compress(raw), {"CompressedData": "True"}),
+        (gzip.compress(raw[:9]) + gzip.compress(raw[9:]), {"CompressedData": "True"}),
     ):
         np.testing.assert_array_equal(read(a_file(tmp_path, voxels, **changed)).array, VALUES)
 

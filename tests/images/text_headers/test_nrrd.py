@@ -287,7 +287,7 @@ def test_data_files_that_are_none(tmp_path):
         ("pipe", "regular"),
         ("folder", "regular"),
         (".", "regular"),
-        ("loop", "missing|cannot be read"),
+        ("loop", "a link to a file that is not there|cannot be read"),
         ("a.nhdr", "names a header"),
         ("b.nrrd", "names a header"),
         ("x" * 300, "missing|cannot be read"),
@@ -309,6 +309,21 @@ def test_sizes_that_the_file_cannot_hold(tmp_path):
     refusal(a_file(tmp_path, sizes="3000 3000 1000"), r"truncated: .*18\.0 GB")
     packed = gzip.compress(VALUES.tobytes(order="F"))
     refusal(a_file(tmp_path, packed, sizes="3000 3000 1000", encoding="gzip"), r"18\.0 GB")
+
+
+def test_gzip_of_several_members_is_read_behind_and_beside_the_header(tmp_path):
+    raw = VALUES.tobytes(order="F")
+    packed = gzip.compress(raw[:50]) + gzip.compress(raw[50:])
+    path = a_file(tmp_path, packed, encoding="gzip")
+    np.testing.assert_array_equal(read(path).array, VALUES)
+    np.testing.assert_array_equal(
+        SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(path))).T, VALUES
+    )
+    (tmp_path / "c.raw.gz").write_bytes(packed)
+    beside = tmp_path / "c.nhdr"
+    beside.write_bytes(header(data_file="c.raw.gz", encoding="gzip"))
+    np.testing.assert_array_equal(read(beside).array, VALUES)
+    refusal(a_file(tmp_path, packed[:-20], encoding="gzip"), "truncated|cannot be read")
 
 
 @pytest.mark.parametrize("encoding", ["raw", "gzip"])

@@ -23,6 +23,7 @@ from iconet.images.dicom.derived_header import (
     Provenance,
     image_header,
     series_header,
+    window_for,
 )
 from iconet.images.dicom.encoding import add_pixels, encoding_of, pet_encoding
 from iconet.images.dicom.source_header import classic_headers, files_of_headers, value_of
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 ENHANCED_PET = "1.2.840.10008.5.1.4.1.1.130"
+PARAMETRIC_MAP = "1.2.840.10008.5.1.4.1.1.30"
 
 
 def write_series(
@@ -69,6 +71,7 @@ def write_series(
     folder = Path(folder)
     modality, sources, grid = _checked(scan, headers, folder, replace)
     common = series_header(scan, grid, sources, modality, provenance)
+    window = window_for(scan.array)
     whole = encoding_of(float(scan.array.min()), float(scan.array.max()))
     with _series_folder(folder, replace=replace) as partial, warnings.catch_warnings():
         # pydicom warns of values in the source that break the standard's rules: not ours to judge.
@@ -77,8 +80,7 @@ def write_series(
         for k, name in enumerate(names):
             plane = scan.array[:, :, k].T
             encoding = pet_encoding(plane, scan.array) if modality == "PT" else whole
-            image = image_header(k, grid, sources, encoding, modality)
-            image.update(common)
+            image = image_header(k, grid, sources, encoding, common, window)
             add_pixels(image, plane, encoding)
             _save(image, partial / name)
     return [folder / name for name in names]
@@ -165,11 +167,15 @@ def _checked(
         raise InputError(f"{folder}: {scan.name} holds NaN or Inf, which DICOM cannot; repair it")
     modality = str(value_of(headers[0], "Modality")) if len(headers) else ""
     enhanced_pet = len(headers) > 0 and value_of(headers[0], "SOPClassUID") == ENHANCED_PET
-    if modality not in SOP_CLASSES or enhanced_pet:
+    parametric = len(headers) > 0 and value_of(headers[0], "SOPClassUID") == PARAMETRIC_MAP
+    if modality not in SOP_CLASSES or enhanced_pet or parametric:
         raise InputError(
-            f"{folder}: derived series are written for MR, CT and classic PET only; write .nii.gz"
+            f"{folder}: derived series are written for MR, CT and classic PET images only; write"
+            " .nii.gz"
         )
     sources = [source for header in headers for source in classic_headers(header)]
+    if scan.frames is not None and len(sources) > 1:
+        sources = [sources[frame] for frame in scan.frames]
     if any(len(value_of(header, "ImagePositionPatient") or ()) != 3 for header, _ in sources):
         raise InputError(f"{folder}: a source image has no position; write .nii.gz")
     return modality, sources, DerivedGrid.of(scan, sources, folder)

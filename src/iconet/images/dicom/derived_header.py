@@ -4,8 +4,12 @@ They say what it is in the places where archives and viewers look (PS3.3 C.7.6.1
 C.12.1.1.5): its type, how and from which images it was made, by which program.
 """
 
+import hashlib
+import json
+import re
+import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +17,14 @@ import numpy as np
 
 from iconet.images.dicom.derived_grid import DerivedGrid
 from iconet.images.dicom.encoding import Encoding
-from iconet.images.dicom.source_header import KEPT_OF_PIXELS, WINDOW, cleaned, readable, value_of
+from iconet.images.dicom.real_world import describe_values
+from iconet.images.dicom.source_header import (
+    KEPT_OF_PIXELS,
+    cleaned,
+    readable,
+    value_of,
+    window_of,
+)
 from iconet.images.scan import Scan
 
 if TYPE_CHECKING:
@@ -24,9 +35,13 @@ SOP_CLASSES = {
     "CT": "1.2.840.10008.5.1.4.1.1.2",
     "PT": "1.2.840.10008.5.1.4.1.1.128",
 }
+PROGRAM = "iconet"
 RESEARCH = "research use, not for diagnosis"
 # `add_pixels` says why.
 INVERTED = "The source is MONOCHROME1, shown dark for light; here the same values are MONOCHROME2."
+NAMESPACE = uuid.UUID(
+    "8d0fd0a5-6d35-4e57-8a0e-6b6c0c9a0f5e"
+)  # of the UIDs made here; any one will do
 LONGEST_LO = 64
 LONGEST_ST = 1024
 # New series numbers; scanners' own stay well below.
@@ -58,6 +73,7 @@ class Provenance:
         weights_sha256: Of its file of weights, 64 hexadecimal digits; None likewise.
         scale: How many times finer it made the grid.
         text: Anything else to be said in the description of the derivation; no patient data.
+        settings: Whatever else decides on the values, in any words: the UIDs follow from it.
     """
 
     software: str
@@ -66,6 +82,17 @@ class Provenance:
     weights_sha256: str | None
     scale: float
     text: str = ""
+    settings: str = ""
+
+
+def is_derived(header: "Dataset") -> bool:
+    """Whether iconet made an image, by what `_explain` and `_name_series` have written."""
+    equipment = value_of(header, "ContributingEquipmentSequence") or ()
+    if any(str(value_of(item, "Manufacturer")) == PROGRAM for item in equipment):
+        return True
+    made = re.search(rf"\bby {PROGRAM} \d", str(value_of(header, "DerivationDescription")))
+    described = str(value_of(header, "SeriesDescription"))
+    return made is not None or (f"{PROGRAM} " in described and RESEARCH in described)
 
 
 def series_header(
@@ -83,22 +110,28 @@ def series_header(
     header.SOPClassUID = SOP_CLASSES[modality]
     header.InstanceCreationDate = header.ContentDate = now.strftime("%Y%m%d")
     header.InstanceCreationTime = header.ContentTime = now.strftime("%H%M%S.%f")
-    _name_series(header, source, provenance)
+    _name_series(header, scan, grid, sources, provenance)
     _explain(header, source, provenance, now)
     _place(header, scan, grid, source)
-    if modality != "CT" or not value_of(source, "WindowCenter"):
-        _window(header, scan.array)
     return header
 
 
-def _name_series(header: "Dataset", source: "Dataset", provenance: Provenance) -> None:
-    from pydicom.uid import generate_uid
-
-    header.SeriesInstanceUID = generate_uid(prefix=None)
+def _name_series(
+    header: "Dataset",
+    scan: Scan,
+    grid: DerivedGrid,
+    sources: "Sequence[tuple[Dataset, int]]",
+    provenance: Provenance,
+) -> None:
+    source = sources[grid.nearest(0)][0]
+    origin = _origin(sources)
+    if not origin:  # an anonymiser has emptied all that would tell one source from another
+        origin = hashlib.sha256(scan.array.tobytes()).hexdigest()
+    place = [*scan.array.shape, *(f"{number:.6f}" for number in grid.affine[:3].flat)]
+    header.SeriesInstanceUID = _uid("series", origin, place, astuple(provenance))
     # Careless anonymisers empty these two; images without them belong nowhere.
-    header.StudyInstanceUID = value_of(source, "StudyInstanceUID") or generate_uid(prefix=None)
-    frame_of_reference = value_of(source, "FrameOfReferenceUID") or generate_uid(prefix=None)
-    header.FrameOfReferenceUID = frame_of_reference
+    header.StudyInstanceUID = value_of(source, "StudyInstanceUID") or _uid("study", origin)
+    header.FrameOfReferenceUID = value_of(source, "FrameOfReferenceUID") or _uid("frame", origin)
     number = value_of(source, "SeriesNumber")
     header.SeriesNumber = FIRST_NUMBER + (number if isinstance(number, int) else 0)
     how = "" if provenance.model else " interpolation"
@@ -106,6 +139,25 @@ def _name_series(header: "Dataset", source: "Dataset", provenance: Provenance) -
     before = str(value_of(source, "SeriesDescription") or "")
     before = before[: LONGEST_LO - len(note) - 1].strip()
     header.SeriesDescription = f"{before} {note}".strip()[:LONGEST_LO]
+
+
+def _origin(sources: "Sequence[tuple[Dataset, int]]") -> str:
+    """What tells the source images from all others; empty where they have lost their names."""
+    names = [_reference(header, frame) for header, frame in sources]
+    images = [
+        (str(name.ReferencedSOPInstanceUID), frame)
+        for name, (_, frame) in zip(names, sources, strict=True)
+        if name is not None
+    ]
+    return json.dumps(sorted(images)) if images else ""
+
+
+def _uid(*parts: Any) -> str:
+    """A UID that follows from what it names: a repeat is the same object to any archive.
+
+    Derived from a UUID of version 5, as PS3.5 B.2 allows.
+    """
+    return f"2.25.{uuid.uuid5(NAMESPACE, json.dumps(parts, default=str)).int}"
 
 
 def _explain(header: "Dataset", source: "Dataset", provenance: Provenance, now: datetime) -> None:
@@ -154,14 +206,18 @@ def _place(header: "Dataset", scan: Scan, grid: DerivedGrid, source: "Dataset") 
         header.SpacingBetweenSlices = _ds(grid.step)
 
 
-def _window(header: "Dataset", values: np.ndarray) -> None:
-    """One window for the series, so that slices do not flicker; sites set CT's, in HU."""
+def window_for(values: np.ndarray) -> "Dataset":
+    """One window for a series whose source names none, so that its slices do not flicker."""
+    from pydicom import Dataset
+
+    header = Dataset()
     sample = values[tuple(slice(None, None, max(1, n // 64)) for n in values.shape)]
     low, high = (float(v) for v in np.percentile(sample, (1, 99.8)))
     header.WindowCenter = _ds((low + high) / 2)
     header.WindowWidth = _ds(high - low if high > low else 1.0)
     if high - low < 1:
         header.VOILUTFunction = "LINEAR_EXACT"  # the plain linear one has no such widths
+    return header
 
 
 def image_header(
@@ -169,21 +225,33 @@ def image_header(
     grid: DerivedGrid,
     sources: "Sequence[tuple[Dataset, int]]",
     encoding: Encoding,
-    modality: str,
+    common: "Dataset",
+    window: "Dataset",
 ) -> "Dataset":
-    """The header of slice `k`, but for what all slices share and what `add_pixels` adds."""
-    from pydicom.uid import generate_uid
+    """The header of slice `k`, but for what `add_pixels` adds.
 
+    Args:
+        k: Of the new series.
+        grid: Of it.
+        sources: Header and frame of the source's slices.
+        encoding: Of the slice's values.
+        common: What all slices share.
+        window: To be shown with where the source names none. Its own stays beside it: values have
+            the same units.
+    """
     source = sources[grid.nearest(k)][0]
     image = cleaned(source)
-    for keyword in (*KEPT_OF_PIXELS, *(WINDOW if modality == "CT" else ())):
+    modality = str(value_of(source, "Modality"))
+    for keyword in KEPT_OF_PIXELS:
         element = readable(source, keyword)
         if element is not None:
             image.add(element)
+    own = window_of(source)
+    image.update(window if own is None else own)
     for keyword in (*REQUIRED, *REQUIRED_OF[modality]):
         if keyword not in image:
             setattr(image, keyword, None)
-    image.SOPInstanceUID = generate_uid(prefix=None)
+    image.SOPInstanceUID = _uid(str(common.SeriesInstanceUID), k)
     image.InstanceNumber = k + 1
     image.ImageType = ["DERIVED", KIND[modality], *_flavours(source, modality)]
     references = [_reference(*sources[index]) for index in grid.around(k)]
@@ -198,12 +266,15 @@ def image_header(
             if count in image:
                 setattr(image, count, 1)  # of the series, of which this is one volume
     # Classic MR has no rescale of its own: written only where plain integers will not do.
-    if modality != "MR" or (encoding.slope, encoding.intercept) != (1, 0):
-        image.RescaleSlope = _ds(encoding.slope)
-        image.RescaleIntercept = _ds(encoding.intercept)
+    described = describe_values(image, source, encoding)
+    if described or modality != "MR" or (encoding.slope, encoding.intercept) != (1, 0):
+        if not described:
+            image.RescaleSlope = _ds(encoding.slope)
+            image.RescaleIntercept = _ds(encoding.intercept)
         kind = value_of(source, "RescaleType") or {"CT": "HU", "MR": "US"}.get(modality)
         if kind:
             image.RescaleType = str(kind)
+    image.update(common)
     return image
 
 

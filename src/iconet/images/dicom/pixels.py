@@ -5,6 +5,7 @@ size that a compressed frame claims for itself and allocate it. So frames are lo
 """
 
 import contextlib
+import math
 import struct
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -29,6 +30,7 @@ J2K_SEARCH = 4096  # bytes in which a codestream begins if a JP2 file's boxes co
 # Start-of-frame markers of JPEG (the others in their range are tables) and of JPEG-LS.
 JPEG_FRAMES = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}
 JPEG_SCAN = 0xDA
+FLOATS = {"FloatPixelData": "f4", "DoubleFloatPixelData": "f8"}
 
 
 def stored_frames(image: "Dataset", name: str) -> Iterator[np.ndarray]:
@@ -39,8 +41,9 @@ def stored_frames(image: "Dataset", name: str) -> Iterator[np.ndarray]:
         name: What error messages call its file.
 
     Yields:
-        (rows, columns) integers as stored: signed if the header says so, unused bits removed, no
-        rescale applied and MONOCHROME1 not inverted.
+        (rows, columns) as stored: integers, signed if the header says so and with unused bits
+        removed, or the floating-point numbers of a parametric map; no rescale applied and
+        MONOCHROME1 not inverted.
 
     Raises:
         InputError: No or truncated pixel data, an impossible bit depth, a compression without a
@@ -48,6 +51,10 @@ def stored_frames(image: "Dataset", name: str) -> Iterator[np.ndarray]:
     """
     rows, columns = int(image.Rows), int(image.Columns)
     frames = int(image.get("NumberOfFrames") or 1)
+    for keyword, kind in FLOATS.items():
+        if image.get(keyword) is not None:
+            yield from _float_frames(image, keyword, kind, (frames, rows, columns), name)
+            return
     if "PixelData" not in image or image.PixelData is None:
         raise InputError(f"{name}: no pixel data, or cut off before it; copy or export it again")
     allocated, stored = int(image.BitsAllocated), int(image.BitsStored)
@@ -75,11 +82,30 @@ def stored_frames(image: "Dataset", name: str) -> Iterator[np.ndarray]:
         yield array
 
 
+def _float_frames(
+    image: "Dataset", keyword: str, kind: str, shape: tuple[int, int, int], name: str
+) -> Iterator[np.ndarray]:
+    """The frames of floating-point numbers, which DICOM knows uncompressed alone (PS3.5 A.4)."""
+    syntax = image.file_meta.TransferSyntaxUID
+    if syntax.is_transfer_syntax and syntax.is_encapsulated:
+        raise InputError(f"{name}: compressed floating-point pixels; decompress it first")
+    dtype = np.dtype(("<" if syntax.is_little_endian else ">") + kind)
+    data, claimed = image[keyword].value, math.prod(shape) * dtype.itemsize
+    if len(data) < claimed:
+        raise InputError(
+            f"{name}: truncated pixel data ({len(data)} of {claimed} bytes); copy or export it"
+            " again"
+        )
+    yield from np.frombuffer(data, dtype, math.prod(shape)).reshape(shape)
+
+
 def padding_of(image: "Dataset") -> tuple[int, int] | None:
     """The stored numbers, from one to another, that a header calls padding; None without any.
 
     Programs write the value without regard to the sign of the pixels: -2000 as 63536.
     """
+    if "BitsStored" not in image:  # floating-point numbers
+        return None
     stored, signed = int(image.BitsStored), bool(image.get("PixelRepresentation"))
     lowest = -(1 << stored - 1) if signed else 0
     ends = []

@@ -5,14 +5,17 @@ images). Patient coordinates point left, posterior, head; the affine points righ
 """
 
 import functools
+import itertools
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from iconet.errors import InputError
+from iconet.images.dicom.real_world import quantity
+from iconet.images.dicom.traits import Trait, traits_of
 from iconet.images.geometry import lps_to_ras
 
 if TYPE_CHECKING:
@@ -22,10 +25,9 @@ LARGEST_SIDE = 8192  # pixels; the largest CT, MR and PET matrices have 4096
 # Headers round direction cosines to 4 to 7 digits, positions to 2 or more.
 SAME_DIRECTION = 1e-3
 SAME_SPACING = 1e-3  # relative
-# A gantry tilts by whole or half degrees; 0.3 degrees and less is rounding, kept in the affine.
-LARGEST_SHEAR = 5e-3
 UNEVEN = 0.05  # of the step: how far a slice may lie from where an even grid has it
 COINCIDE = 1e-3  # millimetres between positions that are one
+APART = 1.5  # times the header's distance or thickness, from which slices may be missing between
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,12 @@ class Plane:
         directions: (2, 3) unit vectors along a row (column index grows) and down a column.
         spacing: Millimetres between (rows, columns).
         thickness: Millimetres from the header, for a slice that has no neighbour; None if unknown.
-        slope: The value of one stored unit.
+        slope: The value of one stored unit; see `iconet.images.dicom.real_world`.
         intercept: The value of a stored 0.
+        unit: Of the values, where the header maps to one; else empty.
+        number: InstanceNumber, which frames of one file share; None if unknown.
+        traits: What may tell it from others at its place, such as its echo time; see
+            `iconet.images.dicom.volumes`.
     """
 
     file: int
@@ -55,6 +61,9 @@ class Plane:
     thickness: float | None
     slope: float
     intercept: float
+    unit: str = ""
+    number: int | None = None
+    traits: "Mapping[str, Trait]" = field(default_factory=dict)
 
     @property
     def normal(self) -> np.ndarray:
@@ -130,6 +139,9 @@ def _plane(
     (intercept,) = numbers("PixelValueTransformationSequence", "RescaleIntercept", 1) or [0.0]
     if slope == 0:
         raise InputError(f"{name}: a RescaleSlope of 0 leaves no values; correct it")
+    mapping = quantity(header, groups, name)
+    if mapping is not None:
+        slope, intercept = mapping.slope, mapping.intercept
     return Plane(
         file=file,
         frame=frame,
@@ -141,7 +153,17 @@ def _plane(
         thickness=abs(thickness[0]) if thickness and thickness[0] else None,
         slope=slope,
         intercept=intercept,
+        unit="" if mapping is None else mapping.unit,
+        number=_instance(header),
+        traits=traits_of(header, groups),
     )
+
+
+def _instance(header: "Dataset") -> int | None:
+    try:
+        return int(header.InstanceNumber)
+    except Exception:  # absent, or what a malformed one makes pydicom raise
+        return None
 
 
 def _numbers(
@@ -169,22 +191,15 @@ def _numbers(
     return []
 
 
-def ordered(planes: Sequence[Plane], name: str) -> tuple[list[Plane], np.ndarray]:
-    """The slices in the order in which they lie in the patient, and their common affine.
-
-    They go along the normal of the first slice, so the axes are right-handed in patient
-    coordinates. The step between slices is that of their positions, never SliceThickness.
+def check_alike(planes: Sequence[Plane], name: str) -> None:
+    """Refuses slices of different size, spacing or orientation.
 
     Args:
         planes: The slices of one series, at least one, in any order.
         name: What error messages call the series.
 
-    Returns:
-        The ordered slices, and (4, 4) float64 from (column, row, slice) to RAS+ millimetres.
-
     Raises:
-        InputError: Slices of different size, spacing or orientation; several at one position; a
-            tilted gantry; missing or uneven slices; a single slice of unknown thickness.
+        InputError: They are no stack.
     """
     first = planes[0]
     if any((plane.rows, plane.columns) != (first.rows, first.columns) for plane in planes):
@@ -193,6 +208,27 @@ def ordered(planes: Sequence[Plane], name: str) -> tuple[list[Plane], np.ndarray
         raise InputError(f"{name}: mixed slice orientations; export one orientation alone")
     if any(not np.allclose(p.spacing, first.spacing, rtol=SAME_SPACING, atol=0) for p in planes):
         raise InputError(f"{name}: slices of different PixelSpacing; export one spacing alone")
+
+
+def ordered(planes: Sequence[Plane], name: str) -> tuple[list[Plane], np.ndarray]:
+    """The slices in the order in which they lie in the patient, and their common affine.
+
+    They go along the normal of the first slice, so the axes are right-handed in patient
+    coordinates. The step between slices is that of their positions, never SliceThickness. Under a
+    tilted gantry it leans, and the affine is sheared; see `iconet.images.dicom.straighten`.
+
+    Args:
+        planes: As `check_alike` has found them, of one volume.
+        name: What error messages call the series.
+
+    Returns:
+        The ordered slices, and (4, 4) float64 from (column, row, slice) to RAS+ millimetres.
+
+    Raises:
+        InputError: Several at one position; missing or uneven slices; a single slice of unknown
+            thickness.
+    """
+    first = planes[0]
     normal = first.normal
     # Positions far from each other in value but not along the normal still sort alike.
     planes = sorted(planes, key=lambda plane: float(plane.position @ normal))
@@ -221,13 +257,6 @@ def _step(planes: Sequence[Plane], normal: np.ndarray, name: str) -> np.ndarray:
             " copies); export one volume alone"
         )
     whole = positions[-1] - positions[0]
-    height = heights[-1] - heights[0]
-    shear = float(np.linalg.norm(whole - height * normal)) / height
-    if shear > LARGEST_SHEAR:
-        raise InputError(
-            f"{name}: sheared by {math.degrees(math.atan(shear)):.1f} degrees (gantry tilt);"
-            " resample it to upright slices first"
-        )
     step = np.asarray(whole / (len(planes) - 1))
     even = positions[0] + np.arange(len(planes))[:, None] * step
     if np.linalg.norm(positions - even, axis=1).max() > UNEVEN * np.linalg.norm(step):
@@ -242,3 +271,30 @@ def _why_uneven(gaps: np.ndarray) -> str:
     if missing > 0 and np.abs(steps - np.rint(steps)).max() < UNEVEN:
         return f"{missing} missing slices (gaps of {gaps.max():.3f} mm beside {usual:.3f} mm)"
     return f"uneven slices ({gaps.min():.3f} to {gaps.max():.3f} mm apart)"
+
+
+def missing_between(planes: Sequence[Plane], *, surely: bool) -> str | None:
+    """What is to be said of slices that lie evenly, but farther apart than the header has it.
+
+    Every second one may be missing. Instance numbers that follow one another tell that none is:
+    there are gaps between the slices, or the header gives these instead of the distance.
+
+    Args:
+        planes: In order.
+        surely: Whether the instance numbers must say so too; else it is enough that they do not
+            say that nothing is missing.
+    """
+    if len(planes) < 2:
+        return None
+    said = planes[0].thickness
+    step = float(np.linalg.norm(planes[1].position - planes[0].position))
+    numbers = [plane.number for plane in planes if plane.number is not None]
+    skipped = len(numbers) == len(planes) and all(
+        abs(after - before) > 1 for before, after in itertools.pairwise(numbers)
+    )
+    if said is None:
+        return f"{step:.4g} mm apart and by their numbers not neighbours" if skipped else None
+    follow = len(numbers) == len(planes) and not skipped
+    if step < APART * said or follow or (surely and not skipped):
+        return None
+    return f"{step:.4g} mm apart and {said:.4g} mm by the header"

@@ -5,7 +5,9 @@ scanner's settings, is dropped: a derived image has its own.
 """
 
 import copy
+import math
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +35,7 @@ DROPPED = {
     *("NumberOfStudyRelatedInstances", "NumberOfSeriesRelatedInstances"),
     *("DerivationDescription", "DerivationCodeSequence"),
     # Of its grid; readers take the mosaics of Siemens from the acquisition matrix
-    *("AcquisitionMatrix", "SpatialResolution", "ReconstructionPixelSpacing"),
+    *("GantryDetectorTilt", "AcquisitionMatrix", "SpatialResolution", "ReconstructionPixelSpacing"),
     *("SpacingBetweenSlices", "SliceLocation", "RealWorldValueMappingSequence"),
     # Of enhanced images
     *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence", "FrameType"),
@@ -69,7 +71,9 @@ def classic_headers(header: "Dataset") -> "list[tuple[Dataset, int]]":
 def _flatten(groups: "Dataset", into: "Dataset") -> None:
     """Lifts the attributes of functional groups to where a classic image has them."""
     for group in groups:
-        if group.VR == "SQ" and not group.tag.is_private:
+        if group.keyword == "RealWorldValueMappingSequence":
+            into.add(group)  # classic images have it as a sequence too
+        elif group.VR == "SQ" and not group.tag.is_private:
             for item in group.value or ():
                 into.update(item)
 
@@ -83,6 +87,34 @@ def _classic_names(flat: "Dataset") -> None:
             # Research mode, for a sequence that the header does not name.
             flat.ScanningSequence = PULSES.get(str(value_of(flat, "EchoPulseSequence")), ["RM"])
             flat.SequenceVariant = "NONE"
+
+
+def window_of(header: "Dataset") -> "Dataset | None":
+    """How a viewer shows an image: its windows and their function; None where it names none.
+
+    One that is not a number, or narrower than its function allows, is none (PS3.3 C.11.2.1.2).
+    """
+    from pydicom import Dataset
+
+    kept = Dataset()
+    for keyword in WINDOW:
+        element = readable(header, keyword)
+        if element is not None and not element.is_empty:
+            kept.add(copy.copy(element))
+    try:
+        centers, widths = (_numbers(kept[keyword].value) for keyword in WINDOW[:2])
+    except (KeyError, TypeError, ValueError):
+        return None
+    narrowest = 1.0 if str(kept.get("VOILUTFunction") or "LINEAR") == "LINEAR" else 1e-300
+    finite = all(map(math.isfinite, (*centers, *widths)))
+    if not finite or len(centers) != len(widths) or min(widths) < narrowest:
+        return None
+    return kept
+
+
+def _numbers(value: Any) -> list[float]:
+    several = isinstance(value, Iterable) and not isinstance(value, str)
+    return [float(number) for number in (value if several else [value])]
 
 
 def files_of_headers(headers: "Sequence[Dataset]") -> list[Path]:
@@ -119,7 +151,7 @@ def readable(source: "Dataset", tag: Any) -> "DataElement | None":
         return None
 
 
-def value_of(source: "Dataset", keyword: str) -> Any:
+def value_of(source: "Dataset", keyword: Any) -> Any:
     """An attribute's value; None where it is absent, empty or malformed."""
     element = readable(source, keyword)
     return None if element is None or element.is_empty else element.value

@@ -31,6 +31,7 @@ class RawData:
             scanner was centred on.
         placed: Whether the file says where the slices are; if not, the affine has their spacing
             and its origin in the middle.
+        remarks: What the file says of itself and does not hold: lines for the user.
         load: Reads a slice by its number: (C, H, W) complex64, DC at (H//2, W//2), 0 where
             nothing was measured.
     """
@@ -43,6 +44,7 @@ class RawData:
     affine: NDArray[np.float64]
     placed: bool
     load: Callable[[int], NDArray[np.complex64]]
+    remarks: tuple[str, ...] = ()
 
 
 def shown_part(header: Header, matrix: tuple[int, int]) -> tuple[int, int]:

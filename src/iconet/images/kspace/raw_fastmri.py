@@ -51,7 +51,22 @@ def read_raw_fastmri(path: Path, file: "h5py.File") -> RawData:
         affine=default_affine((*pixel_sizes(header, matrix), thickness), (*matrix, count)),
         placed=False,
         load=load,
+        remarks=_disagreement(path, header, matrix),
     )
+
+
+def _disagreement(path: Path, header: Header, matrix: tuple[int, int]) -> tuple[str, ...]:
+    """What is to be said of a header that describes other k-space than there is."""
+    said = header.encoded.matrix[:2]
+    if said == matrix:
+        return ()
+    sizes = "{} x {} and its k-space {} x {} (readout x phase)".format(*said, *matrix)
+    rest = (
+        ": the axes may be exchanged"
+        if said == matrix[::-1]
+        else ": pixels are taken as its field of view divided by the k-space"
+    )
+    return (f"{path}: its header says {sizes}{rest}",)
 
 
 def fastmri_kspace(path: Path, file: "h5py.File") -> "h5py.Dataset":

@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from iconet.errors import InputError
+from iconet.images.content import why_no_content
 from iconet.images.geometry import check_affine, lps_to_ras
 from iconet.images.scan import Scan
+from iconet.images.units import seconds_of
 
 if TYPE_CHECKING:
     from nibabel.nifti1 import Nifti1Header
@@ -26,15 +28,19 @@ if TYPE_CHECKING:
 
 ATTACHED, DETACHED = (".nrrd", ".mha"), (".nhdr", ".mhd")
 SUFFIXES = ATTACHED + DETACHED
+PADDING = 4096  # bytes after the voxels that are taken for block padding
 LONGEST_HEADER = 1 << 20  # bytes; diffusion series with a thousand directions stay below 100 kB
 # Millimetres by which a quaternion in float32 may misplace a corner before the header does without.
 QFORM_ERROR = 1e-3
 LARGEST_NIFTI1 = 32767
+GZIP_MARK = b"\x1f\x8b"
+GZIP, EITHER_WRAPPER = 31, 47  # of zlib: 16 + 15, 32 + 15
+PACKED_AT_A_TIME = 1 << 14  # bytes; each member in them copies what is behind it
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the voxels are, in the file and in the world.
+    """Where the voxels are, in the file and in the world; `iconet.images.mgh` has one too.
 
     Attributes:
         shape: Sizes in the file's order, the fastest axis first.
@@ -49,6 +55,8 @@ class Layout:
         volumes: Which axis of the file counts the volumes of a series; None for one volume.
         step: Seconds from one volume to the next; 0 if unknown.
         keywords: What else the header says that stays true when the grid changes.
+        most_behind: Bytes behind the voxels that are no error.
+        remarks: As `Scan.remarks`.
     """
 
     shape: tuple[int, ...]
@@ -61,6 +69,8 @@ class Layout:
     volumes: int | None = None
     step: float = 0.0
     keywords: Mapping[str, str] = field(default_factory=dict)
+    most_behind: int = PADDING
+    remarks: tuple[str, ...] = ()
 
     @property
     def image_shape(self) -> tuple[int, ...]:
@@ -70,11 +80,15 @@ class Layout:
 
 
 class Inflating:
-    """The bytes of a zlib or gzip stream, no more of them than asked for."""
+    """The bytes of a zlib stream or of gzip members, no more of them than asked for.
+
+    Members follow one another in files of bgzip, `pigz -i` and `cat a.gz b.gz` (RFC 1952).
+    """
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        self._inflate = zlib.decompressobj(wbits=47)  # 32 + 15: either wrapper
+        self._inflate = zlib.decompressobj(wbits=EITHER_WRAPPER)
+        self._ahead = b""
 
     def read(self, size: int) -> bytes:
         """At most `size` bytes, fewer only at the end.
@@ -84,13 +98,24 @@ class Inflating:
             zlib.error: Damaged, or its checksum is wrong.
         """
         made = bytearray()
-        while len(made) < size and not self._inflate.eof:
-            packed = self._inflate.unconsumed_tail or self._file.read(1 << 16)
+        while len(made) < size and not (self._inflate.eof and not self._next_member()):
+            packed = self._inflate.unconsumed_tail or self._ahead
+            packed, self._ahead = packed or self._file.read(PACKED_AT_A_TIME), b""
             part = self._inflate.decompress(packed, size - len(made))
             if not packed and not part:
                 raise EOFError("the compressed voxels end too early")
             made += part
         return bytes(made)
+
+    def _next_member(self) -> bool:
+        """Go on behind a member that has ended; whether there is another one."""
+        rest = self._inflate.unused_data
+        while len(rest) < len(GZIP_MARK) and (more := self._file.read(PACKED_AT_A_TIME)):
+            rest += more
+        if not rest.startswith(GZIP_MARK):
+            return False
+        self._inflate, self._ahead = zlib.decompressobj(wbits=GZIP), rest
+        return True
 
 
 def header_lines(name: str, file: BinaryIO, last: str | None = None) -> list[str]:
@@ -180,6 +205,8 @@ def data_file(header: Path, named: str) -> Path:
             " and only its name into it"
         )
     path = header.parent / named
+    if not path.exists() and (why := why_no_content(path)) is not None:
+        raise InputError(f"{header}: its voxels ({shown}) are {why}")
     if not path.exists():
         raise InputError(f"{header}: its voxels ({shown}) are missing; copy them beside it")
     if not path.is_file():
@@ -306,14 +333,14 @@ def placement(scan: Scan) -> Placement:
     count = min(len(sizes), 3)
     if count == 2 and (affine[2, :2].any() or affine[2, 3] or affine[:2, 2].any()):
         sizes, count = (*sizes, 1), 3
-    return Placement(sizes, affine[:count, :count].T, affine[:count, 3], _seconds(scan))
+    return Placement(sizes, affine[:count, :count].T, affine[:count, 3], seconds_between(scan))
 
 
-def _seconds(scan: Scan) -> float:
+def seconds_between(scan: Scan) -> float:
+    """From one volume of a series to the next; 0 if unknown, or of one volume."""
     if scan.header is None or scan.array.ndim < 4:
         return 0.0
-    units = {"sec": 1.0, "unknown": 1.0, "msec": 1e-3, "usec": 1e-6}
-    step = float(scan.header["pixdim"][4]) * units.get(scan.header.get_xyzt_units()[1], 0.0)
+    step = float(scan.header["pixdim"][4]) * seconds_of(scan.header)
     return step if math.isfinite(step) and step > 0 else 0.0
 
 

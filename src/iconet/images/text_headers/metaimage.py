@@ -26,6 +26,7 @@ from iconet.images.text_headers.layout import (
     placement,
     whole_numbers,
 )
+from iconet.images.units import millimetres
 
 # MET_LONG has 4 bytes, whatever a C compiler thinks.
 TYPES = {
@@ -114,6 +115,7 @@ def metaimage_header(scan: Scan, dtype: np.dtype, data: str | None) -> bytes:
     origin[:spatial] = place.origin
     lines = [
         "ObjectType = Image",
+        *([] if scan.mark is None else [f"Comment = {scan.mark}"]),
         f"NDims = {count}",
         "BinaryData = True",
         "BinaryDataByteOrderMSB = False",
@@ -188,5 +190,8 @@ def _geometry(name: str, fields: dict[str, str], count: int) -> tuple[np.ndarray
         if directions[3, :3].any() or directions[:3, 3].any():
             raise InputError(f"{name}: an axis mixes space and time; resample the series")
         directions, origin = directions[:3, :3], origin[:3]
-    axes = directions * spacing[: len(directions), None]
+    unit = millimetres(fields.get("DistanceUnits", ""))
+    if unit is None:
+        raise InputError(f"{name}: its DistanceUnits is not a length (mm, um); correct the header")
+    axes, origin = directions * spacing[: len(directions), None] * unit, origin * unit
     return affine_of(name, list(axes), origin), float(spacing[3]) if count == 4 else 0.0

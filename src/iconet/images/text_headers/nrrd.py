@@ -17,6 +17,7 @@ import numpy as np
 
 from iconet.errors import InputError
 from iconet.images.scan import Scan
+from iconet.images.text_headers import segments
 from iconet.images.text_headers.layout import (
     Layout,
     affine_of,
@@ -27,6 +28,7 @@ from iconet.images.text_headers.layout import (
     placement,
     whole_numbers,
 )
+from iconet.images.units import millimetres, seconds
 
 MAGIC = re.compile(r"NRRD000[1-5]")
 TYPES = {
@@ -77,7 +79,7 @@ def read_nrrd_header(path: Path) -> Layout:
         compressed=compressed,
         volumes=volumes,
         step=step,
-        keywords=_diffusion(name, fields, pairs),
+        keywords=_kept(name, fields, pairs),
     )
 
 
@@ -156,7 +158,9 @@ def nrrd_header(
             lines.append("measurement frame: " + keywords["measurement frame"])
     if data is not None:
         lines.append(f"data file: {data}")
-    lines += [f"{key}:={text}" for key, text in keywords.items() if DIFFUSION.fullmatch(key)]
+    lines += [f"{key}:={text}" for key, text in keywords.items() if _stays_true(key)]
+    if scan.mark is not None:
+        lines.append(f"iconet:={scan.mark}")
     text = "\n".join(lines) + "\n" + ("\n" if data is None else "")
     return os.fsencode(text)
 
@@ -212,7 +216,7 @@ def _geometry(
     if "space directions" not in fields:
         if space or "space dimension" in fields:
             raise InputError(f"{name}: its space has no space directions; export it again")
-        return _spacings_only(name, spacings, shape, kinds)
+        return _spacings_only(name, spacings, fields, shape, kinds)
 
     signs: tuple[int, ...]
     if space:
@@ -235,31 +239,71 @@ def _geometry(
     ):
         raise InputError(f"{name}: its vectors do not have its space's length; correct the header")
 
+    scale = _lengths(name, fields.get("space units"), signs)
     spatial, others, step = [], [], 0.0
     for index, vector in enumerate(axes):
         if vector is None:
             others.append(index)
             if spacings is not None and np.isfinite(spacings[index]) and spacings[index] > 0:
-                step = float(spacings[index])
+                step = float(spacings[index] * _axis_units(name, fields, len(axes), [index])[index])
         elif len(signs) == 4 and not vector[:3].any():
             others.append(index)
-            step = float(abs(vector[3])) if np.isfinite(vector[3]) else 0.0
+            step = float(abs(vector[3] * scale[3])) if np.isfinite(vector[3]) else 0.0
         elif len(signs) == 4 and vector[3]:
             raise InputError(f"{name}: an axis mixes space and time; resample the series")
         else:
-            spatial.append(vector[:3] * signs[:3])
+            spatial.append(vector[:3] * signs[:3] * scale[:3])
     volumes = _volumes(name, others, shape, kinds)
-    return affine_of(name, spatial, origin[:3] * signs[:3]), volumes, step
+    return affine_of(name, spatial, origin[:3] * signs[:3] * scale[:3]), volumes, step
+
+
+def _lengths(name: str, text: str | None, signs: tuple[int, ...]) -> np.ndarray:
+    """Millimetres in one unit along every axis of the space, and seconds in one of a fourth."""
+    if text is None:
+        return np.ones(len(signs))
+    units = _quoted(text)
+    if len(units) != len(signs):
+        raise InputError(f"{name}: its space units and its space disagree; correct the header")
+    return np.array([_unit(name, unit, time=index == 3) for index, unit in enumerate(units)])
+
+
+def _axis_units(name: str, fields: dict[str, str], count: int, others: list[int]) -> np.ndarray:
+    """Millimetres in one unit of every axis, and seconds in one of the `others`."""
+    if "units" not in fields:
+        return np.ones(count)
+    units = _quoted(fields["units"])
+    if len(units) != count:
+        raise InputError(f"{name}: its units and its sizes disagree; correct the header")
+    return np.array([_unit(name, unit, time=index in others) for index, unit in enumerate(units)])
+
+
+def _unit(name: str, unit: str, *, time: bool) -> float:
+    if time:  # or of anything else that volumes differ in
+        return seconds(unit) or 0.0
+    size = millimetres(unit)
+    if size is None:
+        raise InputError(f"{name}: one of its units is not a length (mm, um); correct the header")
+    return size
+
+
+def _quoted(text: str) -> list[str]:
+    """Words in quotation marks, in which some programs leave them out."""
+    return [inside or bare for inside, bare in re.findall(r'"([^"]*)"|([^\s"]+)', text)]
 
 
 def _spacings_only(
-    name: str, spacings: np.ndarray | None, shape: tuple[int, ...], kinds: list[str]
+    name: str,
+    spacings: np.ndarray | None,
+    fields: dict[str, str],
+    shape: tuple[int, ...],
+    kinds: list[str],
 ) -> tuple[np.ndarray | None, int | None, float]:
     others = [index for index, kind in enumerate(kinds) if kind in ("list", "time", "vector")]
     if not others and len(shape) == 4:
         others = [3]
     volumes = _volumes(name, others, shape, kinds)
     steps = np.full(len(shape), np.nan) if spacings is None else spacings
+    steps = steps * _axis_units(name, fields, len(shape), others)
     known = [steps[index] for index in range(len(shape)) if index not in others]
     if np.isnan(known).all():
         return None, volumes, 0.0
@@ -317,10 +361,14 @@ def _vector(values: np.ndarray) -> str:
     return "(" + ",".join(map(decimal, values)) + ")"
 
 
-def _diffusion(name: str, fields: dict[str, str], pairs: dict[str, str]) -> dict[str, str]:
-    """B-values and gradients, which stay true on another grid, with their frame in LPS."""
-    kept = {key: text for key, text in pairs.items() if DIFFUSION.fullmatch(key)}
-    if kept and fields.get("measurement frame"):
+def _stays_true(key: str) -> bool:
+    return bool(DIFFUSION.fullmatch(key) or segments.KEYS.fullmatch(key))
+
+
+def _kept(name: str, fields: dict[str, str], pairs: dict[str, str]) -> dict[str, str]:
+    """What stays true on another grid: b-values and gradients with their frame in LPS; segments."""
+    kept = {key: text for key, text in pairs.items() if _stays_true(key)}
+    if any(DIFFUSION.fullmatch(key) for key in kept) and fields.get("measurement frame"):
         signs = np.array(_signs(name, fields.get("space", "").lower())[:3])
         frame = _vectors(name, "measurement frame", fields["measurement frame"])
         if len(frame) != 3 or any(vector is None or len(vector) != 3 for vector in frame):

@@ -1,0 +1,219 @@
+"""The public `iconet.upscale`: what a Python program holds goes in, the same kind comes out."""
+
+import os
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack, overload
+
+from numpy.typing import NDArray
+
+from iconet.images.in_memory import is_path, take
+from iconet.images.kspace.read_kspace import is_kspace_file, read_kspace
+from iconet.images.writing import to_nibabel
+from iconet.runtime.device import Compute, choose_compute
+from iconet.upscaling.from_kspace import open_kspace_models, upscale_kspace
+from iconet.upscaling.models import Models
+from iconet.upscaling.options import Options
+from iconet.upscaling.plan import plan_grid, remarks
+from iconet.upscaling.slices import Progress
+from iconet.upscaling.upscale import upscale_scan
+from iconet.zoo.model import open_model
+
+if TYPE_CHECKING:
+    import nibabel
+    import SimpleITK
+    from nibabel.spatialimages import SpatialImage
+    from torch import Tensor
+
+    from iconet.network import ICONet
+
+    Chosen = str | os.PathLike[str] | ICONet | None
+
+
+class Settings(TypedDict, total=False):
+    """The options of `upscale`, which documents them, for the overloads below."""
+
+    scale: int | None
+    plane: str
+    axes: str
+    spacing: str | float | Sequence[float] | None
+    isotropic: bool
+    axes_order: str | None
+    device: str
+    precision: str
+    backend: str
+    batch: int | None
+    tile: int | None
+    series: str | int | None
+    volume: int | None
+    allow_missing: bool
+    acquired: str
+    window: str
+    kind: str
+    again: bool
+    progress: Progress | None
+
+
+@overload
+def upscale(
+    scan: "str | os.PathLike[str] | SpatialImage",
+    model: "Chosen" = None,
+    **settings: Unpack[Settings],
+) -> "nibabel.Nifti1Image": ...
+@overload
+def upscale(
+    scan: NDArray[Any], model: "Chosen" = None, **settings: Unpack[Settings]
+) -> NDArray[Any]: ...
+@overload
+def upscale(scan: "Tensor", model: "Chosen" = None, **settings: Unpack[Settings]) -> "Tensor": ...
+# Where this package is checked neither library is followed: both are Any.
+@overload
+def upscale(  # type: ignore[overload-cannot-match]
+    scan: "SimpleITK.Image", model: "Chosen" = None, **settings: Unpack[Settings]
+) -> "SimpleITK.Image": ...
+def upscale(
+    scan: Any,
+    model: "Chosen" = None,
+    *,
+    scale: int | None = None,
+    plane: str = "auto",
+    axes: str = "auto",
+    spacing: str | float | Sequence[float] | None = None,
+    isotropic: bool = False,
+    axes_order: str | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    backend: str = "auto",
+    batch: int | None = None,
+    tile: int | None = None,
+    series: str | int | None = None,
+    volume: int | None = None,
+    allow_missing: bool = False,
+    acquired: str = "auto",
+    window: str = "auto",
+    kind: str = "auto",
+    again: bool = False,
+    progress: Progress | None = None,
+) -> Any:
+    """Make an image finer: in the plane of its slices, across them, or to any spacing.
+
+    An axis alone, such as that of thick slices, becomes finer in both planes that contain it, and
+    the two results are averaged (`iconet.upscaling.one_axis`). A spacing is reached by as many
+    networks as make the voxels at least as fine, and an antialiased resampling; the field of view
+    keeps its centre and, where it is a multiple of the spacing, its edges.
+
+    Args:
+        scan: path of a NIfTI, NRRD, MetaImage, NumPy, PNG or TIFF file, of a DICOM series (its
+            folder, a zip or a DICOMDIR) or of raw k-space (HDF5); a nibabel image; a SimpleITK
+            image; or real numbers as a NumPy array or a torch tensor. 4-D series are taken volume
+            by volume.
+        model: name of a trained model, path of a .safetensors file, or what `iconet.load` returned;
+            it then takes every step. By default the package's own for each: `mri-x2` in the plane;
+            a kind of image that none was trained for (CT, PET) is interpolated instead.
+        scale: 2 or 4; chooses the model when none is named.
+        plane: which slices go through the network: "auto" (across the thickest axis, else the axis
+            with the fewest voxels), "axial", "coronal", "sagittal", or the axis across the slices,
+            "i", "j" or "k". Arrays have no anatomy and take only "auto" and the axes.
+        axes: the voxel axes that become finer, such as "k", "ij" or "ijk"; "auto": the two of the
+            plane, or with a spacing all three.
+        spacing: of the result, in mm: one number, or one for each voxel axis. Axes that are finer
+            already become coarser, as long as another one becomes finer.
+        isotropic: make all spacings the smallest one.
+        axes_order: what the axes of an array or tensor are, a letter each, such as "bchw", "cdhw"
+            or "ijkt": two or three of "i", "j", "k" or of "d", "h", "w" (slices, rows, columns; in
+            their order they are the i, j and k of other options), "t" for the volumes of a series,
+            "b" and "c" for images and channels that are taken alone. By default (I, J), (I, J, K)
+            or (I, J, K, T). A 4-D array of fewer than 5 along one of its first two axes must say.
+        device: "auto", "cpu", "cuda", "cuda:1", ... or "mps".
+        precision: "auto", "fp32" or "bf16".
+        backend: what runs the network: "auto" (OpenVINO on a CPU where it is installed), "torch",
+            "openvino" or "onnxruntime".
+        batch: slices that go through the network together.
+        tile: side, in input pixels, of the tiles large slices are cut into.
+        series: which of several DICOM series: its UID, number or a part of its description.
+        volume: which volume of a 4-D scan given by its path, or of a DICOM series of several
+            (echoes, b-values, phases, times), from 1; by default all.
+        allow_missing: leave out what cannot be read of a DICOM series, with a warning, instead of
+            refusing the series.
+        acquired: of MR slices that the scanner interpolated, the matrix that was acquired, along
+            the plane's first and second axis, such as "192x256"; "auto" finds it in the spectrum,
+            "off" takes the slices as they are. They are enlarged from what was acquired.
+        window: the k-space window to undo first: "auto" (found in the spectrum), "none", "hamming",
+            "hann", "fermi", "tukey" or "elliptical".
+        kind: what the image is, "mr", "ct", "pet", "map", "labels", "mask", "probabilities",
+            "real", "imaginary" or "phase"; "auto": what its header, name and values say. Labels
+            keep their values, a phase is refused.
+        again: upscale also what iconet made already.
+        progress: called with (done, in all), in slices or, where slices are cut, in tiles.
+
+    Returns:
+        A nibabel image for a path or a nibabel image (an array where the file has no geometry), an
+        array for an array, a tensor on the same device for a tensor, a SimpleITK image for one.
+        Intensities are on the input's scale; integer types stay what they were, rounded and
+        saturated, others become float32. Raw k-space becomes a magnitude image in its units. NaN,
+        padding and single voxels far beyond all others change nothing but their own places
+        (`iconet.upscaling.apart`).
+
+    Raises:
+        InputError: the scan, the model or an option cannot be used, or the scan is a result of
+            iconet.
+
+    Warns:
+        UserWarning: something was left out, converted or taken for granted when the scan was read;
+            the model was not trained for this kind of image, or none was and the image is
+            interpolated; the values look like another kind than the image is taken for; or what was
+            found of its acquisition.
+    """
+    options = Options(
+        *(model, scale, plane, axes, spacing, isotropic),
+        *(device, precision, backend, batch, tile, series),
+        acquired=acquired,
+        window=window,
+        kind=kind,
+        volume=volume,
+        allow_missing=allow_missing,
+        again=again,
+    )
+    compute = choose_compute(device, precision, backend)
+    if is_path(scan) and axes_order is None and is_kspace_file(scan):
+        return _upscale_kspace(scan, options, compute, progress)
+    chosen = open_model(model, scale=scale, device=str(compute.device))
+    models = Models(chosen, only=model is not None, device=str(compute.device))
+    # Where the plain enlargement does not fit into memory, reading can say so before it begins.
+    factor = 1 if options.own_grid else chosen.scale
+    given = take(
+        scan,
+        axes_order=axes_order,
+        scale=factor,
+        series=series,
+        volume=volume,
+        allow_missing=allow_missing,
+    )
+    made, said = [], set[str]()
+    for index, source in enumerate(given.scans):
+        plan = plan_grid(source, models, options)
+        for line in (*source.remarks, *remarks(source, plan, models)):
+            if line not in said:
+                warnings.warn(line, UserWarning, stacklevel=2)
+                said.add(line)
+        step = _part(progress, index, len(given.scans))
+        made.append(upscale_scan(source, plan, models, compute, options, progress=step))
+    return given.back(made)
+
+
+def _upscale_kspace(
+    path: str | os.PathLike[str], options: Options, compute: Compute, progress: Progress | None
+) -> "nibabel.Nifti1Image":
+    models = open_kspace_models(options, device=str(compute.device))
+    compute = replace(compute, backend="torch")  # samples stay in torch
+    return to_nibabel(
+        upscale_kspace(read_kspace(path), models, compute=compute, progress=progress)[0]
+    )
+
+
+def _part(progress: Progress | None, index: int, count: int) -> Progress | None:
+    """The progress of one of several images of a size."""
+    if progress is None or count == 1:
+        return progress
+    return lambda done, total: progress(index * total + done, count * total)

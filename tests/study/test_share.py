@@ -1,0 +1,157 @@
+"""Several processes on one folder: each scan is done once, and a killed one's is taken over."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+import iconet
+from iconet.claims import claim
+from iconet.study.find import Task
+from iconet.study.share import Share
+
+from .studies import files_below, scan, times, upscale
+
+pytestmark = pytest.mark.usefixtures("folder")
+HANGS = 600  # seconds, far more than a slow machine needs
+
+# Without a network, whose import would be most of the time.
+PROGRAM = """
+import os, shutil, sys, time
+from iconet import cli
+from iconet.study import share, study
+
+class Upscaler:
+    def __init__(self, options, **more):
+        self.options = options
+
+    def how(self, task):
+        return {"scale": self.options.scale}
+
+    def __call__(self, task):
+        with open("log", "a") as log:
+            log.write(f"{task.source.name} {os.getpid()}\\n")
+        while task.source.name == os.environ.get("HANG"):
+            time.sleep(0.05)
+        time.sleep(float(os.environ.get("PACE", 0.05)))
+        shutil.copy(task.source, task.target)
+        return f"copied {task.source.name}", [task.source]
+
+study.Upscaler = Upscaler
+share.WAIT = 0.1
+if __name__ == "__main__":
+    cli.main()
+"""
+
+
+def start(*options, **environment):
+    Path("program.py").write_text(PROGRAM)
+    source = str(Path(iconet.__file__).parents[1])
+    return subprocess.Popen(
+        [sys.executable, "program.py", "upscale", "in", "-o", "out", *options],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": source, **environment},
+    )
+
+
+def ended(process):
+    said = process.communicate(timeout=HANGS)[1]
+    return process.returncode, said
+
+
+def log():
+    path = Path("log")
+    return [line.split() for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + HANGS
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def scans(count):
+    names = [f"{number:02d}.nii" for number in range(count)]
+    for name in names:
+        scan(f"in/{name}")
+    return names
+
+
+@pytest.mark.parametrize("options", [(), ("--jobs", "2"), ("--overwrite",)])
+def test_three_processes_do_each_scan_once(options):
+    names = scans(12)
+    results = [ended(process) for process in [start(*options) for _ in range(3)]]
+    assert [code for code, _ in results] == [0, 0, 0], results
+    assert Counter(name for name, _ in log()) == dict.fromkeys(names, 1)
+    assert files_below("out") == [".iconet.jsonl", *names]
+    for _, said in results:
+        assert "failed" not in said and "not begun" not in said
+    # And a fourth finds all of them finished.
+    made = times("out")
+    code, said = ended(start())
+    assert code == 0 and "12 scans: 12 finished before" in said
+    assert times("out") == made
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+def test_what_a_killed_process_had_claimed_is_taken_over():
+    names = scans(4)
+    killed = start(HANG="01.nii")
+    wait_for(lambda: ["01.nii", str(killed.pid)] in log())
+    other = start()
+    wait_for(lambda: {"02.nii", "03.nii"} <= {name for name, _ in log()})
+    assert other.poll() is None, "it waits for what the first has begun"
+    killed.send_signal(signal.SIGKILL)
+    ended(killed)
+    code, said = ended(other)
+    assert code == 0, said
+    assert "waiting for what another process has begun: 1 of the scans" in said
+    assert [pid for name, pid in log() if name == "01.nii"] == [str(killed.pid), str(other.pid)]
+    assert files_below("out") == [".iconet.jsonl", *names]
+
+
+def test_runs_with_other_options_at_once_replace_nothing_of_each_other():
+    names = scans(6)
+    processes = [start(), start("--scale", "4")]
+    results = [ended(process) for process in processes]
+    assert Counter(name for name, _ in log()) == dict.fromkeys(names, 1)
+    assert sum(
+        said.count("made with no --scale") + said.count("made with --scale 4")
+        for _, said in results
+    ) >= len(names)
+    assert {code for code, _ in results} <= {0, 2}
+
+
+def test_a_folder_upscaled_twice_changes_nothing():
+    scan("in/a.nii")
+    scan("in/deep/b.nii")
+    assert upscale("in", "-o", "out") == 0
+    before = {p: (p.read_bytes(), p.stat().st_mtime_ns) for p in Path().rglob("*") if p.is_file()}
+    assert upscale("in", "-o", "out") == 0
+    after = {p: (p.read_bytes(), p.stat().st_mtime_ns) for p in Path().rglob("*") if p.is_file()}
+    assert after == before
+
+
+def test_a_claim_is_held_by_one_and_leaves_nothing(tmp_path):
+    task = Task(Path("a.nii"), tmp_path / "a.nii", tmp_path)
+    share = Share.of([task], overwrite=False, needs_report=False)
+    with share.claimed(task) as first, share.claimed(task) as second:
+        assert first and not second
+        assert not share._is_free(task)
+    assert share._is_free(task)
+    assert not list(tmp_path.glob(".iconet*"))
+
+
+def test_a_name_that_cannot_be_locked_is_said_in_one_line(tmp_path):
+    from iconet.errors import InputError
+
+    (tmp_path / "a.lock").mkdir()
+    with pytest.raises(InputError, match=r"a\.lock: cannot be locked"), claim(tmp_path / "a.lock"):
+        pass

@@ -37,8 +37,21 @@ def test_the_order_of_the_paths_is_a_setting() -> None:
     x = torch.rand(1, 8, 16, 16)
     with torch.inference_mode():
         near, far = block(3), block(5, spatial_first=True)
-        assert torch.equal(near(x), near.spatial(near.channel(x)))
-        assert torch.equal(far(x), far.channel(far.spatial(x)))
+        after = near.channel(x)
+        assert torch.equal(near(x), after + near.spatial(after))
+        assert torch.equal(far(x), far.channel(x + far.spatial(x)))
+
+
+def test_paths_are_side_by_side_where_the_channel_path_is_told_of_the_image() -> None:
+    made, x = RSCFL(8, 2, 3, described=4), torch.rand(2, 8, 16, 16)
+    for path in (made.spatial.merge, *(unit.weigh for unit in made.channel)):
+        nn.init.normal_(path.weight)
+    told = torch.rand(2, 4)
+    with torch.inference_mode():
+        assert torch.equal(made(x, told), made.channel(x, told) + made.spatial(x))
+        assert not torch.allclose(made(x, told), made(x, told.flip(0)))
+        # What one image is told changes nothing in another.
+        torch.testing.assert_close(made(x, told)[:1], made(x[:1], told[:1]))
 
 
 def test_it_starts_without_content() -> None:

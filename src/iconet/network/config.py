@@ -32,6 +32,9 @@ class ICONetConfig:
             with every fourth line, aliased copies lie a quarter of the field of view apart.
         spatial_first: Whether the spatial path comes before the channel path in a block. Aliased
             copies must be in view before local convolutions can separate them.
+        described: How many numbers describe how an image lost its resolution; channel paths weigh
+            their channels by them, and both paths of a block are side by side. With 0 the network
+            is told nothing and the paths follow one another: enough for one way of losing it.
         spatial_in_later_stages: Whether stages after the first have a spatial path. An image that
             the first stage has unfolded needs none.
 
@@ -48,11 +51,16 @@ class ICONetConfig:
     span: int = NEAREST
     spatial_first: bool = False
     spatial_in_later_stages: bool = True
+    described: int = 0
 
     def __post_init__(self) -> None:
         stages_for(self.scale)
         if self.span < 1 or self.span % 2 == 0:
             raise ValueError(f"span {self.span} is not an odd number of cells")
+        if self.described < 0:
+            raise ValueError(f"described {self.described} is no number of numbers")
+        if self.described and (self.channels == 2 or self.spatial_first):
+            raise ValueError("described is for magnitude images, whose paths are side by side")
 
     @classmethod
     def default(cls, scale: int = 2, channels: int = 1, **settings: Any) -> "ICONetConfig":

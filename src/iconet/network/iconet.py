@@ -15,6 +15,8 @@ from torch import Tensor, nn
 
 from iconet.intensity import robust_scale
 from iconet.network.config import ICONetConfig
+from iconet.network.description import Description
+from iconet.network.description import strengths as image_strengths
 from iconet.network.grids import MULTIPLE, enlarge_to_cells, halo
 from iconet.network.kspace.consistency import EnforceConsistency, Samples
 from iconet.network.kspace.phase import SlowPhase
@@ -63,6 +65,7 @@ class ICONet(nn.Module):
         self.handovers = nn.ModuleList(
             nn.Conv2d(self.width, self.width, 1) for _ in range(config.stages - 1)
         )
+        self.describe = Description(config.described) if config.described else None
         for handover in self.handovers:
             # At first a later stage sees its image and nothing of the features before it.
             nn.init.zeros_(handover.weight)  # type: ignore[arg-type]
@@ -79,6 +82,7 @@ class ICONet(nn.Module):
         intensity: Tensor | None = None,
         samples: Samples | None = None,
         depth: int | None = None,
+        strengths: Tensor | None = None,
     ) -> ICONetOutput:
         """Upscale a batch of slices.
 
@@ -91,6 +95,8 @@ class ICONet(nn.Module):
                 images then agree with it. Whole slices only: a tile has no k-space of its own.
             depth: Run only so many of the stages, as training does while the cascade grows: the
                 image is then 2**depth times as large. All by default.
+            strengths: Of networks that are told of the image, those of the whole slice, whose tiles
+                are then treated alike (`iconet.network.description`); by default of ``lr``.
 
         Returns:
             The images, on the intensity scale of ``lr``, float32.
@@ -111,12 +117,20 @@ class ICONet(nn.Module):
             found = self.cascade(phase.remove(image), enforce, depth)
             found = (StageOutput(*map(phase.restore, images)) for images in found)
         else:
-            found = self.cascade(image, None, depth)
+            description = None
+            if self.describe is not None:
+                told = image_strengths(image) if strengths is None else strengths
+                description = self.describe(told)
+            found = self.cascade(image, None, depth, description)
         stages = [StageOutput(*(image * intensity for image in images)) for images in found]
         return ICONetOutput(stages[-1].super_resolution, stages)
 
     def cascade(
-        self, image: Tensor, enforce: EnforceConsistency | None, depth: int | None
+        self,
+        image: Tensor,
+        enforce: EnforceConsistency | None,
+        depth: int | None,
+        description: Tensor | None = None,
     ) -> Iterator[StageOutput]:
         """Run stage after stage, each on the image of the one before and with its features."""
         features: Tensor | None = None
@@ -125,7 +139,7 @@ class ICONet(nn.Module):
                 break
             if features is not None:
                 features = enlarge_to_cells(self.handovers[i - 1](features), like=image)
-            images, features = stage(image, features, enforce)
+            images, features = stage(image, features, enforce, description)
             yield images
             image = images.super_resolution
 

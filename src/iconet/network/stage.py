@@ -52,7 +52,8 @@ class Stage(nn.Module):
         def blocks(units: int) -> nn.ModuleList:
             first = config.spatial_first
             return nn.ModuleList(
-                RSCFL(width, units, span, spatial_first=first) for _ in range(exchanges)
+                RSCFL(width, units, span, described=config.described, spatial_first=first)
+                for _ in range(exchanges)
             )
 
         self.head_rec = nn.Conv2d(4 * channels, width, 3, padding=1)
@@ -81,7 +82,11 @@ class Stage(nn.Module):
         )
 
     def forward(
-        self, image: Tensor, earlier: Tensor | None, enforce: EnforceConsistency | None
+        self,
+        image: Tensor,
+        earlier: Tensor | None,
+        enforce: EnforceConsistency | None,
+        description: Tensor | None = None,
     ) -> tuple[StageOutput, Tensor]:
         """Run the stage.
 
@@ -91,6 +96,7 @@ class Stage(nn.Module):
                 None in the first.
             enforce: Makes an image consistent with measured samples, by a layer for it; None where
                 there are none.
+            description: (B, described) of the first stage's image; None in networks without.
 
         Returns:
             The two images, and the super-resolution features (B, C, H', W') for the next stage.
@@ -102,7 +108,7 @@ class Stage(nn.Module):
         for i, (rec_block, sr_block, fuse) in enumerate(
             zip(self.rec_blocks, self.sr_blocks, self.fusions, strict=True)
         ):
-            rec, sr = fuse(rec_block(rec), sr_block(sr))
+            rec, sr = fuse(rec_block(rec, description), sr_block(sr, description))
             last = i == len(self.fusions) - 1
             if last or self.image_to_rec:
                 correction = self.rec_to_image[-1 if last else i](rec)

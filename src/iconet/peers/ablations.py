@@ -11,7 +11,7 @@ from iconet.network.fusion import SRRecFusion
 from iconet.network.grids import whole_cells
 from iconet.network.interpolation import SincInterpolation
 from iconet.network.kspace.consistency import EnforceConsistency
-from iconet.network.rscfl import RSCFL
+from iconet.network.rscfl import RSCFL, ChannelPath
 from iconet.network.stage import Stage
 
 Part = TypeVar("Part", bound=nn.Module)
@@ -46,7 +46,7 @@ def without_gates(network: ICONet) -> None:
 def spatial_path_only(network: ICONet) -> None:
     """RSCFL without its dense convolutions: the coarse grid alone."""
     for block in _parts(network, RSCFL):
-        block.channel = nn.Sequential()
+        block.channel = ChannelPath()
 
 
 def channel_path_only(network: ICONet) -> None:
@@ -120,14 +120,18 @@ def _parts(network: ICONet, kind: type[Part]) -> list[Part]:
 
 class _OneBranch(Stage):
     def forward(
-        self, image: Tensor, earlier: Tensor | None, enforce: EnforceConsistency | None
+        self,
+        image: Tensor,
+        earlier: Tensor | None,
+        enforce: EnforceConsistency | None,
+        description: Tensor | None = None,
     ) -> tuple[StageOutput, Tensor]:
         sr = self.head_sr(whole_cells(image))
         if earlier is not None:
             sr = sr + earlier
         shallow = sr
         for block in self.sr_blocks:
-            sr = block(sr)
+            sr = block(sr, description)
         sr = sr + shallow
         return StageOutput(image, self.upscale(image, sr, enforce)), sr
 

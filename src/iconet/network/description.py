@@ -1,0 +1,57 @@
+"""How an image lost its resolution, as the image itself tells it.
+
+A k-space crop, a window over k-space, a mean over blocks and an interpolation leave different
+strengths near the Nyquist frequency. They are alike all over the image and no convolution can see
+them at one place, so they are measured over the whole of it: the mean squares of differences
+between points 1 to 5 apart (structure functions, which hold what the power spectrum holds), of
+second differences, and along the diagonals, each relative to the one at the longest distance. What
+is left does not depend on the intensity, and little on what the image shows.
+"""
+
+import torch
+from torch import Tensor, nn
+
+LAGS = 5
+STRENGTHS = 2 * LAGS + 4
+"""How many numbers `strengths` gives."""
+
+HIDDEN = 64
+NOTHING = 1e-6  # mean square of differences, of images whose bright parts are 1
+
+
+def strengths(image: Tensor) -> Tensor:
+    """Strength of an image's differences, logarithms.
+
+    Args:
+        image: (B, c, H, W) real, around 0 to 1; H and W above 5. Channels count alike.
+
+    Returns:
+        (B, `STRENGTHS`).
+    """
+    found = []
+    for lag in range(1, LAGS + 1):
+        found += [image[..., lag:] - image[..., :-lag], image[..., lag:, :] - image[..., :-lag, :]]
+    found += [image[..., lag:, lag:] - image[..., :-lag, :-lag] for lag in (1, 2)]
+    found.append(image[..., 2:] - 2 * image[..., 1:-1] + image[..., :-2])
+    found.append(image[..., 2:, :] - 2 * image[..., 1:-1, :] + image[..., :-2, :])
+    logs = torch.stack([(one.square().mean((1, 2, 3)) + NOTHING).log() for one in found], dim=1)
+    far = slice(2 * LAGS - 2, 2 * LAGS)  # both axes
+    return logs - logs[:, far].mean(1, keepdim=True)
+
+
+class Description(nn.Module):
+    """From the strengths of an image to a few numbers that the channel paths weigh channels by.
+
+    Args:
+        length: How many numbers.
+    """
+
+    def __init__(self, length: int) -> None:
+        super().__init__()
+        self.hidden = nn.Linear(STRENGTHS, HIDDEN)
+        self.numbers = nn.Linear(HIDDEN, length)
+
+    def forward(self, strengths: Tensor) -> Tensor:
+        """Map (B, `STRENGTHS`) to (B, length)."""
+        numbers: Tensor = self.numbers(nn.functional.leaky_relu(self.hidden(strengths), 0.1))
+        return numbers

@@ -143,7 +143,7 @@ def test_a_place_with_another_series_too_is_no_result(tmp_path):
     assert not is_own(tmp_path / "in")
     found = read(tmp_path / "in")
     assert found.array.shape == (5, 6, 3)
-    assert found.notes == ("1 series that iconet made left out",)
+    assert found.remarks == (f"{tmp_path / 'in'}: 1 series that iconet made left out",)
 
 
 def test_what_cannot_be_read_is_no_result(tmp_path):

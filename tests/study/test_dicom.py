@@ -423,7 +423,8 @@ def validator_errors(folder):
 
 def uids(folder):
     keywords = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "FrameOfReferenceUID")
-    images = [pydicom.dcmread(path) for path in sorted(Path(folder).iterdir())]
+    files = sorted(path for path in Path(folder).rglob("[!.]*") if path.is_file())
+    images = [pydicom.dcmread(path) for path in files]
     return [tuple(str(image[keyword].value) for keyword in keywords) for image in images]
 
 

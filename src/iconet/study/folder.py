@@ -14,6 +14,7 @@ from iconet.images.dicom.series import series_in
 from iconet.images.dicom.sources import begins_as_dicom
 from iconet.images.folders import below
 from iconet.images.kspace.read_kspace import SUFFIXES as KSPACE
+from iconet.images.own import is_own
 from iconet.images.reading import PAIR, SUFFIXES
 
 PICTURES = (".png", ".tif", ".tiff")
@@ -138,6 +139,9 @@ def _together(folder: Path, places: list[Path], *, others: bool) -> tuple[list[P
     uids = {place: series_in(place) for place in places}
     without = [place for place in places if uids[place] is not None and not uids[place]]
     places = [place for place in places if place not in without]
+    # The same result may have come back several times: those are no parts of a series.
+    results = [place for place in places if is_own(place)]
+    places = [place for place in places if place not in results]
     for one, other in combinations(places, 2):
         shared = (uids[one] or set()) & (uids[other] or set())
         if not shared:
@@ -153,5 +157,6 @@ def _together(folder: Path, places: list[Path], *, others: bool) -> tuple[list[P
                 " and choose by --series"
             )
         kept = [place for place in places if place not in inside]
-        return _together(folder, sorted([*kept, above]), others=others)[0], without
-    return places, without
+        whole = _together(folder, sorted([*kept, above]), others=others)[0]
+        return sorted([*whole, *results]), without
+    return sorted([*places, *results]), without

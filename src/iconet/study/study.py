@@ -64,31 +64,27 @@ def upscale_study(
         InputError: what concerns all of them: the model, an option, the folder.
         RuntimeError: a fault of iconet, after the other scans are done; with its traceback.
     """
-    start = partial(Upscaler, options, reports=reports)
-    work, notes = cache(start), list[str]()
     if jobs < 1:
         raise InputError(f"jobs must be at least 1, not {jobs}")
+    start = partial(Upscaler, options, reports=reports)
+    work, notes, refused = cache(start), list[str](), dict[Task, str]()
     if all_series or only is not None:
         tasks, refused = _series(inputs, output, options, only, say)
     else:
         chosen, label = options.series is not None, lambda: work().label()
         tasks = find_tasks(inputs, output, label, one_series=chosen, note=notes.append)
-        refused = {}
     tasks = with_labels(tasks, labels)
     share = Share.of(tasks, overwrite=overwrite, needs_report=reports)
     outcomes = _Outcomes(tasks, refused, inputs, say, complain)
     to_do = _unfinished(tasks, work(), share, outcomes, again=options.again)
-    attempts = _Attempts(start, share)
     with _folders(to_do):
         while to_do:
-            if left := outcomes.note_all(_attempted(to_do, work, attempts, jobs)):
+            results = _attempted(to_do, work, _Attempts(start, share), jobs)
+            if left := outcomes.note_all(results):
                 say(f"waiting for what another process has begun: {len(left)} of the scans")
                 share.wait(left)
             to_do = _unfinished(left, work(), share, outcomes, by="another process", again=True)
-    failed = outcomes.end()
-    for line in notes:
-        say(line)
-    return failed
+    return outcomes.end(notes)
 
 
 def _series(
@@ -187,8 +183,8 @@ class _Outcomes:
                     return []
         return left
 
-    def end(self) -> int:
-        """Sum up; returns how many scans could not be used.
+    def end(self, notes: Sequence[str]) -> int:
+        """Sum up, and say what was noted; returns how many scans could not be used.
 
         Raises:
             RuntimeError: one of the outcomes is a fault of iconet.
@@ -197,6 +193,8 @@ class _Outcomes:
             self.found.setdefault(task, Outcome("not begun", "the disk is full"))
         if len(self.tasks) > 1:
             summarise([(task, self.found[task]) for task in self.tasks], self.say)
+        for note in notes:
+            self.say(note)
         for outcome in self.found.values():
             if outcome.fault is not None:
                 raise RuntimeError(outcome.fault)

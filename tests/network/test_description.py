@@ -24,7 +24,9 @@ def texture(seed: int = 0) -> torch.Tensor:
 @given(st.floats(0.5, 2), st.floats(-1, 1))
 def test_a_gain_and_an_offset_change_nothing(gain: float, offset: float) -> None:
     image = texture()
-    torch.testing.assert_close(strengths(gain * image + offset), strengths(image), atol=2e-2, rtol=0)
+    torch.testing.assert_close(
+        strengths(gain * image + offset), strengths(image), atol=2e-2, rtol=0
+    )
 
 
 def test_rows_and_columns_change_places_with_the_axes() -> None:

@@ -84,7 +84,9 @@ def test_every_way_keeps_constants_and_places(way, factor):
     centres = (torch.arange(64 // factor) + 0.5) * factor - 0.5
     for axis, truth in ((0, row), (1, column)):
         profile = low.sum(1 - axis)
-        assert float((profile * centres).sum() / profile.sum()) == pytest.approx(truth, abs=0.02 * factor + 0.02)
+        assert float((profile * centres).sum() / profile.sum()) == pytest.approx(
+            truth, abs=0.02 * factor + 0.02
+        )
 
 
 def test_ways_are_drawn_by_their_weights():

@@ -23,9 +23,9 @@ BACKENDS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def network():
-    return tiny()
+@pytest.fixture(scope="module", params=[0, 6], ids=["", "described"])
+def network(request):
+    return tiny(described=request.param)
 
 
 def stack(*shape):

@@ -23,10 +23,10 @@ DEMO_SCAN = Path(zoo.__file__).parents[1] / "demo_scan" / "sub-01_T1w_slab.nii.g
 TRAINED = [entry.name for entry in zoo.catalogue() if "joint" not in entry.name]
 
 
-def awake(scale):
+def awake(scale, described=0):
     """An untrained network whose every weight matters: none of them is zero."""
     torch.manual_seed(scale)
-    network = iconet.ICONet(scale, **SIZES["tiny"]).eval()
+    network = iconet.ICONet(scale, **SIZES["tiny"], described=described).eval()
     with torch.no_grad():
         for weight in network.parameters():
             if weight.abs().max() == 0:
@@ -43,9 +43,10 @@ def head(*shape):
     return (inside * (500 + 150 * texture) + rng.rayleigh(10, shape)).astype(np.float32)[None]
 
 
+@pytest.mark.parametrize("described", [0, 8])
 @pytest.mark.parametrize(("scale", "shape", "tile"), [(2, (151, 58), 48), (4, (167, 42), 32)])
-def test_tiles_agree_with_the_whole_slice(monkeypatch, scale, shape, tile):
-    network, stack = awake(scale), head(*shape)
+def test_tiles_agree_with_the_whole_slice(monkeypatch, scale, shape, tile, described):
+    network, stack = awake(scale, described), head(*shape)
     whole = predict_stack(network, stack, compute=CPU)
     tiled = predict_stack(network, stack, compute=CPU, tile=tile)
     assert np.abs(tiled - whole).max() < 1e-4 * np.ptp(whole)

@@ -85,22 +85,25 @@ def _convert(model: "ICONet") -> Any:
 def _eager(model: "ICONet", compute: Compute) -> Predict:
     import torch
 
-    def run(slices: "Tensor", intensity: "Tensor") -> "Tensor":
+    def run(slices: "Tensor", intensity: "Tensor", *told: "Tensor") -> "Tensor":
         with compute.autocast():
             image = model(
                 slices.to(compute.device).contiguous(memory_format=torch.channels_last),
                 intensity=intensity.to(compute.device),
+                **_told(told, compute),
             ).image
         return image.float().cpu()
 
-    def run_on_cuda(slices: "Tensor", intensity: "Tensor") -> "Tensor":
+    def run_on_cuda(slices: "Tensor", intensity: "Tensor", *told: "Tensor") -> "Tensor":
         # Nothing here waits for the GPU before the result does, and that without Python's lock: the
         # next thread queues its batch meanwhile. Only copies from and to pinned memory do not wait.
         given = slices.pin_memory().to(compute.device, non_blocking=True)
         scale = intensity.pin_memory().to(compute.device, non_blocking=True)
         with compute.autocast():
             image = model(
-                given.contiguous(memory_format=torch.channels_last), intensity=scale
+                given.contiguous(memory_format=torch.channels_last),
+                intensity=scale,
+                **_told(told, compute),
             ).image
         result = torch.empty(image.shape, dtype=torch.float32, pin_memory=True)
         result.copy_(image, non_blocking=True)
@@ -110,3 +113,8 @@ def _eager(model: "ICONet", compute: Compute) -> Predict:
         return result
 
     return run_on_cuda if compute.device.type == "cuda" else run
+
+
+def _told(strengths: "tuple[Tensor, ...]", compute: Compute) -> dict[str, "Tensor"]:
+    """What networks are told of a whole slice, of which they get a tile."""
+    return {"strengths": strengths[0].to(compute.device)} if strengths else {}

@@ -16,8 +16,11 @@ if TYPE_CHECKING:
 
     from iconet.network import ICONet
 
-Predict = Callable[["Tensor", "Tensor"], "Tensor"]
-"""(B, 1, H, W) and intensities (B, 1, 1, 1) to (B, 1, scale * H, scale * W), float32 on the CPU."""
+Predict = Callable[..., "Tensor"]
+"""(B, 1, H, W) and intensities (B, 1, 1, 1) to (B, 1, scale * H, scale * W), float32 on the CPU.
+
+In torch the strengths of the whole slice may follow, see `iconet.network.ICONet.forward`.
+"""
 
 
 def installed(name: str) -> bool:

@@ -8,8 +8,8 @@ sooner than one after the other on both (docs/export.md); a GPU always has the n
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -87,6 +87,8 @@ def predict_stack(
     """
     import torch
 
+    from iconet.network import ICONet
+
     count, *size = stack.shape
     plan = plan_windows(network, *size, device=compute.device.type, batch=batch, tile=tile)
     if out is None:
@@ -95,6 +97,9 @@ def predict_stack(
     network = network.to(compute.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     waiting = _repeat_constants(stack, out)
     windows = len(list(tiles(_whole(stack), plan.side, network)))
+    told = windows > 1 and isinstance(network, ICONet) and network.describe is not None
+    if told:  # tiles, of their whole slice; other runtimes know no such input
+        compute = replace(compute, backend="torch")
     done, total = (count - len(waiting)) * windows, count * windows
     advance = progress or (lambda done, total: None)
     advance(done, total)
@@ -104,7 +109,9 @@ def predict_stack(
     with ThreadPoolExecutor(1) as ahead:
         preparing = ahead.submit(prepare, network, compute, workers)
         levels = {number: levels_of_slice(stack[number]) for number in waiting}
-        work = _Work(network, preparing.result(), stack, out, levels, plan, faithful, periodic)
+        work = _Work(
+            network, preparing.result(), stack, out, levels, plan, faithful, periodic, told
+        )
     each = max(1, torch.get_num_threads() // workers)
     with worker_threads(workers, each=each) as pool:
         for finished in _few_ahead(pool, work.jobs(waiting, windows), workers):
@@ -146,6 +153,7 @@ class _Work:
 
     Attributes:
         levels: see `levels_of_slice`, by the number of the slice.
+        told: whether the network is told of whole slices when it gets tiles.
     """
 
     network: "ICONet"
@@ -156,6 +164,7 @@ class _Work:
     plan: WindowPlan
     faithful: bool
     periodic: bool
+    told: bool
 
     def jobs(self, waiting: Sequence[int], windows: int) -> Iterator[Job]:
         """What makes these slices, batch by batch, window by window.
@@ -198,7 +207,8 @@ class _Work:
         read, keep, write = window
         with torch.inference_mode():
             given = torch.from_numpy(np.ascontiguousarray(part.low[(slice(None), *read)]))
-            part.high[(slice(None), *write)] = self._enlarged(given[:, None])[(..., *keep)]
+            told = [part.strengths] if self.told else []
+            part.high[(slice(None), *write)] = self._enlarged(given[:, None], *told)[(..., *keep)]
         return len(part.numbers) + (self.finish(part) if part.was_last_window() else 0)
 
     def finish(self, part: "_Part") -> int:
@@ -209,7 +219,7 @@ class _Work:
             )
         return part.spared * len(part.numbers)
 
-    def _enlarged(self, slices: "Tensor") -> NDArray[np.float32]:
+    def _enlarged(self, slices: "Tensor", *told: "Tensor") -> NDArray[np.float32]:
         """(B, 1, H, W) -> (B, scale * H, scale * W).
 
         Smaller slices than the network takes are padded with their edge values.
@@ -221,7 +231,7 @@ class _Work:
         padding = (0, max(0, SMALLEST - width), 0, max(0, SMALLEST - height))
         if any(padding):
             slices = F.pad(slices, padding, mode="replicate")
-        image = self.run(slices, torch.ones(len(slices), 1, 1, 1))[:, 0]
+        image = self.run(slices, torch.ones(len(slices), 1, 1, 1), *told)[:, 0]
         return image[:, : height * self.network.scale, : width * self.network.scale].numpy()
 
 
@@ -266,6 +276,16 @@ class _Part:
         # Where the network sees nothing, 0: the band that is put in makes an interpolation of it.
         self.high = np.zeros((count, scale * height, scale * width), np.float32)
         self.frame, self.spared, self._to_come = frame, windows - inside, inside
+
+    @cached_property
+    def strengths(self) -> "Tensor":
+        """What networks are told of whole slices, see `iconet.network.description`."""
+        import torch
+
+        from iconet.network.description import strengths
+
+        assert self.frame is not None  # nothing goes through the network otherwise
+        return strengths(torch.from_numpy(self.low[(slice(None), None, *self.frame)]))
 
     def was_last_window(self) -> bool:
         """Count one more window as done."""

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from iconet.network import ICONet
+    from iconet.peers import Peer
 
 Progress = Callable[[int, int], None]
 """Called with (done, in all), in slices or, where slices are cut, in tiles."""
@@ -56,7 +57,7 @@ Job = Callable[[], int]
 
 
 def predict_stack(
-    network: "ICONet",
+    network: "ICONet | Peer",
     stack: NDArray,
     *,
     compute: Compute,
@@ -148,7 +149,7 @@ class _Work:
         levels: see `levels_of_slice`, by the number of the slice.
     """
 
-    network: "ICONet"
+    network: "ICONet | Peer"
     run: Predict
     stack: NDArray
     out: NDArray

@@ -9,19 +9,20 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import nn
 
 import iconet
 from iconet.data import Volume
 from iconet.data.selection import Data
 from iconet.errors import InputError
 from iconet.training import fit, loop
-from iconet.training.recipe import Degradation, Recipe
+from iconet.training.recipe import Degradation, Network, Recipe
 from iconet.training.reporter import Reporter
 from iconet.training.validation import Validation
 
@@ -266,6 +267,42 @@ def test_fine_tuning_without_validation_scans_is_refused(
 ) -> None:
     with pytest.raises(InputError, match="no validation scan could be used"):
         fit(start[1], volumes, [], output=tmp_path, device="cpu")
+
+
+class Drawing(nn.Module):
+    """Has layers that draw random numbers and layers that keep statistics."""
+
+    def __init__(self, scale: int, channels: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(channels, channels * scale**2, 3, padding=1),
+            nn.BatchNorm2d(channels * scale**2),
+            nn.Dropout(0.2),
+            nn.PixelShuffle(scale),
+        )
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return self.body(image)
+
+
+def test_layers_that_draw_or_count_go_on_as_in_one_piece(
+    recipe: Recipe, volumes: list[Volume], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = ModuleType("drawing_networks")
+    module.Drawing = Drawing  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    recipe = recipe.model_copy(update={"network": Network(architecture="drawing_networks:Drawing")})
+    path = run(recipe, volumes, tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        at_step(patch, 5, press_ctrl_c)
+        with pytest.raises(KeyboardInterrupt):
+            run(recipe, volumes, tmp_path / "cut")
+    torch.rand(99)  # another process has other random numbers
+    run(recipe, volumes, tmp_path / "cut")
+    assert_same_run(tmp_path / "whole", tmp_path / "cut")
+    # The statistics go with the averaged weights, and are those of as many steps.
+    counted = load_file(path)["architecture.body.1.num_batches_tracked"]
+    assert str(int(counted)) == metadata(path)["trained_steps"]
 
 
 def test_a_second_ctrl_c_does_not_wait(

@@ -184,12 +184,13 @@ class Loop:
         state, options = self.state, self.recipe.optimisation
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        # Layers that draw, such as dropout, draw the same after a run went on.
-        draws = f"{self.recipe.seed} {state.step} {self.fabric.global_rank}"
-        torch.manual_seed(zlib.crc32(draws.encode()))
         begin = time.monotonic()
         batch = self.fabric.to_device(next(loader))
         state.waiting += time.monotonic() - begin
+        # Layers that draw, such as dropout, draw the same after a run went on. Here, since a
+        # loader draws when it begins.
+        draws = f"{self.recipe.seed} {state.step} {self.fabric.global_rank}"
+        torch.manual_seed(zlib.crc32(draws.encode()))
         intensity = torch.ones_like(batch.low[:, :1, :1, :1])
         part = self._grown(done) if options.grow else {}
         predicted = self.model(batch.low, intensity, samples=batch.samples, **part)

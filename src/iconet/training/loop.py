@@ -106,7 +106,8 @@ class Loop:
         """
         fabric, state = self.fabric, self.state
         clock = time.monotonic() - state.elapsed
-        consensus = Consensus(fabric.world_size)
+        with noticed(fabric):
+            consensus = Consensus(fabric.world_size)
         workers = spare_cores(fabric.device, processes_here(fabric))
         pin = fabric.device.type == "cuda"
         last = self.recipe.optimisation.steps

@@ -14,7 +14,7 @@ from iconet.recipe_files import read_recipe
 from iconet.runtime.hardware import has_fast_bf16
 from iconet.training.architecture import build
 from iconet.training.loop import Loop
-from iconet.training.processes import ProcessesLost, agree, launch
+from iconet.training.processes import ProcessesLost, agree, launch, noticed
 from iconet.training.recipe import Recipe
 from iconet.training.schedule import seconds
 
@@ -68,7 +68,9 @@ def train(
     try:
         with nullcontext() if first else redirect_stdout(None):
             scans = _volumes(fabric, recipe, output)
-        weights = Loop(fabric, recipe, *scans, output).run(limit)
+        with noticed(fabric):
+            loop = Loop(fabric, recipe, *scans, output)
+        weights = loop.run(limit)
     except ProcessesLost as error:
         host = socket.gethostname()
         line = f"process {fabric.global_rank} on {host}: another process of the run is gone"

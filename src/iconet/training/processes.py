@@ -78,12 +78,14 @@ def launch(
     )
     try:
         fabric.launch()
-    except distributed.DistError as error:
+    except RuntimeError as error:
+        if not _of_an_exchange(error):
+            raise
         place = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
-        line = str(error).splitlines()[0]
         raise InputError(
-            f"the {devices * nodes} processes of this run did not meet at {place} ({line}); start "
-            "one command on every node, and set MASTER_PORT to a free port that all nodes reach"
+            f"the {devices * nodes} processes of this run did not meet at {place} "
+            f"({_plain(error)}); start one command on every node, and set MASTER_PORT to a free "
+            "port that all nodes reach"
         ) from None
     return fabric
 
@@ -163,13 +165,20 @@ def noticed(fabric: Any) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        text = str(error)
-        exchange = isinstance(error, distributed.DistError) or "gloo" in text.lower()
-        if fabric.world_size == 1 or not (exchange or "NCCL" in text):
+        if fabric.world_size == 1 or not _of_an_exchange(error):
             raise
-        # Without the place in the library's source, and its advice.
-        line = re.sub(r"^\[\S*\] ", "", text.splitlines()[0]).partition(". ")[0]
-        raise ProcessesLost(line) from error
+        raise ProcessesLost(_plain(error)) from error
+
+
+def _of_an_exchange(error: RuntimeError) -> bool:
+    """Whether processes could not reach each other; gloo has no error of its own."""
+    text = str(error)
+    return isinstance(error, distributed.DistError) or "gloo" in text.lower() or "NCCL" in text
+
+
+def _plain(error: RuntimeError) -> str:
+    """What an error of an exchange says, without places in the library's source and advice."""
+    return re.sub(r"\[/\S*\] ", "", str(error).splitlines()[0]).partition(". ")[0]
 
 
 def agree(fabric: Any, problem: InputError | None = None, **seen: str) -> None:

@@ -101,7 +101,8 @@ def test_the_command_of_a_recipe_trains(
     tiny = [change for change in TINY if "fine" not in name or not change.startswith("network")]
     assert run([*command, *tiny, "-o", "out"]) == 0
     with safe_open(tmp_path / "out" / f"{name}.safetensors", framework="pt") as file:
-        assert file.metadata()["trained_steps"] == ("0" if "fine" in name else "2")
+        # Weights that are no better than those it started from are not kept.
+        assert file.metadata()["trained_steps"] in ({"0", "2"} if "fine" in name else {"2"})
     said = capfd.readouterr().out
     [left_out] = re.findall(r"^left out: (.*)$", said, re.M)
     assert left_out.startswith(f"{damaged}: ")

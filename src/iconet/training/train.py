@@ -64,18 +64,24 @@ def train(
     build(recipe.network, recipe.scale, recipe.task.channels)  # before scans take their time
     output = output or Path("runs") / recipe.name
     fabric = _launch(recipe, device, devices, nodes)
-    first = fabric.is_global_zero  # speaks for all
+    try:
+        return _train(fabric, recipe, output, limit)
+    except ProcessesLost as error:
+        host = socket.gethostname()
+        line = f"process {fabric.global_rank} on {host}: another process of the run is gone"
+        print(f"iconet: error: {line} ({error}); the same command goes on", file=sys.stderr)
+        sys.exit(1)
+
+
+def _train(fabric: Any, recipe: Recipe, output: Path, limit: float | None) -> Path:
+    """Train in this process; returns in the first of all only, which speaks for them."""
+    first = fabric.is_global_zero
     try:
         with nullcontext() if first else redirect_stdout(None):
             scans = _volumes(fabric, recipe, output)
         with noticed(fabric):
             loop = Loop(fabric, recipe, *scans, output)
         weights = loop.run(limit)
-    except ProcessesLost as error:
-        host = socket.gethostname()
-        line = f"process {fabric.global_rank} on {host}: another process of the run is gone"
-        print(f"iconet: error: {line} ({error}); the same command goes on", file=sys.stderr)
-        sys.exit(1)
     except (InputError, KeyboardInterrupt, SystemExit):
         if first:
             raise

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from pydantic import field_validator
 
+from iconet import recipes
+from iconet.cli import run
 from iconet.errors import InputError
 from iconet.recipe_files import Section, read_recipe
 
@@ -102,3 +104,36 @@ def test_what_is_no_recipe_is_refused(path: Path, content: bytes, reason: str) -
 def test_a_missing_recipe_and_a_folder_are_refused(tmp_path: Path) -> None:
     assert "no such recipe" in refusal(tmp_path / "nothing.yaml")
     assert "not a readable YAML recipe" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize("benchmark", [False, True], ids=["train", "benchmark"])
+def test_recipes_of_the_package_are_read_by_name(
+    benchmark: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    command = "benchmark" if benchmark else "train"
+    found = recipes.names(benchmark=benchmark)
+    assert len(found) > 5
+    for name in found:
+        content = (recipes.FOLDER / f"{name}.yaml").read_text("utf-8")
+        assert recipes.recipe_file(name).read_text("utf-8") == content
+        assert f"iconet {command} {name}" in content or content.startswith("# Makes ")
+
+
+def test_a_file_of_one_s_own_comes_before_a_recipe_of_that_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    own = Path("own-scans-x2.yaml")
+    assert recipes.recipe_file(own).parent == recipes.FOLDER
+    own.write_text("name: mine\n")
+    assert recipes.recipe_file(own) == own
+    assert recipes.recipe_file("own-scans-x2").parent == recipes.FOLDER
+    assert not recipes.recipe_file("elsewhere/own-scans-x2.yaml").exists()
+
+
+@pytest.mark.parametrize("benchmark", [False, True], ids=["train", "benchmark"])
+def test_the_help_lists_them(benchmark: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["benchmark" if benchmark else "train", "--help"]) == 0
+    said = "".join(capsys.readouterr().out.split())
+    assert ",".join(recipes.names(benchmark=benchmark)) in said

@@ -1,7 +1,7 @@
 # ruff: noqa: E501 (Markdown lines)
 """Write the model cards from what was measured: python tools/write_cards.py docs/benchmark
 
-The folder holds the output of `iconet benchmark recipes/benchmark-models.yaml` as `models`, and that
+The folder holds the output of `iconet benchmark benchmark-models` as `models`, and that
 of `benchmarks/through_plane.py` as `through-plane`. Every number of a card comes from their tables,
 from the metadata of the weights or from their recipe, so that no card tells of other weights than
 those it lies beside. Prints the same tables for the README.
@@ -82,7 +82,7 @@ These are of one training run with one seed, measured with the stored file in bf
 
 At commit {commit} (the recipe, and what it calls `base`, may have changed since){before}:
 
-    OMP_NUM_THREADS=1 iconet train recipes/{name}.yaml data.root=/path/to/data{devices}
+    OMP_NUM_THREADS=1 iconet train {name} data.root=/path/to/data{devices}
     python tools/publish_weights.py runs/{name}/{name}.safetensors
 
 {steps} steps of {batch} {what} in {minutes} minutes on {hardware}, seed {seed}, PyTorch

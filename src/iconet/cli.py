@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from iconet import recipes
 from iconet.errors import InputError
 from iconet.extras import remedy
 from iconet.runtime.allocator import keep_freed_blocks
@@ -25,7 +26,10 @@ app = typer.Typer(
 
 ModelOption = Annotated[
     str | None,
-    typer.Option(help="Trained model or path of a .safetensors file; mri-x2 by default."),
+    typer.Option(
+        help="Trained model or path of a .safetensors file; mri-x2 by default. A network of your "
+        "own: package.module:Class@FILE."
+    ),
 ]
 KindOption = Annotated[
     str,
@@ -57,7 +61,15 @@ MissingOption = Annotated[
 OverwriteOption = Annotated[
     bool, typer.Option("--overwrite", help="Replace outputs that are there already.")
 ]
-RecipeFile = Annotated[Path, typer.Argument(metavar="RECIPE.yaml")]
+RecipeFile = Annotated[
+    Path, typer.Argument(metavar="RECIPE", help="A YAML file, or the name of one of the package.")
+]
+
+
+def recipes_of_the_package(*, benchmark: bool) -> str:
+    """What the help says of the recipes that come with the package."""
+    listed = ", ".join(recipes.names(benchmark=benchmark))
+    return f"Recipes of the package, in {recipes.FOLDER}: {listed}."
 
 
 def main() -> None:
@@ -348,7 +360,7 @@ def evaluate(
     print(result.to_json() if json else result)
 
 
-@app.command()
+@app.command(epilog=recipes_of_the_package(benchmark=False))
 def train(
     recipe: RecipeFile,
     overrides: Overrides = None,
@@ -360,19 +372,28 @@ def train(
         str | None, typer.Option(help="Be done after this long, such as 45m or 2h.")
     ] = None,
     devices: Annotated[
-        int, typer.Option(help="GPUs that share the work, or processes on a CPU.", min=1)
-    ] = 1,
+        int | None,
+        typer.Option(
+            help="GPUs of a node that share the work, or processes on its CPU; 1, or what srun or "
+            "torchrun started.",
+            min=1,
+        ),
+    ] = None,
+    nodes: Annotated[
+        int | None,
+        typer.Option(help="Nodes that share the work, started by srun or torchrun.", min=1),
+    ] = None,
 ) -> None:
     """Train a network by a recipe; goes on where an earlier run of it stopped."""
     from iconet import training
 
     path = training.train(
-        recipe, overrides or [], output=output, max_time=max_time, devices=devices
+        recipe, overrides or [], output=output, max_time=max_time, devices=devices, nodes=nodes
     )
     print(path)
 
 
-@app.command()
+@app.command(epilog=recipes_of_the_package(benchmark=True))
 def benchmark(
     recipe: RecipeFile,
     overrides: Overrides = None,

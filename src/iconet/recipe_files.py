@@ -7,6 +7,7 @@ from typing import Any, TypeVar, get_args
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from iconet import recipes
 from iconet.errors import InputError
 
 Schema = TypeVar("Schema", bound=BaseModel)
@@ -22,7 +23,7 @@ def read_recipe(path: Path, overrides: list[str] | None, schema: type[Schema]) -
     """Read and check a recipe.
 
     Args:
-        path: The YAML file.
+        path: The YAML file, or the name of a recipe of the package.
         overrides: Changes of the form ``section.key=value``, the value in YAML.
         schema: What the recipe may say.
 
@@ -30,9 +31,11 @@ def read_recipe(path: Path, overrides: list[str] | None, schema: type[Schema]) -
         InputError: If the file cannot be read, or a key or value is wrong; the message names it.
     """
     try:
-        content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content: Any = yaml.safe_load(recipes.recipe_file(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise InputError(f"{path}: no such recipe; see the folder recipes/") from None
+        raise InputError(
+            f"{path}: no such recipe; give a file, or a name that --help of the command lists"
+        ) from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         line = " ".join(str(error).split())
         raise InputError(f"{path}: not a readable YAML recipe ({line})") from None

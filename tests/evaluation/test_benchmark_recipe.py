@@ -4,16 +4,17 @@ from pathlib import Path
 
 import pytest
 
+from iconet import recipes
 from iconet.evaluation.benchmark_recipe import BenchmarkRecipe
 from iconet.evaluation.runs import plan_run
 from iconet.recipe_files import read_recipe
 
-RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("benchmark*.yaml"))
+RECIPES = recipes.names(benchmark=True)
 
 
-@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
-def test_a_shipped_recipe_plans_different_runs_under_equal_terms(path):
-    recipe = read_recipe(path, [], BenchmarkRecipe)
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_shipped_recipe_plans_different_runs_under_equal_terms(name):
+    recipe = read_recipe(Path(name), [], BenchmarkRecipe)
     runs = [
         plan_run(recipe, condition, network, seed, steps=10, learning_rate=0.001)
         for condition in recipe.conditions

@@ -3,22 +3,26 @@
 import itertools
 import json
 import os
+import re
 import signal
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import nn
 
 import iconet
 from iconet.data import Volume
 from iconet.data.selection import Data
+from iconet.errors import InputError
 from iconet.training import fit, loop
-from iconet.training.recipe import Degradation, Recipe
+from iconet.training.recipe import Degradation, Network, Recipe
 from iconet.training.reporter import Reporter
 from iconet.training.validation import Validation
 
@@ -130,6 +134,175 @@ def test_a_run_that_was_killed_goes_on_from_its_last_validation(
     assert state["step"] == 6
     run(recipe, volumes, tmp_path / "cut")
     assert_same_run(whole[0], tmp_path / "cut")
+
+
+def test_sigterm_saves_the_step_and_then_ends_the_process_as_usual(
+    recipe: Recipe,
+    volumes: list[Volume],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    whole: tuple[Path, Losses],
+) -> None:
+    before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    try:
+        with monkeypatch.context() as patch:
+            at_step(patch, 5, lambda: os.kill(os.getpid(), signal.SIGTERM))
+            with pytest.raises(SystemExit) as ended:
+                run(recipe, volumes, tmp_path / "cut")
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert ended.value.code == 143
+    assert "saved at step 5; the same command goes on" in capsys.readouterr().out
+    run(recipe, volumes, tmp_path / "cut")
+    said = capsys.readouterr().out
+    assert re.search(r"goes on at step 5 of 12, after \d+\.\d min of training; best so far", said)
+    assert_same_run(whole[0], tmp_path / "cut")
+
+
+def test_a_run_is_saved_between_validations_too(
+    recipe: Recipe,
+    volumes: list[Volume],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    whole: tuple[Path, Losses],
+) -> None:
+    def die() -> None:
+        raise RuntimeError("power is off")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "SAVE_EVERY", 0.0)
+        at_step(patch, 8, die)
+        with pytest.raises(RuntimeError, match="power is off"):
+            run(recipe, volumes, tmp_path / "cut")
+    assert json.loads(metadata(tmp_path / "cut/checkpoint.safetensors")["state"])["step"] == 7
+    run(recipe, volumes, tmp_path / "cut")
+    assert_same_run(whole[0], tmp_path / "cut")
+
+
+def test_weights_that_are_no_numbers_do_not_replace_a_checkpoint(
+    recipe: Recipe, volumes: list[Volume], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def explode(self: loop.Loop, *rest: object) -> torch.Tensor:
+        loss = step(self, *rest)  # type: ignore[arg-type]
+        if self.state.step == 5:
+            self.newest[0].data.fill_(torch.nan)
+        return loss
+
+    step = loop.Loop._step
+    monkeypatch.setattr(loop.Loop, "_step", explode)
+    with pytest.raises(InputError, match=r"no numbers at step 6; lower optimisation.learning_rate"):
+        run(recipe, volumes, tmp_path)
+    assert json.loads(metadata(tmp_path / "checkpoint.safetensors")["state"])["step"] == 3
+
+
+def test_a_run_that_is_over_says_so(
+    recipe: Recipe, volumes: list[Volume], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(recipe, volumes, tmp_path)
+    assert "goes on" not in capsys.readouterr().out
+    run(recipe, volumes, tmp_path)
+    said = capsys.readouterr().out
+    assert "finished at step 12; ask for more optimisation.steps to go on" in said
+
+
+@pytest.fixture(scope="module")
+def start(
+    recipe: Recipe, volumes: list[Volume], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Recipe]:
+    """Trained weights, and a recipe that starts from them."""
+    path = run(recipe, volumes, tmp_path_factory.mktemp("start"))
+    return path, recipe.model_copy(update={"start_from": str(path)})
+
+
+def test_fine_tuning_never_writes_weights_worse_than_its_start(
+    start: tuple[Path, Recipe],
+    volumes: list[Volume],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    answers = iter([30.0, 29.0, 28.0, 29.5, 29.9])
+    monkeypatch.setattr(Validation, "__call__", lambda *_: {"mean": next(answers)})
+    path = run(start[1], volumes, tmp_path)
+    given, kept = load_file(start[0]), load_file(path)
+    assert all(torch.equal(given[name], kept[name]) for name in given)
+    assert metadata(path)["trained_steps"] == "0"
+    said = capsys.readouterr().out
+    assert "validation at step 0: mean 30.000 dB" in said
+    assert "no step was better on validation scans than the start, 30.000 dB" in said
+
+
+def test_fine_tuning_keeps_what_became_better_and_says_by_how_much(
+    start: tuple[Path, Recipe],
+    volumes: list[Volume],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    answers = iter([30.0, 29.0, 30.5, 30.25, 30.0])
+    monkeypatch.setattr(Validation, "__call__", lambda *_: {"mean": next(answers)})
+    path = run(start[1], volumes, tmp_path)
+    assert metadata(path)["trained_steps"] == "6"
+    assert "kept step 6: 30.500 dB on validation scans, +0.500 dB" in capsys.readouterr().out
+
+
+def test_fine_tuning_that_was_cut_equals_the_whole_one(
+    start: tuple[Path, Recipe],
+    volumes: list[Volume],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run(start[1], volumes, tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        at_step(patch, 2, press_ctrl_c)
+        with pytest.raises(KeyboardInterrupt):
+            run(start[1], volumes, tmp_path / "cut")
+    run(start[1], volumes, tmp_path / "cut")
+    assert_same_run(tmp_path / "whole", tmp_path / "cut")
+
+
+def test_fine_tuning_without_validation_scans_is_refused(
+    start: tuple[Path, Recipe], volumes: list[Volume], tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match="no validation scan could be used"):
+        fit(start[1], volumes, [], output=tmp_path, device="cpu")
+
+
+class Drawing(nn.Module):
+    """Has layers that draw random numbers and layers that keep statistics."""
+
+    def __init__(self, scale: int, channels: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(channels, channels * scale**2, 3, padding=1),
+            nn.BatchNorm2d(channels * scale**2),
+            nn.Dropout(0.2),
+            nn.PixelShuffle(scale),
+        )
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return self.body(image)
+
+
+def test_layers_that_draw_or_count_go_on_as_in_one_piece(
+    recipe: Recipe, volumes: list[Volume], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = ModuleType("drawing_networks")
+    module.Drawing = Drawing  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    recipe = recipe.model_copy(update={"network": Network(architecture="drawing_networks:Drawing")})
+    path = run(recipe, volumes, tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        at_step(patch, 5, press_ctrl_c)
+        with pytest.raises(KeyboardInterrupt):
+            run(recipe, volumes, tmp_path / "cut")
+    torch.rand(99)  # another process has other random numbers
+    run(recipe, volumes, tmp_path / "cut")
+    assert_same_run(tmp_path / "whole", tmp_path / "cut")
+    # The statistics go with the averaged weights, and are those of as many steps.
+    counted = load_file(path)["architecture.body.1.num_batches_tracked"]
+    assert str(int(counted)) == metadata(path)["trained_steps"]
 
 
 def test_a_second_ctrl_c_does_not_wait(

@@ -2,8 +2,12 @@
 
 import json
 import os
+import shutil
+import signal
+import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -129,10 +133,169 @@ def test_one_process_stops_and_two_go_on(
     assert_same_weights(whole, cut)
 
 
+def killed(
+    recipe_path: Path, output: Path, cut: int, number: int, *, rank: int = 0, **variables: object
+) -> subprocess.Popen[str]:
+    """One process of a run whose process of that rank gets a signal in a step."""
+    script = Path(__file__).with_name("killed_train.py")
+    arguments = [
+        str(cut),
+        str(int(number)),
+        str(rank),
+        "train",
+        str(recipe_path),
+        "-o",
+        str(output),
+    ]
+    more = {name: str(value) for name, value in variables.items()}
+    return subprocess.Popen(
+        [sys.executable, str(script), *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1", **more},
+    )
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def two_nodes(
+    launcher: str, recipe_path: Path, output: Path, cut: int = 0, **more: object
+) -> list[tuple[int, str, str]]:
+    """A run on two nodes, whose second one is lost in a step: exit codes and what each printed."""
+    port = free_port()
+    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, **more}
+    started = [
+        killed(
+            recipe_path, output, cut, signal.SIGKILL, rank=1, **VARIABLES[launcher](node), **shared
+        )
+        for node in (0, 1)
+    ]
+    printed = [process.communicate(timeout=600) for process in started]
+    return [(process.returncode, *said) for process, said in zip(started, printed, strict=True)]
+
+
+# What the launchers tell the process of a node, both of one process a node.
+VARIABLES: dict[str, Callable[[int], dict[str, object]]] = {
+    "torchrun": lambda node: {
+        "TORCHELASTIC_RUN_ID": "none",
+        "WORLD_SIZE": 2,
+        "LOCAL_WORLD_SIZE": 1,
+        "RANK": node,
+        "LOCAL_RANK": 0,
+        "GROUP_RANK": node,
+    },
+    "srun": lambda node: {
+        "SLURM_STEP_NUM_TASKS": 2,
+        "SLURM_STEP_NUM_NODES": 2,
+        "SLURM_STEP_NODELIST": "node[1-2]",
+        "SLURM_JOB_ID": 4711,
+        "SLURM_PROCID": node,
+        "SLURM_LOCALID": 0,
+        "SLURM_NODEID": node,
+    },
+}
+
+
+def test_a_run_on_two_nodes_goes_on_after_one_is_lost(
+    recipe_path: Path, whole: Path, tmp_path: Path
+) -> None:
+    cut = tmp_path / "cut"
+    first, second = two_nodes("torchrun", recipe_path, cut, CUT + 1)
+    assert second[0] == -signal.SIGKILL
+    assert first[0] == 1
+    assert f"saved at step {CUT}" in first[1]
+    [line] = [line for line in first[2].splitlines() if line.startswith("iconet: error:")]
+    assert "another process of the run is gone" in line
+    assert line.endswith("the same command goes on")
+    assert "Traceback" not in first[2]
+    assert state(cut)["step"] == CUT
+    first, second = two_nodes("srun", recipe_path, cut)
+    assert (first[0], second[0]) == (0, 0), first[2] + second[2]
+    assert f"goes on at step {CUT} of {STEPS}" in first[1]
+    assert first[1].splitlines()[-1] == str(cut / "small.safetensors")
+    assert second[1] == ""
+    assert_same_weights(whole, cut)
+
+
+def test_nodes_that_see_other_checkpoints_do_not_begin(
+    recipe_path: Path, whole: Path, tmp_path: Path
+) -> None:
+    port = free_port()
+    outputs = [tmp_path / "first", tmp_path / "second"]
+    shutil.copytree(whole, outputs[0])
+    started = [
+        killed(
+            *(recipe_path, outputs[node], 0, signal.SIGKILL),
+            MASTER_ADDR="127.0.0.1",
+            MASTER_PORT=port,
+            **VARIABLES["srun"](node),
+        )
+        for node in (0, 1)
+    ]
+    (_, said), (_, silent) = (process.communicate(timeout=600) for process in started)
+    assert started[0].returncode == 2, said
+    [line] = [line for line in said.splitlines() if line.startswith("iconet: error:")]
+    assert "process 1 on" in line and "sees another checkpoint than the first" in line
+    assert "iconet: error" not in silent
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGKILL, -9), (signal.SIGTERM, 143)], ids=["kill", "term"]
+)
+def test_a_process_that_gets_a_signal_loses_no_more_than_since_it_was_saved(
+    number: int, code: int, recipe_path: Path, whole: Path, tmp_path: Path
+) -> None:
+    cut = tmp_path / "cut"
+    process = killed(recipe_path, cut, CUT + 1, number)
+    said, _ = process.communicate(timeout=600)
+    assert process.returncode == code
+    # The step at hand is finished where there is time for it.
+    assert state(cut)["step"] == CUT + (number == signal.SIGTERM)
+    assert ("the same command goes on" in said) == (number == signal.SIGTERM)
+    process = killed(recipe_path, cut, 0, number)
+    said, wrong = process.communicate(timeout=600)
+    assert process.returncode == 0, wrong
+    assert "goes on at step" in said
+    for name in ("checkpoint.safetensors", "small.safetensors"):
+        expected, got = load_file(whole / name), load_file(cut / name)
+        assert [key for key in expected if not torch.equal(expected[key], got[key])] == []
+
+
 @pytest.mark.parametrize(("device", "devices"), [("cpu", 0), ("cuda", 99)])
 def test_devices_that_are_not_there_are_refused(device: str, devices: int) -> None:
     with pytest.raises(InputError, match=f"{devices} devices"):
-        launch(device, devices, "32-true")
+        launch(device, devices, "32-true", nodes=None)
+
+
+def test_several_nodes_need_a_launcher() -> None:
+    with pytest.raises(InputError, match="start the command on every node by srun or torchrun"):
+        launch("cpu", 1, "32-true", nodes=2)
+
+
+@pytest.mark.parametrize("launcher", VARIABLES)
+@pytest.mark.parametrize("asked", [{"devices": 2}, {"nodes": 3}], ids=["devices", "nodes"])
+def test_what_the_launcher_started_is_not_asked_for_otherwise(
+    launcher: str, asked: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changed = {**os.environ, **{k: str(v) for k, v in VARIABLES[launcher](0).items()}}
+    monkeypatch.setattr(os, "environ", changed)
+    message = f"{launcher} started 1 process.* on each of 2 node"
+    with pytest.raises(InputError, match=message):
+        launch("cpu", asked.get("devices"), "32-true", nodes=asked.get("nodes"))
+
+
+def test_srun_with_more_processes_on_one_node_than_on_another_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "3")
+    monkeypatch.setenv("SLURM_STEP_NUM_NODES", "2")
+    with pytest.raises(InputError, match="give --ntasks-per-node"):
+        launch("cpu", None, "32-true", nodes=None)
 
 
 def test_the_complete_lightning_package_serves_too(monkeypatch: pytest.MonkeyPatch) -> None:

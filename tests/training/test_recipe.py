@@ -5,12 +5,13 @@ from pathlib import Path
 import pytest
 import yaml
 
+from iconet import recipes
 from iconet.errors import InputError
 from iconet.physics.acquisition import Acquisition
 from iconet.recipe_files import read_recipe
-from iconet.training.recipe import Recipe
+from iconet.training.recipe import FINE_TUNING_RATE, Recipe
 
-RECIPES = sorted(Path(__file__).parents[2].glob("recipes/mri-*.yaml"))
+RECIPES = sorted(recipes.FOLDER.glob("mri-*.yaml"))
 CONTENT = """\
 name: small
 purpose: tests
@@ -158,3 +159,24 @@ def test_growth_is_for_a_cascade_that_begins_with_nothing(path: Path) -> None:
 def test_recipes_without_growth_keep_their_fingerprints(path: Path) -> None:
     assert "grow" not in read_recipe(path, None, Recipe).model_dump_json()
     assert '"grow":0.5' in read_recipe(path, ["optimisation.grow=0.5"], Recipe).model_dump_json()
+
+
+def test_runs_that_start_from_trained_weights_have_a_learning_rate_of_their_own(path: Path) -> None:
+    rates = [
+        read_recipe(path, overrides, Recipe).optimisation.learning_rate
+        for overrides in (
+            [],
+            ["start_from=mri-x2"],
+            ["start_from=mri-x2", "optimisation.learning_rate=1.0e-3"],
+        )
+    ]
+    assert rates == [1e-3, FINE_TUNING_RATE, 1e-3]
+
+
+def test_a_class_of_one_s_own_takes_any_options(path: Path) -> None:
+    own = "network={architecture: 'lab.nets:Net', options: {depth: 3}}"
+    network = read_recipe(path, [own], Recipe).network
+    assert network.own and network.options == {"depth": 3}
+    assert "size is ICONet's" in refusal(path, own[:-1] + ", size: large}")
+    assert "only ICONet" in refusal(path, own, "optimisation.grow=0.5", "scale=4")
+    assert "or package.module:Class" in refusal(path, "network.architecture=lab.nets.Net")

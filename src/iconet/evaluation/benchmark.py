@@ -23,7 +23,8 @@ def run(
     the device or precision of a model, or the conventions have changed since.
 
     Args:
-        recipe_path: YAML file, see `iconet.evaluation.benchmark_recipe.BenchmarkRecipe`.
+        recipe_path: YAML file, or name of a recipe of the package, see
+            `iconet.evaluation.benchmark_recipe.BenchmarkRecipe`.
         overrides: ``key=value`` strings that replace values of the recipe.
         max_time: Duration such as ``40m`` after which no new work is begun.
 

@@ -91,6 +91,7 @@ class Entrant(Section):
 
 def model_name(model: str) -> str:
     """What tables call a trained model that is given by name or file."""
+    model = model.rpartition("@")[2]  # of a network of one's own, after its class
     return model.removesuffix(".safetensors").rpartition("/")[2]
 
 

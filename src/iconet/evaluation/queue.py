@@ -206,12 +206,13 @@ class Queue:
         return Method(name, "", str(model.sha256), str(self.compute), enlarge)
 
     def _trained(self, run: Run, finished: Finished) -> Method:
+        load = partial(load_trained, finished.weights, run.recipe.network.architecture)
         return Method(
             run.network.name,
             str(run.seed),
             finished.sha256,
             str(self.compute),
-            partial(_predicted, cache(partial(load_trained, finished.weights)), self.compute),
+            partial(_predicted, cache(load), self.compute),
         )
 
     def _key(self, method: Method, condition: Condition, way: str, test: Test) -> Key:

@@ -54,9 +54,12 @@ def export_model(
     if not output.parent.is_dir():
         raise InputError(f"{output.parent} does not exist: make it first")
 
+    from iconet.network import ICONet
     from iconet.zoo.model import open_model
 
     network = open_model(model).network
+    if not isinstance(network, ICONet):
+        raise InputError(f"{model}: only ICONet is exported; use torch.export for your own network")
     facts = facts_of(network)
     try:
         with complete_together(output) as partial:  # OpenVINO's weights are a second file

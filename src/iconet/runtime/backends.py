@@ -1,10 +1,12 @@
 """The network in the runtime that was chosen, made ready once."""
 
+import os
 import threading
 import weakref
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from iconet.errors import InputError
 from iconet.runtime.cache import cached_openvino_model
 from iconet.runtime.device import Compute
 from iconet.runtime.runtimes import Predict, run_onnxruntime, run_openvino
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from iconet.network import ICONet
+    from iconet.peers import Peer
 
 # By network; then by precision and workers.
 _ready: "weakref.WeakKeyDictionary[ICONet, dict[tuple[Compute, int], Predict]]" = (
@@ -22,7 +25,27 @@ _converted: "weakref.WeakKeyDictionary[ICONet, Any]" = weakref.WeakKeyDictionary
 _one_at_a_time = threading.RLock()
 
 
-def prepare(model: "ICONet", compute: Compute, workers: int = 1) -> Predict:
+def backend_for(model: object, asked: str) -> str:
+    """The backend that was asked for; torch for a network of the user, which no other takes.
+
+    Args:
+        model: What `iconet.zoo.model.open_model` takes.
+        asked: One of `iconet.runtime.device.BACKENDS`.
+
+    Raises:
+        InputError: If another one was asked for by name.
+    """
+    if isinstance(model, str | os.PathLike) and "@" in (name := os.fspath(model)):
+        from iconet.peers.own import is_own
+
+        if is_own(name.partition("@")[0]):
+            if asked not in ("auto", "torch"):
+                raise InputError(f"{name}: a network of your own runs in torch; omit --backend")
+            return "torch"
+    return asked
+
+
+def prepare(model: "ICONet | Peer", compute: Compute, workers: int = 1) -> Predict:
     """What maps slices (B, 1, H, W) and intensities (B, 1, 1, 1) to enlarged slices.
 
     Args:
@@ -52,7 +75,7 @@ def prepare(model: "ICONet", compute: Compute, workers: int = 1) -> Predict:
         return known[key]
 
 
-def prepare_ahead(model: "ICONet", compute: Compute, workers: int | None = None) -> None:
+def prepare_ahead(model: "ICONet | Peer", compute: Compute, workers: int | None = None) -> None:
     """Begin in the background what takes long, if anything does.
 
     Args:
@@ -60,7 +83,9 @@ def prepare_ahead(model: "ICONet", compute: Compute, workers: int | None = None)
         compute: see there.
         workers: likewise; None while the scan is not known, on which they depend.
     """
-    if compute.backend == "openvino":
+    from iconet.network import ICONet
+
+    if compute.backend == "openvino" and isinstance(model, ICONet):
 
         def begin() -> None:
             with suppress(Exception):  # `prepare` meets it again, where it can be dealt with
@@ -82,7 +107,7 @@ def _convert(model: "ICONet") -> Any:
         return _converted[model]
 
 
-def _eager(model: "ICONet", compute: Compute) -> Predict:
+def _eager(model: "ICONet | Peer", compute: Compute) -> Predict:
     import torch
 
     def run(slices: "Tensor", intensity: "Tensor", *told: "Tensor") -> "Tensor":

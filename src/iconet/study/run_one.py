@@ -15,7 +15,7 @@ from iconet.images.dicom.derived import check_series, write_series
 from iconet.images.dicom.derived_header import Provenance
 from iconet.images.kspace.read_kspace import is_kspace_file, read_kspace
 from iconet.images.reading import holds_dicom
-from iconet.runtime.backends import prepare_ahead
+from iconet.runtime.backends import backend_for, prepare_ahead
 from iconet.runtime.device import Compute, choose_compute
 from iconet.study.decide import files_of, read_from, written_files
 from iconet.study.find import Task, names_series
@@ -51,7 +51,8 @@ class Upscaler:
 
     def __init__(self, options: Options, *, reports: bool) -> None:
         self.options, self.reports = options, reports
-        self.compute = choose_compute(options.device, options.precision, options.backend)
+        backend = backend_for(options.model, options.backend)
+        self.compute = choose_compute(options.device, options.precision, backend)
 
     @cached_property
     def models(self) -> Models:

@@ -10,6 +10,7 @@ from iconet.errors import InputError
 from iconet.files import sha256_of
 from iconet.network import SIZES, ICONet
 from iconet.network.older_weights import current_names
+from iconet.peers.own import build_own, is_own
 from iconet.training.recipe import Network, Recipe
 from iconet.zoo.loading import read_weights
 
@@ -31,6 +32,8 @@ def build(network: Network, scale: int, channels: int = 1) -> "ICONet | Peer":
     Raises:
         InputError: If the options do not go together.
     """
+    if network.own:
+        return build_own(network.architecture, scale, channels, network.options)
     if network.architecture != "iconet":
         return _peer(network.architecture, scale, channels)
     options: dict[str, Any] = {**SIZES[network.size], **network.options}
@@ -44,19 +47,23 @@ def build(network: Network, scale: int, channels: int = 1) -> "ICONet | Peer":
 def architecture_metadata(recipe: Recipe) -> dict[str, str]:
     """What a file of weights must say so that :func:`load_trained` can build its network."""
     network = build(recipe.network, recipe.scale, recipe.task.channels)
-    settings = (
-        asdict(network.config)
-        if isinstance(network, ICONet)
-        else {name: getattr(network, name) for name in ("scale", "channels", "width")}
-    )
+    settings: dict[str, Any]
+    if isinstance(network, ICONet):
+        settings = asdict(network.config)
+    else:
+        settings = {name: getattr(network, name) for name in ("scale", "channels", "width")}
+    if recipe.network.own:
+        settings["options"] = recipe.network.options
     return {"architecture": recipe.network.architecture, "config": json.dumps(settings)}
 
 
-def load_trained(path: str | Path) -> "ICONet | Peer":
+def load_trained(path: str | Path, architecture: str | None = None) -> "ICONet | Peer":
     """Load any network that training wrote, in evaluation mode.
 
     Args:
-        path: A ``.safetensors`` file, or the name of a model of the package.
+        path: A ``.safetensors`` file, or what `iconet.load` takes.
+        architecture: Of the recipe that made it, if that is known: a class of the user is taken
+            from there, never from the file.
 
     Returns:
         ICONet or a peer; ``metadata`` holds what the file says of itself, and ``sha256`` its
@@ -65,12 +72,14 @@ def load_trained(path: str | Path) -> "ICONet | Peer":
     Raises:
         InputError: If the file is missing, damaged, or of neither.
     """
+    if architecture is not None and is_own(architecture):
+        return zoo.load(f"{architecture}@{path}")
     path = Path(path)
-    if path.suffix != ".safetensors":
+    if path.suffix != ".safetensors" or is_own(str(path).partition("@")[0]):
         return zoo.load(str(path))
     metadata, tensors = read_weights(path)
     name = metadata.get("architecture", "iconet")
-    if name == "iconet":
+    if name == "iconet" or is_own(name):
         return zoo.load(path)
     from iconet import peers
 

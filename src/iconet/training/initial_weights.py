@@ -4,22 +4,33 @@ from dataclasses import replace
 
 from torch import Tensor, nn
 
-from iconet import zoo
 from iconet.errors import InputError
 from iconet.network import ICONet
+from iconet.training.architecture import load_trained
 
 
-def start_from(network: nn.Module, weights: str) -> None:
-    """Begin with trained weights: every stage as theirs of the same number, or as their last.
+def start_from(network: nn.Module, weights: str, architecture: str = "iconet") -> None:
+    """Begin with trained weights.
 
-    All stages do the same, 2x.
+    Those of an ICONet go in by stages, which all do the same, 2x: every stage as theirs of the same
+    number, or as their last. Of another architecture the weights must be of the same network.
+
+    Raises:
+        InputError: If the weights cannot be used, or are of another network.
     """
-    trained = zoo.load(weights)
-    if not isinstance(network, ICONet):
-        raise InputError(f"start_from {weights}: is for ICONet alone; remove it")
-    if replace(trained.config, scale=network.scale) != network.config:
-        raise InputError(f"start_from {weights}: a network of another size; set size to match")
-    begin_stages(network, trained.state_dict(), len(trained.stages))
+    trained = load_trained(weights, architecture)
+    if isinstance(network, ICONet) and isinstance(trained, ICONet):
+        if replace(trained.config, scale=network.scale) != network.config:
+            raise InputError(f"start_from {weights}: a network of another size; set size to match")
+        begin_stages(network, trained.state_dict(), len(trained.stages))
+        return
+    try:
+        network.load_state_dict(trained.state_dict())
+    except RuntimeError:
+        raise InputError(
+            f"start_from {weights}: of another network than {architecture}; give weights of this "
+            "one, or leave it out"
+        ) from None
 
 
 def begin_stages(network: nn.Module, given: dict[str, Tensor], stages: int) -> None:

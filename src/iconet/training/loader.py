@@ -8,6 +8,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from iconet.data import Batch
+from iconet.training.interruption import SIGNALS
 
 MOST_WORKERS = 16
 Draw = Callable[[int], Batch]
@@ -33,7 +34,7 @@ def batches(draw: Draw, first: int, last: int, *, workers: int, pin: bool) -> Ge
         sampler=range(first, last),
         num_workers=workers,
         pin_memory=pin,
-        worker_init_fn=_leave_ctrl_c_to_the_main_process,
+        worker_init_fn=_leave_signals_to_the_main_process,
     )
 
 
@@ -56,5 +57,6 @@ def spare_cores(device: torch.device, processes: int) -> int:
     return max(0, min(MOST_WORKERS, usable // processes - busy))
 
 
-def _leave_ctrl_c_to_the_main_process(worker: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _leave_signals_to_the_main_process(worker: int) -> None:
+    for number in SIGNALS:  # a terminal and a scheduler send them to all processes
+        signal.signal(number, signal.SIG_IGN)

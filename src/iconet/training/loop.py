@@ -2,6 +2,7 @@
 
 import copy
 import time
+import zlib
 from collections.abc import Iterator
 from contextlib import closing, nullcontext
 from dataclasses import asdict
@@ -12,18 +13,29 @@ import torch
 from torch import Tensor
 
 from iconet.data import Batch, Volume
+from iconet.errors import InputError
+from iconet.files import sha256_of
 from iconet.network import ICONet, collaboration_loss
 from iconet.training.architecture import build
 from iconet.training.checkpoint import load_checkpoint, save_checkpoint, write_safetensors
 from iconet.training.initial_weights import begin_stages, start_from
-from iconet.training.interruption import Interruption
+from iconet.training.interruption import Interruption, stop_as
 from iconet.training.loader import batches, spare_cores
 from iconet.training.parts import make_optimizer, make_sampler, make_validation
-from iconet.training.processes import Consensus, lightning
+from iconet.training.processes import (
+    Consensus,
+    ProcessesLost,
+    agree,
+    lightning,
+    noticed,
+    processes_here,
+)
 from iconet.training.recipe import Recipe
 from iconet.training.reporter import Reporter
 from iconet.training.schedule import finished_share, learning_rate, stages_in_training
 from iconet.training.state import RunState, recipe_text, weights_metadata
+
+SAVE_EVERY = 120.0  # seconds of training that a process killed at once may lose
 
 
 class Loop:
@@ -54,23 +66,31 @@ class Loop:
         self.fabric, self.recipe, self.output = fabric, recipe, output
         self.checkpoint = output / "checkpoint.safetensors"
         self.weights = output / f"{recipe.name}.safetensors"
+        found = sha256_of(self.checkpoint) if self.checkpoint.exists() else "none"
+        agree(fabric, recipe=recipe_text(recipe), scans=_digest(volumes), checkpoint=found)
         self.sampler = make_sampler(recipe, volumes, fabric.global_rank, fabric.world_size)
         lightning().seed_everything(recipe.seed, verbose=False)
         self.network = build(recipe.network, recipe.scale, recipe.task.channels)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if recipe.start_from:
-            start_from(self.network, recipe.start_from)
+            start_from(self.network, recipe.start_from, recipe.network.architecture)
         self.averaged = copy.deepcopy(self.network).to(fabric.device).eval()
         optimizer = make_optimizer(recipe, self.network)
         self.model, self.optimizer = fabric.setup(self.network, optimizer)
         self.newest: list[Tensor] = list(self.network.parameters())
         self.average: list[Tensor] = list(self.averaged.parameters())
         self.validation = make_validation(recipe, validation_volumes, fabric.device)
+        if recipe.start_from and fabric.is_global_zero and not self.validation.pairs:
+            raise InputError(
+                f"start_from {recipe.start_from}: no validation scan could be used, so nothing "
+                "would tell whether training makes it better; add some, or leave start_from out"
+            )
         self.state = RunState(recipe=recipe_text(recipe))
-        if self.checkpoint.exists():
+        if found != "none":
             average = self.averaged.state_dict()
-            found = load_checkpoint(self.checkpoint, self.network, average, self.optimizer)
-            self.state = RunState.resumed(found, recipe, self.checkpoint)
+            saved = load_checkpoint(self.checkpoint, self.network, average, self.optimizer)
+            self.state = RunState.resumed(saved, recipe, self.checkpoint)
+        self.saved = self.state.elapsed
 
     def run(self, max_time: float | None) -> Path:
         """Train to the end of the recipe, or of ``max_time`` seconds if that comes sooner.
@@ -80,41 +100,85 @@ class Loop:
 
         Raises:
             InputError: If the folder cannot be written to, or the loss is no number.
-            KeyboardInterrupt: After Ctrl-C, the state being saved.
+            KeyboardInterrupt: After Ctrl-C, the state being saved. After SIGTERM the process ends
+                as it would have without being saved.
+            ProcessesLost: If another process of the run is gone; the first saves before.
         """
-        fabric, state, options = self.fabric, self.state, self.recipe.optimisation
-        consensus = Consensus(fabric.world_size)
-        workers = spare_cores(fabric.device, fabric.world_size)
-        pin = fabric.device.type == "cuda"
-        loader = batches(self.sampler, state.step, options.steps, workers=workers, pin=pin)
+        fabric, state = self.fabric, self.state
         clock = time.monotonic() - state.elapsed
+        with noticed(fabric):
+            consensus = Consensus(fabric.world_size)
+        workers = spare_cores(fabric.device, processes_here(fabric))
+        pin = fabric.device.type == "cuda"
+        last = self.recipe.optimisation.steps
+        loader = batches(self.sampler, state.step, last, workers=workers, pin=pin)
         with (
             Reporter(self.output) if fabric.is_global_zero else nullcontext() as reporter,
             Interruption() as interruption,
             closing(loader),
         ):
-            while True:
-                step = state.step
-                state.elapsed, stop = consensus(time.monotonic() - clock, interruption.wanted)
-                done = finished_share(step, options.steps, state.elapsed, max_time)
-                due = (step > 0 and step % options.validate_every == 0) or done >= 1
-                if reporter and due:
-                    self._validate(reporter)
-                if reporter and (due or stop):
+            if reporter:
+                self._begin(reporter)
+            try:
+                stop = self._steps(reporter, interruption, consensus, loader, clock, max_time)
+            except ProcessesLost:
+                # Between two steps, or in one that has changed nothing yet.
+                if reporter:
                     self._save()
-                if done >= 1 or stop:
+                    reporter.saved(state.step)
+                raise
+        if stop:
+            stop_as(stop)
+        return self.weights
+
+    def _begin(self, reporter: Reporter) -> None:
+        """Say where the run goes on; a run that starts from trained weights keeps the better."""
+        state = self.state
+        if state.step:
+            reporter.resumed(state, self.recipe.optimisation.steps)
+        elif self.recipe.start_from and state.start is None:
+            self._validate(reporter)
+            assert state.best is not None
+            state.start = state.best["mean"]
+            self._save()
+
+    def _steps(
+        self,
+        reporter: Reporter | None,
+        interruption: Interruption,
+        consensus: Consensus,
+        loader: Iterator[Batch],
+        clock: float,
+        max_time: float | None,
+    ) -> int:
+        """Step after step; returns the signal that ended them, or 0 when the run is over."""
+        fabric, state, options = self.fabric, self.state, self.recipe.optimisation
+        while True:
+            step = state.step
+            with noticed(fabric):
+                state.elapsed, stop = consensus(time.monotonic() - clock, interruption.wanted)
+            done = finished_share(step, options.steps, state.elapsed, max_time)
+            due = (step > 0 and step % options.validate_every == 0) or done >= 1
+            # Before the validation, which may take longer than a scheduler waits.
+            if reporter and (due or stop or state.elapsed - self.saved >= SAVE_EVERY):
+                self._save()
+            if reporter and due and not stop:
+                self._validate(reporter)
+                self._save()
+            if done >= 1 or stop:
+                with noticed(fabric):
                     # The others are there until the first has written what it must.
                     fabric.barrier()
-                if done >= 1:
-                    return self.weights
-                if stop:
-                    if reporter:
-                        reporter.interrupted(step)
-                    raise KeyboardInterrupt
-                rate = learning_rate(options.learning_rate, step, options.warm_up, done)
+                if reporter and stop:
+                    reporter.interrupted(step)
+                elif reporter and state.start is not None:
+                    reporter.tuned(state)
+                return stop
+            rate = learning_rate(options.learning_rate, step, options.warm_up, done)
+            with noticed(fabric):
                 loss = self._step(loader, rate, done)
-                if reporter:
-                    reporter.step(step + 1, loss, rate, done, *state.throughput(options.batch))
+            if reporter:
+                reporter.step(step + 1, loss, rate, done, *state.throughput(options.batch))
 
     def _step(self, loader: Iterator[Batch], rate: float, done: float) -> Tensor:
         """Learn from the next batch, and let the average follow."""
@@ -124,6 +188,10 @@ class Loop:
         begin = time.monotonic()
         batch = self.fabric.to_device(next(loader))
         state.waiting += time.monotonic() - begin
+        # Layers that draw, such as dropout, draw the same after a run went on. Here, since a
+        # loader draws when it begins.
+        draws = f"{self.recipe.seed} {state.step} {self.fabric.global_rank}"
+        torch.manual_seed(zlib.crc32(draws.encode()))
         intensity = torch.ones_like(batch.low[:, :1, :1, :1])
         part = self._grown(done) if options.grow else {}
         predicted = self.model(batch.low, intensity, samples=batch.samples, **part)
@@ -155,6 +223,7 @@ class Loop:
     def _validate(self, reporter: Reporter) -> None:
         """Write the averaged weights if they are the best so far."""
         state = self.state
+        self._copy_buffers()
         scores = self.validation(self.averaged) if self.validation.pairs else {"mean": 0.0}
         reporter.validation(state.step, scores)
         # Without validation scans the newest weights are the best known.
@@ -164,5 +233,23 @@ class Loop:
             write_safetensors(self.averaged.state_dict(), self.weights, metadata)
 
     def _save(self) -> None:
+        """Write the checkpoint, unless the network is lost and the one before is worth more."""
+        if not all(bool(weights.isfinite().all()) for weights in self.newest):
+            raise InputError(
+                f"the weights are no numbers at step {self.state.step}; lower "
+                "optimisation.learning_rate and begin in another folder"
+            )
+        self._copy_buffers()
         average, state = self.averaged.state_dict(), asdict(self.state)
         save_checkpoint(self.checkpoint, self.network, average, self.optimizer, state)
+        self.saved = self.state.elapsed
+
+    def _copy_buffers(self) -> None:
+        """Statistics that layers keep, such as those of batches, go with the averaged weights."""
+        for averaged, newest in zip(self.averaged.buffers(), self.network.buffers(), strict=True):
+            averaged.copy_(newest)
+
+
+def _digest(volumes: list[Volume]) -> str:
+    shapes = [(volume.name, tuple(volume.slices.shape)) for volume in volumes]
+    return f"{zlib.crc32(repr(shapes).encode()):08x} of {len(shapes)}"

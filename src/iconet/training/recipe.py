@@ -16,9 +16,11 @@ from pydantic import (
 
 from iconet.data.selection import Data
 from iconet.network import SIZES, ICONetConfig
+from iconet.peers.own import is_own
 from iconet.physics.acquisition import Acquisition
 from iconet.recipe_files import Section
 
+FINE_TUNING_RATE = 3e-4  # of several the best on five scans (docs/experiments.md, 146)
 SMALLEST_INPUT = 16  # pixels along a side of what the network takes
 
 # ICONet's settings, each with one of its values; scale and channels follow from the task.
@@ -32,10 +34,14 @@ OPTIONS = {
 class Network(Section):
     """Which network to train."""
 
-    architecture: str = Field("iconet", description="iconet, or a name in iconet.peers")
+    architecture: str = Field(
+        "iconet", description="iconet, a name in iconet.peers, or package.module:Class of your own"
+    )
     size: str = Field("base", description="of ICONet: one of iconet.network.SIZES")
     options: dict[str, Any] = Field(
-        default_factory=dict, description="ICONet's settings that differ from those of its size"
+        default_factory=dict,
+        description="ICONet's settings that differ from those of its size; arguments of a class of "
+        "your own",
     )
 
     @field_validator("architecture")
@@ -44,8 +50,11 @@ class Network(Section):
         if name != "iconet":
             from iconet.peers import ABLATIONS, NAMES
 
-            if name not in (*NAMES, *ABLATIONS):
-                raise ValueError(f"must be one of iconet, {', '.join((*NAMES, *ABLATIONS))}")
+            known = (*NAMES, *ABLATIONS)
+            if name not in known and not is_own(name):
+                raise ValueError(
+                    f"must be one of iconet, {', '.join(known)}, or package.module:Class"
+                )
         return name
 
     @field_validator("size")
@@ -57,7 +66,9 @@ class Network(Section):
 
     @field_validator("options")
     @classmethod
-    def _known_options(cls, options: dict[str, Any]) -> dict[str, Any]:
+    def _known_options(cls, options: dict[str, Any], others: ValidationInfo) -> dict[str, Any]:
+        if is_own(others.data.get("architecture", "iconet")):
+            return options
         for name, value in options.items():
             if name not in OPTIONS:
                 raise ValueError(f"'{name}' is none of {', '.join(OPTIONS)}")
@@ -67,9 +78,16 @@ class Network(Section):
 
     @model_validator(mode="after")
     def _peers_have_no_choices(self) -> Network:
-        if self.architecture != "iconet" and (self.size != "base" or self.options):
-            raise ValueError(f"size and options are ICONet's; {self.architecture} has none")
+        options = self.options and not self.own
+        if self.architecture != "iconet" and (self.size != "base" or options):
+            what = "size is" if self.own else "size and options are"
+            raise ValueError(f"{what} ICONet's; {self.architecture} has none")
         return self
+
+    @property
+    def own(self) -> bool:
+        """Whether it is a class of the user."""
+        return is_own(self.architecture)
 
 
 class TrainingTask(Section):
@@ -134,7 +152,9 @@ class Optimisation(Section):
     batch: int = Field(8, gt=0, description="patches in a batch")
     patch: int = Field(96, gt=0, multiple_of=32, description="side of the high-resolution patch")
     optimiser: Literal["muon", "adamw"] = "muon"
-    learning_rate: float = Field(1e-3, gt=0)
+    learning_rate: float = Field(
+        1e-3, gt=0, description=f"{FINE_TUNING_RATE:g} for runs that start from trained weights"
+    )
     warm_up: int = Field(100, ge=0, description="steps of linear warm-up")
     weight_decay: float = Field(0.1, ge=0)
     ema: float = Field(0.998, ge=0, lt=1, description="decay of the averaged weights")
@@ -191,6 +211,17 @@ class Recipe(Section):
         content: dict[str, Any] = content_of(self)
         if self.task.kind != "through-plane":
             content.pop("slice_profile", None)
+        return content
+
+    @model_validator(mode="before")
+    @classmethod
+    def _rate_of_fine_tuning(cls, content: Any) -> Any:
+        # Written into the recipe, so that a file of weights says what it was.
+        if isinstance(content, dict) and content.get("start_from"):
+            given = content.get("optimisation")
+            if isinstance(given, dict):
+                rate = {"learning_rate": FINE_TUNING_RATE}
+                return {**content, "optimisation": {**rate, **given}}
         return content
 
     @field_validator("scale")

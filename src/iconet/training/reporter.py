@@ -10,6 +10,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from torch import Tensor
 
 from iconet.errors import InputError
+from iconet.training.state import RunState
 
 LINE_EVERY = 30.0  # seconds between lines where there is no terminal
 LOG_EVERY = 20  # steps between points of the logged curves
@@ -78,7 +79,8 @@ class Reporter:
         value = float(loss.detach())
         if not math.isfinite(value):
             raise InputError(
-                f"the loss is no number at step {step}; lower optimisation.learning_rate"
+                f"the loss is no number at step {step}; lower optimisation.learning_rate and begin "
+                "in another folder"
             )
         self.loss = value if self.loss is None else 0.9 * self.loss + 0.1 * value
         now = time.monotonic()
@@ -102,6 +104,32 @@ class Reporter:
         text = "  ".join(f"{name} {value:.3f} dB" for name, value in scores.items())
         self.console.print(f"validation at step {step}: {text}", highlight=False)
 
+    def resumed(self, state: RunState, steps: int) -> None:
+        """Report where a run goes on, or that it is over."""
+        text = f"goes on at step {state.step} of {steps}"
+        if state.step >= steps:
+            text = f"finished at step {state.step}; ask for more optimisation.steps to go on"
+        text += f", after {state.elapsed / 60:.1f} min of training"
+        if state.best:
+            text += f"; best so far {state.best['mean']:.3f} dB at step {state.best['step']:.0f}"
+        self.console.print(text, highlight=False, soft_wrap=True)
+
+    def saved(self, step: int) -> None:
+        """Report what a run that cannot go on has saved."""
+        self.console.print(f"saved at step {step}", highlight=False)
+
     def interrupted(self, step: int) -> None:
-        """Report that Ctrl-C stopped the run and nothing is lost."""
+        """Report that a signal stopped the run and nothing is lost."""
         self.console.print(f"saved at step {step}; the same command goes on", highlight=False)
+
+    def tuned(self, state: RunState) -> None:
+        """Report whether a run made the weights better that it started from."""
+        assert state.best is not None and state.start is not None
+        best, step = state.best["mean"], state.best["step"]
+        if step:
+            text = f"kept step {step:.0f}: {best:.3f} dB on validation scans, "
+            text += f"{best - state.start:+.3f} dB against the weights that it started from"
+        else:
+            text = f"no step was better on validation scans than the start, {best:.3f} dB; "
+            text += "the file has the weights of the start"
+        self.console.print(text, highlight=False, soft_wrap=True)

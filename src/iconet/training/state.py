@@ -27,6 +27,7 @@ class RunState:
         recipe: See `recipe_text`.
         depth: Stages that have been trained.
         extended: Steps at which the run had been over, before the recipe asked for more.
+        start: Mean score of the weights that it started from; None if it began with nothing.
     """
 
     step: int = 0
@@ -37,6 +38,7 @@ class RunState:
     recipe: str = ""
     depth: int = 1
     extended: list[int] = field(default_factory=list)
+    start: float | None = None
 
     @classmethod
     def resumed(cls, found: dict[str, Any], recipe: Recipe, checkpoint: Path) -> "RunState":
@@ -55,6 +57,8 @@ class RunState:
 
     def throughput(self, batch: int) -> tuple[float, float]:
         """Patches a second, and the share of the time that a step waits for its batch."""
+        if not self.stepping:  # weights that a run started from
+            return 0.0, 0.0
         return self.step * batch / self.stepping, self.waiting / self.stepping
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from nibabel.nifti1 import Nifti1Header
 
     from iconet.network import ICONet
+    from iconet.peers import Peer
 
 UNUSED = ("plane", "axes", "spacing", "isotropic", "series", "volume", "tile", "acquired", "window")
 """Options for images, of which raw k-space has no use."""
@@ -191,7 +192,7 @@ def _upscaled_magnitude(
 def _predict(
     raw: RawData,
     given: Reconstruction,
-    network: "ICONet",
+    network: "ICONet | Peer",
     compute: Compute,
     progress: Progress | None,
 ) -> NDArray[np.float32]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from iconet.images.in_memory import is_path, take
 from iconet.images.kspace.read_kspace import is_kspace_file, read_kspace
 from iconet.images.writing import to_nibabel
+from iconet.runtime.backends import backend_for
 from iconet.runtime.device import Compute, choose_compute
 from iconet.upscaling.from_kspace import open_kspace_models, upscale_kspace
 from iconet.upscaling.models import Models
@@ -175,7 +176,7 @@ def upscale(
         allow_missing=allow_missing,
         again=again,
     )
-    compute = choose_compute(device, precision, backend)
+    compute = choose_compute(device, precision, backend_for(model, backend))
     if is_path(scan) and axes_order is None and is_kspace_file(scan):
         return _upscale_kspace(scan, options, compute, progress)
     chosen = open_model(model, scale=scale, device=str(compute.device))

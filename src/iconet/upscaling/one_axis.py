@@ -35,6 +35,7 @@ from iconet.upscaling.windows import count_windows
 
 if TYPE_CHECKING:
     from iconet.network import ICONet
+    from iconet.peers import Peer
 
 CHUNK = 1 << 26
 """Pixels predicted before their columns are brought back: 256 MB."""
@@ -56,7 +57,7 @@ def planes_containing(axis: int, shape: Sequence[int]) -> list[tuple[int, int, i
 def enlarge_axis(
     volume: NDArray,
     axis: int,
-    network: "ICONet",
+    network: "ICONet | Peer",
     *,
     compute: Compute,
     out: NDArray | None = None,

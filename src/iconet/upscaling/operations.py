@@ -27,6 +27,7 @@ from iconet.upscaling.windows import count_windows, plan_windows
 
 if TYPE_CHECKING:
     from iconet.network import ICONet
+    from iconet.peers import Peer
 
 Shape = tuple[int, ...]
 
@@ -162,7 +163,7 @@ class Enlarging:
     Methods as of `Resampling`; `across` is the axis across the plane's slices.
     """
 
-    network: "ICONet"
+    network: "ICONet | Peer"
     step: Step
     across: int
     compute: Compute

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from iconet.network import ICONet
+    from iconet.peers import Peer
 
 Progress = Callable[[int, int], None]
 """Called with (done, in all), in slices or, where slices are cut, in tiles."""
@@ -56,7 +57,7 @@ Job = Callable[[], int]
 
 
 def predict_stack(
-    network: "ICONet",
+    network: "ICONet | Peer",
     stack: NDArray,
     *,
     compute: Compute,
@@ -156,7 +157,7 @@ class _Work:
         told: whether the network is told of whole slices when it gets tiles.
     """
 
-    network: "ICONet"
+    network: "ICONet | Peer"
     run: Predict
     stack: NDArray
     out: NDArray

@@ -9,6 +9,7 @@ from iconet.zoo.model import SMALLEST
 
 if TYPE_CHECKING:
     from iconet.network import ICONet
+    from iconet.peers import Peer
 
 BATCH_PIXELS = {"cpu": 256 * 256, "mps": 8 * 256 * 256, "cuda": 16 * 256 * 256}
 """Input pixels that go through the network together: more is no faster, only bigger."""
@@ -47,7 +48,7 @@ class WindowPlan(NamedTuple):
 
 
 def plan_windows(
-    network: "ICONet",
+    network: "ICONet | Peer",
     height: int,
     width: int,
     *,
@@ -95,7 +96,7 @@ def plan_windows(
 
 
 def count_windows(
-    network: "ICONet",
+    network: "ICONet | Peer",
     shape: tuple[int, ...],
     *,
     device: str,
@@ -112,7 +113,7 @@ def count_windows(
 # fits, so its origin leaves the network's grid of `multiple` pixels, and it blends in predictions
 # made near a tile's edge, where the context is missing. A halo as wide as the network sees, cut
 # off after the prediction, leaves no seam to blend.
-def tiles(frame: Frame, side: int, network: "ICONet") -> Iterator[Window]:
+def tiles(frame: Frame, side: int, network: "ICONet | Peer") -> Iterator[Window]:
     """The windows that cover a part of a slice."""
     rows, columns = frame
     for row in _spans(rows.start, rows.stop, side, network):
@@ -121,7 +122,7 @@ def tiles(frame: Frame, side: int, network: "ICONet") -> Iterator[Window]:
 
 
 def _spans(
-    first: int, end: int, side: int, network: "ICONet"
+    first: int, end: int, side: int, network: "ICONet | Peer"
 ) -> Iterator[tuple[slice, slice, slice]]:
     """Cut one axis: (read, keep, write) of each tile, with origins on a grid of the network."""
     grid, scale = network.multiple, network.scale

@@ -14,15 +14,18 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from iconet.network import ICONet
+    from iconet.peers import Peer
 
 LARGEST = 1 << 30  # bytes; the weights that come with the package have about a hundredth of it
 
 
-def load(name: str | Path, device: str = "cpu") -> "ICONet":
+def load(name: str | Path, device: str = "cpu") -> "ICONet | Peer":
     """Load a trained network.
 
     Args:
         name: A name that ``iconet models`` lists, or a ``.safetensors`` file from ``iconet train``.
+            For a network of your own ``package.module:Class@file.safetensors``: you name the class,
+            as code never runs because a file of weights says so.
         device: Where to put it, as torch names devices.
 
     Returns:
@@ -32,15 +35,28 @@ def load(name: str | Path, device: str = "cpu") -> "ICONet":
     Raises:
         InputError: If the name is unknown, or the file is missing, damaged or not of an ICONet.
     """
-    path, expected = _find(name)
+    from iconet.peers.own import is_own
+
+    own, at, file = str(name).partition("@")
+    own = own if at and is_own(own) else ""
+    path, expected = _find(file if own else name)
     metadata, tensors = read_weights(path)
     digest = sha256_of(path)
     if expected and digest != expected:
         raise InputError(f"{path}: damaged (its SHA-256 is not the recorded one); reinstall iconet")
     architecture = metadata.get("architecture", "iconet")
-    if architecture != "iconet":
+    model: ICONet | Peer
+    if own:
+        model = _build_own(own, path, metadata, tensors)
+    elif is_own(architecture):
+        raise InputError(
+            f"{path}: weights of a network of your own, whose code runs only if you name its class;"
+            f" give {architecture}@{path} if you trust it"
+        )
+    elif architecture != "iconet":
         raise InputError(f"{path}: weights of '{architecture}', which is for comparison only")
-    model = _build(path, metadata, tensors)
+    else:
+        model = _build(path, metadata, tensors)
     model.metadata, model.sha256 = metadata, digest
     return model.to(device).eval()
 
@@ -116,6 +132,31 @@ def _build(path: Path, metadata: dict[str, str], tensors: "dict[str, Tensor]") -
     except (KeyError, TypeError, ValueError, RuntimeError):
         raise InputError(
             f"{path}: its weights do not fit this version's network; train or get it again"
+        ) from None
+    return model
+
+
+def _build_own(
+    name: str, path: Path, metadata: dict[str, str], tensors: "dict[str, Tensor]"
+) -> "Peer":
+    """The user's class with the weights of a file; only options are taken from what that says."""
+    from iconet.peers.own import build_own
+
+    try:
+        config = json.loads(metadata["config"])
+        scale, channels, options = (config[key] for key in ("scale", "channels", "options"))
+        if scale not in (2, 4, 8) or channels not in (1, 2) or not isinstance(options, dict):
+            raise ValueError("no such network")
+    except (KeyError, TypeError, ValueError):
+        raise InputError(
+            f"{path}: not the weights of a network of your own; give them without '{name}@'"
+        ) from None
+    model = build_own(name, scale, channels, options)
+    try:
+        model.load_state_dict(tensors)
+    except RuntimeError:
+        raise InputError(
+            f"{path}: its weights do not fit {name}, which may have changed since; train it again"
         ) from None
     return model
 

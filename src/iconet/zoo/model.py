@@ -11,6 +11,7 @@ from iconet.errors import InputError
 
 if TYPE_CHECKING:
     from iconet.network import ICONet
+    from iconet.peers import Peer
 
 SCALES = (2, 4)
 """The scales that come with trained weights."""
@@ -33,7 +34,7 @@ class Model:
         sha256: Of its file of weights; None for a network that was not loaded from one.
     """
 
-    network: "ICONet"
+    network: "ICONet | Peer"
     name: str | None
     purpose: str | None
     task: str
@@ -41,7 +42,7 @@ class Model:
     sha256: str | None
 
     @classmethod
-    def of(cls, network: "ICONet") -> "Model":
+    def of(cls, network: "ICONet | Peer") -> "Model":
         """Describe a network by what its file of weights says of itself."""
         metadata = network.metadata
         try:
@@ -70,13 +71,19 @@ class Model:
         facts = {
             "task": self.task,
             "parameters": f"{sum(weights.numel() for weights in network.parameters()):,}",
-            "settings": _listed(asdict(network.config)),
+            "settings": _listed(self._settings),
             "input": f"{self.channels} channel{'s' * (self.channels > 1)}, {SMALLEST} x {SMALLEST} "
             f"or more; tiles at multiples of {network.multiple}, {network.halo} pixels of context",
             "trained for": _listed(self.degradation or {}) or "unknown",
             "SHA-256": self.sha256 or "not loaded from a file",
         }
         return "\n".join(f"    {name}: {text}" for name, text in facts.items())
+
+    @property
+    def _settings(self) -> dict[str, Any]:
+        from iconet.network import ICONet
+
+        return asdict(self.network.config) if isinstance(self.network, ICONet) else {}
 
     @property
     def one_axis(self) -> bool:
@@ -121,8 +128,7 @@ def open_model(
     """Load a model, or take the network that is there.
 
     Args:
-        model: Name of a trained model, path of a ``.safetensors`` file, or a network; by default
-            the package's own for the scale.
+        model: What `iconet.load` takes, or a network; by default the package's own for the scale.
         scale: 2 or 4, which the model must have; None for any.
         device: Where to put it, as torch names devices.
         kind: None for a model of magnitude images. Otherwise one of any images will do, and the

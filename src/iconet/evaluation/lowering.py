@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from iconet.intensity import robust_scale
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Generator, Tensor
 
     from iconet.network import Samples
 
@@ -73,16 +73,9 @@ def lower(
         None where the low-resolution slices would be smaller than 16 x 16.
     """
     import torch
-    from torch.nn.functional import avg_pool2d, interpolate
 
     from iconet.data.sampling import real_and_imaginary
     from iconet.network import Samples
-    from iconet.physics.blur import blur_and_resample, gaussian_blur
-    from iconet.physics.fourier import fft2c, ifft2c
-    from iconet.physics.kspace import crop_kspace, resize_kspace
-    from iconet.physics.noise import rician
-    from iconet.physics.slice_profile import thick_slices
-    from iconet.physics.window import apply_window, window_named
     from iconet.training.validation import ACQUISITION
 
     if way == "through-plane":
@@ -91,7 +84,6 @@ def lower(
         return None
     truth = np.ascontiguousarray(stack[min(every, len(stack)) // 2 :: every])
     clean = torch.from_numpy(truth)[:, None]
-    height, width = truth.shape[1] // factor, truth.shape[2] // factor
     bright = robust_scale(stack)
     generator = torch.Generator().manual_seed(zlib.crc32(name.encode()))
     if way == "joint":
@@ -103,29 +95,45 @@ def lower(
         samples = Samples(measured.kspace, measured.mask)
         parts = real_and_imaginary(measured.image)
         return Lowered(measured.image.abs(), clean[:, 0].numpy(), parts, samples)
-    if way == "kspace-crop":
-        low = crop_kspace(clean, factor).abs()
-    elif way == "windowed":
-        low = resize_kspace(clean, (height, width), 0.5).abs()
-    elif way == "blurred":
-        low = blur_and_resample(clean, factor, 1.1 * factor)
-    elif way == "noisy":
-        low = rician(crop_kspace(clean, factor), 0.02 * bright, generator)
-    elif way == "hamming":
-        kspace = fft2c(crop_kspace(clean, factor))
-        low = ifft2c(apply_window(kspace, window_named("hamming"))).abs()
-    elif way == "averaged":
-        low = avg_pool2d(clean, factor)
-    elif way == "bicubic":
-        low = interpolate(clean, (height, width), mode="bicubic", antialias=True).abs()
-    elif way == "blurred-averaged":
-        low = avg_pool2d(gaussian_blur(clean, 0.65 * factor), factor)
-    elif way == "through-plane":
-        thin = resize_kspace(clean, (truth.shape[1], width)).abs()
-        low = thick_slices(thin.mT, factor, profile="gaussian").mT
-    else:
-        raise ValueError(f"no way to degrade is called {way!r}")
+    low = _magnitude(clean, way, factor, bright, generator)
     return Lowered(low.contiguous(), truth)
+
+
+def _magnitude(
+    clean: "Tensor", way: str, factor: int, bright: float, generator: "Generator"
+) -> "Tensor":
+    """Low-resolution magnitudes of (S, 1, H, W), whose robust maximum is `bright`."""
+    from torch.nn.functional import avg_pool2d, interpolate
+
+    from iconet.physics.blur import blur_and_resample, gaussian_blur
+    from iconet.physics.fourier import fft2c, ifft2c
+    from iconet.physics.kspace import crop_kspace, resize_kspace
+    from iconet.physics.noise import rician
+    from iconet.physics.slice_profile import thick_slices
+    from iconet.physics.window import apply_window, window_named
+
+    height, width = (side // factor for side in clean.shape[-2:])
+    kspace_crop = crop_kspace(clean, factor)
+    if way == "kspace-crop":
+        return kspace_crop.abs()
+    if way == "windowed":
+        return resize_kspace(clean, (height, width), 0.5).abs()
+    if way == "blurred":
+        return blur_and_resample(clean, factor, 1.1 * factor)
+    if way == "noisy":
+        return rician(kspace_crop, 0.02 * bright, generator)
+    if way == "hamming":
+        return ifft2c(apply_window(fft2c(kspace_crop), window_named("hamming"))).abs()
+    if way == "averaged":
+        return avg_pool2d(clean, factor)
+    if way == "bicubic":
+        return interpolate(clean, (height, width), mode="bicubic", antialias=True).abs()
+    if way == "blurred-averaged":
+        return avg_pool2d(gaussian_blur(clean, 0.65 * factor), factor)
+    if way == "through-plane":
+        thin = resize_kspace(clean, (clean.shape[-2], width)).abs()
+        return thick_slices(thin.mT, factor, profile="gaussian").mT
+    raise ValueError(f"no way to degrade is called {way!r}")
 
 
 def _reformatted(stack: NDArray[np.float32]) -> NDArray[np.float32]:

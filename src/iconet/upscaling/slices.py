@@ -88,8 +88,6 @@ def predict_stack(
     """
     import torch
 
-    from iconet.network import ICONet
-
     count, *size = stack.shape
     plan = plan_windows(network, *size, device=compute.device.type, batch=batch, tile=tile)
     if out is None:
@@ -98,7 +96,7 @@ def predict_stack(
     network = network.to(compute.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     waiting = _repeat_constants(stack, out)
     windows = len(list(tiles(_whole(stack), plan.side, network)))
-    told = windows > 1 and isinstance(network, ICONet) and network.describe is not None
+    told = windows > 1 and _is_told(network)
     if told:  # tiles, of their whole slice; other runtimes know no such input
         compute = replace(compute, backend="torch")
     done, total = (count - len(waiting)) * windows, count * windows
@@ -110,15 +108,21 @@ def predict_stack(
     with ThreadPoolExecutor(1) as ahead:
         preparing = ahead.submit(prepare, network, compute, workers)
         levels = {number: levels_of_slice(stack[number]) for number in waiting}
-        work = _Work(
-            network, preparing.result(), stack, out, levels, plan, faithful, periodic, told
-        )
+        run = preparing.result()
+        work = _Work(network, run, stack, out, levels, plan, faithful, periodic, told)
     each = max(1, torch.get_num_threads() // workers)
     with worker_threads(workers, each=each) as pool:
         for finished in _few_ahead(pool, work.jobs(waiting, windows), workers):
             done += finished
             advance(done, total)
     return out
+
+
+def _is_told(network: object) -> bool:
+    """Whether it is told of the image, see `iconet.network.description`."""
+    from iconet.network import ICONet
+
+    return isinstance(network, ICONet) and network.describe is not None
 
 
 def _repeat_constants(stack: NDArray, out: NDArray) -> list[int]:

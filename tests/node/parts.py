@@ -20,6 +20,8 @@ from pydicom.uid import MRImageStorage, generate_uid
 pynetdicom = pytest.importorskip("pynetdicom", reason="pip install 'iconet[node]'")
 pytest.importorskip("dicomweb_client", reason="pip install 'iconet[node]'")
 
+from iconet.node.dicom_peer import close  # noqa: E402
+
 from ..images.slices import AFFINE, slices_of  # noqa: E402
 
 PLUGINS = ("/usr/share/orthanc/plugins/libOrthancDicomWeb.so",)
@@ -73,11 +75,12 @@ def send(port, images, caller="SCANNER", called="ICONET", tls=None, address="127
     for kind, syntax in sorted({(i.SOPClassUID, i.file_meta.TransferSyntaxUID) for i in images}):
         entity.add_requested_context(kind, syntax)
     association = entity.associate(address, port, ae_title=called, tls_args=tls)
-    if not association.is_established:
-        return None
-    statuses = [association.send_c_store(image).get("Status") for image in images]
-    association.release()
-    return statuses
+    try:
+        if not association.is_established:
+            return None
+        return [association.send_c_store(image).get("Status") for image in images]
+    finally:
+        close(association)
 
 
 class RunningNode:

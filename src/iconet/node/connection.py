@@ -6,6 +6,7 @@ would keep all others out. Here every connection does it in a thread of its own.
 
 import socket
 import ssl
+import threading
 from typing import Any
 
 from pynetdicom.transport import ThreadedAssociationServer
@@ -13,8 +14,8 @@ from pynetdicom.transport import ThreadedAssociationServer
 from iconet.node.audit import Audit
 from iconet.node.settings import Listen, Tls
 
-HANDSHAKE = 10.0  # seconds
-PER_ASSOCIATION = 3  # connections: those that are no association yet count too
+HANDSHAKE = 10.0  # seconds until a connection must have said something, and been encrypted
+MOST_SILENT = 100  # connections that have not
 
 
 class Server(ThreadedAssociationServer):
@@ -26,8 +27,10 @@ class Server(ThreadedAssociationServer):
     listen: Listen
     audit: Audit
     context: ssl.SSLContext | None = None
+    _counting = threading.Lock()
     daemon_threads = True
     request_queue_size = 64
+    silent = 0
 
     def get_request(self) -> tuple[socket.socket, Any]:
         """Accept a connection; it is encrypted later, in its thread."""
@@ -41,24 +44,42 @@ class Server(ThreadedAssociationServer):
         if not any(caller.has(address) for caller in self.listen.callers):
             self.audit("rejected", "its address is not among the callers", source=address)
             return False
-        if len(self.active_associations) >= PER_ASSOCIATION * self.listen.associations:
-            self.audit("rejected", "too many connections", source=address)
-            return False
+        with self._counting:
+            if self.silent >= MOST_SILENT:
+                self.audit("rejected", "too many silent connections", source=address)
+                return False
+            self.silent += 1
         return True
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         """Shake hands, and hand over to an association."""
-        if self.context is not None:
-            request.settimeout(HANDSHAKE)
-            try:
-                request = self.context.wrap_socket(request, server_side=True)
-            except OSError as error:
-                why = getattr(error, "reason", None) or "no TLS handshake"
-                self.audit("rejected", f"TLS: {why}", source=str(client_address[0]))
-                self.shutdown_request(request)
-                return
-        request.settimeout(self.listen.timeout)
-        super().finish_request(request, client_address)
+        try:
+            speaking = self._speaking(request, str(client_address[0]))
+        finally:
+            with self._counting:
+                self.silent -= 1
+        if speaking is None:
+            self.shutdown_request(request)
+        else:
+            speaking.settimeout(self.listen.timeout)
+            super().finish_request(speaking, client_address)
+
+    def _speaking(self, request: Any, address: str) -> socket.socket | None:
+        """The connection once it has said something, encrypted where it must be; None if it fails.
+
+        One that is closed again without a word is a monitor that looks whether the port is open.
+        """
+        request.settimeout(HANDSHAKE)
+        try:
+            if not request.recv(1, socket.MSG_PEEK):
+                return None
+            if self.context is None:
+                return request
+            return self.context.wrap_socket(request, server_side=True)
+        except OSError as error:
+            why = getattr(error, "reason", None) or "it is silent"
+            self.audit("rejected", f"connection: {why}", source=address)
+            return None
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Note what failed; nothing that a client sends ends the server."""

@@ -54,15 +54,25 @@ def associated(
         tls_args=tls,
         ext_neg=list(roles) or None,
     )
-    if not association.is_established:
-        why = "rejects the association" if association.is_rejected else "does not answer"
-        raise InputError(f"{where}: {why}; see that it runs and knows {settings.ae_title}")
     try:
+        if not association.is_established:
+            why = "rejects the association" if association.is_rejected else "does not answer"
+            raise InputError(f"{where}: {why}; see that it runs and knows {settings.ae_title}")
         if not association.accepted_contexts:
             raise InputError(f"{where}: takes no images of this kind; see its storage classes")
         yield association
     finally:
-        association.release() if association.is_established else association.abort()
+        close(association)
+
+
+def close(association: "Association") -> None:
+    """End an association, however it stands; pynetdicom leaves the sockets of some open."""
+    if association.is_established:
+        association.release()
+    association.kill()
+    connection = association.dul.socket
+    if connection is not None and connection.socket is not None:
+        connection.socket.close()
 
 
 def echo(settings: Settings, peer: Peer) -> None:

@@ -2,6 +2,8 @@
 
 import tempfile
 import threading
+import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydicom import Dataset
@@ -54,6 +56,7 @@ PROCESSING_FAILURE = 0x0110
 UNKNOWN_CALLER = (0x01, 0x01, 0x03)  # rejected for good, by the user, calling AE title unknown
 NO_ROOM = (0x02, 0x03, 0x02)  # rejected for now, by the provider, local limit exceeded
 LONGEST_COMMENT = 64
+NEGOTIATING = 20.0  # seconds
 MEGABYTE = 10**6
 
 
@@ -91,10 +94,12 @@ class Listener:
     def stop(self, patience: float) -> None:
         """Take no more associations, and give those that are open a while to end."""
         self._server.shutdown()
+        end = time.monotonic() + patience
         for association in self._ae.active_associations:
-            association.join(patience)
+            if association.is_established:
+                association.join(max(0.0, end - time.monotonic()))
             if association.is_alive():
-                association.abort()
+                association.abort() if association.is_established else association.kill()
 
     def _entity(self) -> AE:
         listen = self._listen
@@ -102,7 +107,8 @@ class Listener:
         entity.require_called_aet = True
         entity.maximum_associations = listen.associations
         entity.maximum_pdu_size = listen.max_pdu
-        entity.network_timeout = entity.acse_timeout = entity.dimse_timeout = listen.timeout
+        entity.network_timeout = entity.dimse_timeout = listen.timeout
+        entity.acse_timeout = min(listen.timeout, NEGOTIATING)
         entity.add_supported_context(Verification)
         for kind in STORED:
             entity.add_supported_context(kind, SYNTAXES)
@@ -125,6 +131,7 @@ class Listener:
                     (evt.EVT_C_STORE, self._store),
                     (evt.EVT_N_ACTION, self._commit),
                     (evt.EVT_PDU_RECV, self._measure),
+                    (evt.EVT_CONN_CLOSE, _drop_begun),
                 ],
             )
         except OSError as error:
@@ -204,6 +211,14 @@ class Listener:
             return _status(PROCESSING_FAILURE, "add the AE title to peers"), None
         self._queue.commit(transaction, caller, images)
         return _status(SUCCESS), None
+
+
+def _drop_begun(event: "Event") -> None:
+    """Remove what has come of an image whose association has ended; nobody has heard of success."""
+    file = getattr(event.assoc.dimse.message, "_data_set_file", None)
+    if file is not None:
+        file.close()
+        Path(file.name).unlink(missing_ok=True)
 
 
 def _who(event: "Event") -> tuple[str, str]:

@@ -69,7 +69,7 @@ class Node:
 
     def wait(self) -> None:
         """Until it is to stop."""
-        while not self._stopping.wait(1.0):
+        while not self._stopping.wait(0.5):
             pass
 
     def stop(self) -> None:

@@ -4,6 +4,7 @@ import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import psutil
 import pydicom
 import pytest
 from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEG2000Lossless, RLELossless
@@ -81,13 +82,17 @@ def test_a_stranger_is_rejected(running, titles):
 )
 def test_garbage_on_the_port_harms_nobody(running, sent):
     with socket.create_connection(("127.0.0.1", running.port), timeout=30) as connection:
-        connection.sendall(sent)
-        connection.shutdown(socket.SHUT_WR)
         try:
+            connection.sendall(sent)
+            for _ in range(50):  # megabytes, of which none is kept
+                connection.sendall(bytes(10**6))
+            connection.shutdown(socket.SHUT_WR)
             while connection.recv(1024):
                 pass
         except ConnectionError:
             pass
+    memory = psutil.Process(running.process.pid).memory_info().rss
+    assert memory < 400e6
 
 
 def test_silent_clients_do_not_keep_others_out(running):

@@ -9,13 +9,31 @@ import ssl
 import threading
 from typing import Any
 
-from pynetdicom.transport import ThreadedAssociationServer
+from pynetdicom.association import Association
+from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
 from iconet.node.audit import Audit
 from iconet.node.settings import Listen, Tls
 
 HANDSHAKE = 10.0  # seconds until a connection must have said something, and been encrypted
 MOST_SILENT = 100  # connections that have not
+
+LARGEST_PDU = 1 << 20  # bytes, where the agreed maximum is no more: requests have no agreed one
+
+
+class Handler(RequestHandler):
+    """Makes an association of a connection.
+
+    One that announces more than a PDU has ended: pynetdicom would take 4 GB of it into memory.
+    """
+
+    def _create_association(self) -> Association:
+        association = super()._create_association()
+        largest = max(LARGEST_PDU, association.ae.maximum_pdu_size)
+        connection = association.dul.socket
+        read = connection.recv
+        connection.recv = lambda count: read(count) if count <= largest else bytearray()
+        return association
 
 
 class Server(ThreadedAssociationServer):

@@ -31,7 +31,7 @@ from pynetdicom.sop_class import StorageCommitmentPushModel, Verification
 from iconet.errors import InputError
 from iconet.node.audit import Audit
 from iconet.node.commitment import request_of
-from iconet.node.connection import Server, server_context
+from iconet.node.connection import Handler, Server, server_context
 from iconet.node.disk import DiskGuard
 from iconet.node.queue import Queue
 from iconet.node.settings import Settings
@@ -125,6 +125,7 @@ class Listener:
             server = self._ae.make_server(
                 (listen.host, listen.port),
                 server_class=Server,
+                request_handler=Handler,
                 evt_handlers=[
                     (evt.EVT_REQUESTED, self._requested),
                     (evt.EVT_REJECTED, self._rejected),

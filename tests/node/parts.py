@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from base64 import b64encode
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -180,15 +181,9 @@ class Archive:
         )
 
     def _store(self, event):
-        from pydicom import dcmread
-        from pynetdicom import _config
-
         if self.status == 0x0000:
-            image = (
-                dcmread(event.dataset_path)
-                if _config.STORE_RECV_CHUNKED_DATASET
-                else (event.dataset)
-            )
+            image = event.dataset
+            image.file_meta = event.file_meta
             self.images.append(image)
         return self.status
 
@@ -212,7 +207,8 @@ def archive(**options):
 class Orthanc:
     """A real one, on free ports of this machine alone; its data stay when it is taken down."""
 
-    def __init__(self, folder, modalities=(), **settings):
+    def __init__(self, folder, modalities=(), user=None, **settings):
+        self.user = user
         program = shutil.which("Orthanc") or shutil.which("Orthanc", path="/usr/sbin")
         if program is None or not all(Path(plugin).exists() for plugin in PLUGINS):
             pytest.skip("no Orthanc: apt-get install orthanc orthanc-dicomweb")
@@ -264,8 +260,11 @@ class Orthanc:
         return {"ae_title": "ORTHANC", "host": "127.0.0.1", "port": self.port}
 
     def fetch(self, path, data=None, accept="application/json"):
+        headers = {"Accept": accept}
+        if self.user is not None:
+            headers["Authorization"] = f"Basic {b64encode(self.user.encode()).decode()}"
         request = urllib.request.Request(
-            f"http://127.0.0.1:{self.http}/{path}", data=data, headers={"Accept": accept}
+            f"http://127.0.0.1:{self.http}/{path}", data=data, headers=headers
         )
         with urllib.request.urlopen(request, timeout=30) as answer:
             return answer.read()

@@ -72,6 +72,9 @@ def until(what, patience=PATIENCE):
 
 def send(port, images, caller="SCANNER", called="ICONET", tls=None, address="127.0.0.1"):
     """The statuses that a node answers to images; None where there is no association."""
+    with socket.socket() as tried:  # pynetdicom leaves those open that are refused
+        if tried.connect_ex((address, port)) != 0:
+            return None
     entity = pynetdicom.AE(ae_title=caller)
     for kind, syntax in sorted({(i.SOPClassUID, i.file_meta.TransferSyntaxUID) for i in images}):
         entity.add_requested_context(kind, syntax)

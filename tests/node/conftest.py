@@ -6,7 +6,7 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def sockets_that_pynetdicom_leaves_open():
-    """Connections that were refused; pynetdicom's own sender closes them when they are collected."""
+    """Those of connections that were refused are closed when they are collected."""
     yield
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)

@@ -82,7 +82,10 @@ def send(port, images, caller="SCANNER", called="ICONET", tls=None, address="127
     try:
         if not association.is_established:
             return None
-        return [association.send_c_store(image).get("Status") for image in images]
+        return [
+            association.send_c_store(image).get("Status") if association.is_established else None
+            for image in images
+        ]
     finally:
         close(association)
 

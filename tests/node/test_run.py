@@ -139,3 +139,43 @@ def test_a_process_that_dies_takes_only_its_series_along(tmp_path):
 def test_a_configuration_that_is_not_there_is_said(tmp_path, capsys, command):
     assert cli.run(["node", command, str(tmp_path / "none.yaml")]) == 2
     assert "no such file" in capsys.readouterr().err
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    place = tmp_path / "node"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "none", str(place)]
+    try:
+        subprocess.run(mount, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("a small disk can be mounted by root on Linux alone")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+def test_a_disk_that_fills_up_loses_nothing_that_was_answered(small_disk):
+    several = [mr_series(images=20, size=128, seed=seed) for seed in range(8)]
+    with (
+        archive() as pacs,
+        node(small_disk, peers={"pacs": pacs.peer}, disk={"least_free": 0}) as running,
+    ):
+        answers = [send(running.port, images) for images in several]
+        kept = sum((answer or []).count(0) for answer in answers)
+        assert 20 <= kept < 160
+        assert running.process.poll() is None
+        spool = small_disk / "spool"
+        # Room again: what was taken is upscaled and sent, and the rest may come.
+        (spool / "audit.jsonl").write_text("")
+        subprocess.run(["mount", "-o", "remount,size=64m", str(small_disk)], check=True)
+        again = [until(lambda one=one: good(running, one)) for one in several]
+        assert again == [[0] * 20] * 8
+        try:
+            until(lambda: running.states() == {"done": 8})
+        finally:
+            print(running.states(), running.log.read_text())
+
+
+def good(running, images):
+    answer = send(running.port, images)
+    return answer if answer == [0] * len(images) else None

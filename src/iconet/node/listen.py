@@ -1,5 +1,6 @@
 """The DICOM port: verification, storage and storage commitment, as a service class provider."""
 
+import sqlite3
 import tempfile
 import threading
 import time
@@ -187,6 +188,8 @@ class Listener:
             return self._refuse(NOT_UNDERSTOOD, str(error), source)
         except OSError as error:
             return self._refuse(NO_RESOURCES, error.strerror or "the disk fails", source)
+        except sqlite3.Error as error:
+            return self._refuse(NO_RESOURCES, f"the queue: {error}", source)
         asked = event.request
         if facts.sop_class != asked.AffectedSOPClassUID or (
             facts.sop_uid != asked.AffectedSOPInstanceUID
@@ -210,7 +213,10 @@ class Listener:
             why = "storage commitment: there is no peer of its AE title to answer to"
             self._audit("refused", why, source=f"{caller}@{address}")
             return _status(PROCESSING_FAILURE, "add the AE title to peers"), None
-        self._queue.commit(transaction, caller, images)
+        try:
+            self._queue.commit(transaction, caller, images)
+        except sqlite3.Error as error:
+            return _status(PROCESSING_FAILURE, f"the queue: {error}"), None
         return _status(SUCCESS), None
 
 

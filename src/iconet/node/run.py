@@ -18,6 +18,7 @@ from iconet.node.upscaling import Upscaling
 PATIENCE = 10.0  # seconds for open associations and transfers to end
 CLEANING = 60.0
 ANSWERING = 1.0
+AGAIN = 5.0
 
 
 class Node:
@@ -36,7 +37,7 @@ class Node:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._audit = Audit(folder, plain=settings.plain_uids)
             self._queue = Queue(folder)
-            spool = Spool(folder, self._queue, self._audit)
+            spool = Spool(folder, self._queue, self._audit, trust_count=settings.trust_count)
             again = self._queue.recover()
             spool.recover()
         self._stopping = threading.Event()
@@ -56,7 +57,9 @@ class Node:
             work.append(Polling(settings, poll, spool, *shared).run)
         if self._listener is not None:
             work.append(lambda: self._answer(settings))
-        self._threads = [threading.Thread(target=one, daemon=True) for one in work]
+        self._threads = [
+            threading.Thread(target=self._kept_up, args=(one,), daemon=True) for one in work
+        ]
         for thread in self._threads:
             thread.start()
         where = "" if self._listener is None else f" on port {self._listener.port}"
@@ -86,6 +89,15 @@ class Node:
             thread.join(PATIENCE)
         self._audit("stopped", "all that is not done is done after the next start")
         self._queue.close()
+
+    def _kept_up(self, work: Callable[[], None]) -> None:
+        """Do something until the node stops, again after what nobody thought of."""
+        while not self._stopping.is_set():
+            try:
+                work()
+            except Exception as error:  # such as a full disk under the queue
+                self._audit("error", f"{type(error).__name__}: {error}; it goes on")
+                self._stopping.wait(AGAIN)
 
     def _keep_house(self) -> None:
         while True:

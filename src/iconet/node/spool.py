@@ -28,10 +28,14 @@ class Spool:
         folder: Of the node.
         queue: Of the node.
         audit: Of the node.
+        trust_count: Whether a series has as many images as its headers say of the acquisition.
     """
 
-    def __init__(self, folder: Path, queue: Queue, audit: Audit) -> None:
+    def __init__(
+        self, folder: Path, queue: Queue, audit: Audit, *, trust_count: bool = False
+    ) -> None:
         self.folder, self._queue, self._audit = folder, queue, audit
+        self._trust_count = trust_count
         self.arriving, self._series = folder / "arriving", folder / "series"
         for place in (self.arriving, self._series):
             place.mkdir(parents=True, exist_ok=True)
@@ -53,6 +57,8 @@ class Spool:
             OSError: The disk is full or fails.
         """
         facts = facts_of(arrived, "the image")
+        if expected is None and self._trust_count:
+            expected = facts.expected
         sha256 = _sync_and_hash(arrived)
         name = hashed(facts.sop_uid)
         with self._locks[int(name, 16) % LOCKS]:

@@ -15,7 +15,6 @@ from iconet.study.jobs import Died
 
 MOST_TRIES = 4
 WAIT = 10.0  # seconds before a series is tried again whose process died; doubles
-FULL = 60.0  # seconds before a full disk is tried again
 LOOK = 0.25  # seconds between looks into the queue
 
 
@@ -100,7 +99,7 @@ class Upscaling:
         elif outcome.state == "refused":
             self._end(series, "refused", line, rule.name)
         elif outcome.state == "later":
-            self._queue.again(series, line, wait=FULL, counts=False)
+            self._queue.again(series, line, wait=self._settings.retry.first, counts=False)
             self._audit("waits", line, series=uid)
         elif series["tries"] < MOST_TRIES:
             self._queue.again(series, line, wait=WAIT * 2 ** (series["tries"] - 1))

@@ -23,6 +23,8 @@ app = typer.Typer(
     add_completion=False,
     help="Super-resolution of medical images. Research use, not for diagnosis.",
 )
+node = typer.Typer(no_args_is_help=True, help="A DICOM node that sends series back upscaled.")
+app.add_typer(node, name="node")
 
 ModelOption = Annotated[
     str | None,
@@ -61,6 +63,7 @@ MissingOption = Annotated[
 OverwriteOption = Annotated[
     bool, typer.Option("--overwrite", help="Replace outputs that are there already.")
 ]
+NodeFile = Annotated[Path, typer.Argument(metavar="CONFIG.yaml")]
 RecipeFile = Annotated[
     Path, typer.Argument(metavar="RECIPE", help="A YAML file, or the name of one of the package.")
 ]
@@ -408,6 +411,58 @@ def benchmark(
     from iconet.evaluation import benchmark
 
     benchmark.run(recipe, overrides or [], max_time=max_time)
+
+
+@node.command("run")
+def node_run(config: NodeFile) -> None:
+    """Run a node: receive series, upscale them, send the results. Stops on SIGTERM."""
+    from iconet.node.run import run as run_node
+    from iconet.node.settings import read_settings
+
+    run_node(read_settings(config))
+
+
+@node.command("status")
+def node_status(
+    config: NodeFile,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say what a node has, what waits to be sent, and what was refused and why."""
+    from json import dumps
+
+    from iconet.node.settings import read_settings
+    from iconet.node.status import status_of
+
+    status = status_of(read_settings(config))
+    print(dumps(status.content, indent=2) if json else "\n".join(status.lines()))
+
+
+@node.command("check")
+def node_check(config: NodeFile) -> None:
+    """Try the configuration: folder, disk, models, certificates, and every peer."""
+    from iconet.node.check import check
+    from iconet.node.settings import read_settings
+
+    wrong = False
+    for what, why in check(read_settings(config)):
+        print(f"{what}: {why or 'ok'}")
+        wrong = wrong or why is not None
+    if wrong:
+        raise typer.Exit(2)
+
+
+@node.command("retry")
+def node_retry(
+    config: NodeFile,
+    series: Annotated[
+        str | None, typer.Argument(help="Series UID, or what the log calls it; by default all.")
+    ] = None,
+) -> None:
+    """Take up again what was refused or has failed, such as after a change of the rules."""
+    from iconet.node.settings import read_settings
+    from iconet.node.status import retry
+
+    print(f"{retry(read_settings(config), series)} taken up again", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ EXTRAS = {
         *("lightning", "lightning_fabric", "matplotlib", "pydantic"),
         *("scipy", "tensorboard", "yaml"),
     ),
+    "node": ("pynetdicom", "dicomweb_client", "requests"),
     "openvino": ("openvino",),
     "onnx": ("onnx", "onnxruntime"),
 }

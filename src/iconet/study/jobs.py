@@ -58,13 +58,13 @@ def run_in_processes(
     waiting = deque(tasks)
     at_work: dict[Connection, tuple[BaseProcess, Task | None]] = {}
 
-    def hire() -> None:
-        pipe, process = _hire(start, jobs)
+    def begin() -> None:
+        pipe, process = hire(start, jobs)
         at_work[pipe] = process, None
 
     try:
         for _ in range(min(jobs, len(waiting))):
-            hire()
+            begin()
         while at_work:
             for pipe in wait(list(at_work)):
                 assert isinstance(pipe, Connection)
@@ -79,7 +79,7 @@ def run_in_processes(
                             f"a process ended before it began, code {process.exitcode}"
                         ) from None
                     if waiting:
-                        hire()
+                        begin()
                     yield task, Died(process.exitcode)
                     continue
                 if isinstance(answer, InputError):
@@ -90,14 +90,20 @@ def run_in_processes(
                     at_work[pipe] = process, following
                     pipe.send(following)
                 else:
-                    _end({pipe: at_work.pop(pipe)[0]})
+                    end({pipe: at_work.pop(pipe)[0]})
                 if task is not None:
                     yield task, answer
     finally:
-        _end({pipe: process for pipe, (process, _) in at_work.items()})
+        end({pipe: process for pipe, (process, _) in at_work.items()})
 
 
-def _hire(start: Callable, jobs: int) -> tuple[Connection, BaseProcess]:
+def hire(start: Callable, jobs: int) -> tuple[Connection, BaseProcess]:
+    """Start one process; it answers None once `start` is done, and each task with its result.
+
+    Args:
+        start: As in `run_in_processes`; what it refuses is the first answer.
+        jobs: How many processes share the threads.
+    """
     # Spawned: a process that uses threads or a GPU cannot be forked.
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
@@ -107,7 +113,7 @@ def _hire(start: Callable, jobs: int) -> tuple[Connection, BaseProcess]:
     return ours, process
 
 
-def _end(processes: Mapping[Connection, BaseProcess]) -> None:
+def end(processes: Mapping[Connection, BaseProcess]) -> None:
     """Stop processes; what they have begun to write is removed."""
     for pipe, process in processes.items():
         pipe.close()

@@ -76,6 +76,7 @@ def send(port, images, caller="SCANNER", called="ICONET", tls=None, address="127
         if tried.connect_ex((address, port)) != 0:
             return None
     entity = pynetdicom.AE(ae_title=caller)
+    entity.dimse_timeout = 5  # for which pynetdicom waits though its connection has ended
     for kind, syntax in sorted({(i.SOPClassUID, i.file_meta.TransferSyntaxUID) for i in images}):
         entity.add_requested_context(kind, syntax)
     association = entity.associate(address, port, ae_title=called, tls_args=tls)

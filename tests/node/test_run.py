@@ -104,7 +104,7 @@ def test_a_full_disk_is_no_refusal(tmp_path, monkeypatch):
     def full(*_, **__):
         from iconet.files import write_errors
 
-        with write_errors(tmp_path):
+        with write_errors(tmp_path / "result"):
             raise OSError(errno.ENOSPC, "full")
 
     monkeypatch.setattr(run_one, "write_series", full)

@@ -7,6 +7,7 @@ would keep all others out. Here every connection does it in a thread of its own.
 import socket
 import ssl
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from pynetdicom.association import Association
@@ -24,8 +25,11 @@ LARGEST_PDU = 1 << 20  # bytes, where the agreed maximum is no more: requests ha
 class Handler(RequestHandler):
     """Makes an association of a connection.
 
-    One that announces more than a PDU has ended: pynetdicom would take 4 GB of it into memory.
+    One that announces more than a PDU has ended: pynetdicom would take 4 GB of it into memory. One
+    whose image finds no room on the disk has ended too: pynetdicom would leave its client waiting.
     """
+
+    server: "Server"
 
     def _create_association(self) -> Association:
         association = super()._create_association()
@@ -33,7 +37,25 @@ class Handler(RequestHandler):
         connection = association.dul.socket
         read = connection.recv
         connection.recv = lambda count: read(count) if count <= largest else bytearray()
+        association.dimse.receive_primitive = self._kept(association)
         return association
+
+    def _kept(self, association: Association) -> Callable[[Any], None]:
+        """Receives parts of messages; ends the association where the disk does not take them."""
+        receive, aborting = association.dimse.receive_primitive, list[threading.Thread]()
+
+        def kept(primitive: Any) -> None:
+            try:
+                receive(primitive)
+            except OSError as error:
+                if not aborting:
+                    why = f"an image was cut off: {error.strerror}"
+                    self.server.audit("refused", why, source=str(self.client_address[0]))
+                    # From outside: this thread is the one that would send the abort.
+                    aborting.append(threading.Thread(target=association.abort, daemon=True))
+                    aborting[0].start()
+
+        return kept
 
 
 class Server(ThreadedAssociationServer):

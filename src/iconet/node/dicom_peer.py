@@ -69,10 +69,9 @@ def close(association: "Association") -> None:
     """End an association, however it stands; pynetdicom leaves the sockets of some open."""
     if association.is_established:
         association.release()
-    association.kill()
     connection = association.dul.socket
     if connection is not None and connection.socket is not None:
-        connection.socket.close()
+        connection.close()
 
 
 def echo(settings: Settings, peer: Peer) -> None:

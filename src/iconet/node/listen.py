@@ -1,5 +1,6 @@
 """The DICOM port: verification, storage and storage commitment, as a service class provider."""
 
+import contextlib
 import sqlite3
 import tempfile
 import threading
@@ -224,8 +225,9 @@ def _drop_begun(event: "Event") -> None:
     """Remove what has come of an image whose association has ended; nobody has heard of success."""
     file = getattr(event.assoc.dimse.message, "_data_set_file", None)
     if file is not None:
-        file.close()
         Path(file.name).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # there may be no room for what is left to write
+            file.close()
 
 
 def _who(event: "Event") -> tuple[str, str]:

@@ -1,6 +1,5 @@
 """The one process that upscales: it keeps its weights, and may die without the node."""
 
-import errno
 import io
 import threading
 import traceback
@@ -15,9 +14,6 @@ from iconet.study.find import Task
 from iconet.study.jobs import Died, end, hire
 from iconet.study.run_one import Upscaler
 from iconet.upscaling.options import Options
-
-PASSING = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.ENOMEM, errno.EMFILE}
-"""What the system refuses now and may not refuse later."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +70,10 @@ class Work:
                 line, _ = self.upscalers[job.options](task)
                 result, images = _written(job.target)
         except InputError as error:
-            cause = error.__cause__
-            passing = isinstance(cause, OSError) and cause.errno in PASSING
+            # The folder is the node's own: a disk that is full, or gone, is not the series' fault.
+            passing = str(error).startswith(str(job.target)) and isinstance(
+                error.__cause__, OSError
+            )
             return Outcome("later" if passing else "refused", _without(job, str(error)))
         except Exception as error:
             place = traceback.extract_tb(error.__traceback__)[-1]

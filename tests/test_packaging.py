@@ -25,10 +25,11 @@ PACKAGE = ROOT / "src" / "iconet"
 # What only `iconet train`, `benchmark`, `evaluate` and `demo` use.
 TRAINING = [PACKAGE / name for name in ("training", "evaluation", "data", "demo.py")]
 TRAINING.append(PACKAGE / "recipe_files.py")
+NODE = [PACKAGE / "node", PACKAGE / "recipe_files.py"]
 
 
-def files_of_training() -> set[Path]:
-    return {path for room in TRAINING for path in ([room] if room.suffix else room.rglob("*.py"))}
+def files_of(rooms: list[Path]) -> set[Path]:
+    return {path for room in rooms for path in ([room] if room.suffix else room.rglob("*.py"))}
 
 
 def third_party_imports(paths: set[Path]) -> set[str]:
@@ -55,8 +56,8 @@ def distributions(imports: set[str]) -> set[str]:
 
 def test_every_import_is_declared_and_every_declaration_imported() -> None:
     extras = {name: names(lines) for name, lines in PROJECT["optional-dependencies"].items()}
-    training = files_of_training()
-    core = third_party_imports(set(PACKAGE.rglob("*.py")) - training)
+    training, node = files_of(TRAINING), files_of(NODE)
+    core = third_party_imports(set(PACKAGE.rglob("*.py")) - training - node)
     optional = {"openvino", "onnx", "onnxruntime", "monai"}
     assert optional <= set().union(*extras.values())
     # pydicom decodes with these.
@@ -65,6 +66,7 @@ def test_every_import_is_declared_and_every_declaration_imported() -> None:
     # torch.utils.tensorboard writes the log with it.
     more = distributions(third_party_imports(training) - core) | {"tensorboard"}
     assert extras["train"] == more
+    assert extras["node"] == distributions(third_party_imports(node) - core)
 
 
 def test_what_is_missing_is_looked_for_in_the_extra_that_has_it() -> None:

@@ -5,7 +5,7 @@ EXTRAS = {
         *("lightning", "lightning_fabric", "matplotlib", "pydantic"),
         *("scipy", "tensorboard", "yaml"),
     ),
-    "node": ("pynetdicom", "dicomweb_client", "requests"),
+    "node": ("pynetdicom", "dicomweb_client", "requests", "pydantic", "yaml"),
     "openvino": ("openvino",),
     "onnx": ("onnx", "onnxruntime"),
 }

@@ -71,7 +71,6 @@ def test_one_folder_has_one_node(tmp_path):
         assert "runs here already" in done.stderr
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # pynetdicom's
 def test_status_and_check_for_people(tmp_path, capsys):
     with archive() as pacs, node(tmp_path, peers={"pacs": pacs.peer}, quiet=3600) as running:
         send(running.port, mr_series())
@@ -170,10 +169,7 @@ def test_a_disk_that_fills_up_loses_nothing_that_was_answered(small_disk):
         subprocess.run(["mount", "-o", "remount,size=64m", str(small_disk)], check=True)
         again = [until(lambda one=one: good(running, one)) for one in several]
         assert again == [[0] * 20] * 8
-        try:
-            until(lambda: running.states() == {"done": 8})
-        finally:
-            print(running.states(), running.log.read_text())
+        until(lambda: running.states() == {"done": 8})
 
 
 def good(running, images):

@@ -95,6 +95,19 @@ def test_uids_that_are_paths_stay_in_the_folder(house):
     assert len(house.files()) == 1
 
 
+def test_an_empty_sop_class_is_said(house):
+    (image, _) = mr_series(images=2)
+    path = house.spool.arriving / "arrived"
+    image.save_as(path, enforce_file_format=True)
+    data = path.read_bytes()
+    tag = b"\x08\x00\x16\x00UI"  # as in some anonymised CT: there, and empty
+    at = data.index(tag)
+    length = int.from_bytes(data[at + 6 : at + 8], "little")
+    path.write_bytes(data[: at + 6] + bytes(2) + data[at + 8 + length :])
+    with pytest.raises(InputError, match="no SOPClassUID"):
+        house.spool.keep(path, "SCANNER")
+
+
 def test_a_full_disk_keeps_nothing_and_says_so(house, monkeypatch):
     (image, _) = mr_series(images=2)
 

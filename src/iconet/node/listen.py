@@ -60,6 +60,7 @@ NO_ROOM = (0x02, 0x03, 0x02)  # rejected for now, by the provider, local limit e
 LONGEST_COMMENT = 64
 NEGOTIATING = 20.0  # seconds
 MEGABYTE = 10**6
+UNLIMITED = 10**6
 
 
 class Listener:
@@ -85,6 +86,7 @@ class Listener:
         # Images go to the disk as they come; not to the memory, whatever their size.
         _config.STORE_RECV_CHUNKED_DATASET = True
         tempfile.tempdir = str(spool.arriving)
+        self._open, self._entering = set[Any](), threading.Lock()
         self._ae = self._entity()
         self._server = self._serve()
 
@@ -107,7 +109,7 @@ class Listener:
         listen = self._listen
         entity = AE(ae_title=self._settings.ae_title)
         entity.require_called_aet = True
-        entity.maximum_associations = listen.associations
+        entity.maximum_associations = UNLIMITED  # it would count those that it rejects
         entity.maximum_pdu_size = listen.max_pdu
         entity.network_timeout = entity.dimse_timeout = listen.timeout
         entity.acse_timeout = min(listen.timeout, NEGOTIATING)
@@ -155,6 +157,8 @@ class Listener:
             why, answer = "its AE title and address are not among the callers", UNKNOWN_CALLER
         elif not self._disk.has_room():
             why, answer = f"the disk is full: {self._disk.free:.1f} GB are free", NO_ROOM
+        elif not self._enters(event.assoc):
+            why, answer = "too many associations", NO_ROOM
         else:
             self._audit("association", source=f"{caller}@{address}")
             return
@@ -162,10 +166,20 @@ class Listener:
         event.assoc.acse.send_reject(*answer)
         event.assoc.kill()
 
+    def _enters(self, association: Any) -> bool:
+        """Whether an association is one of those that may be open at the same time."""
+        with self._entering:
+            self._open = {one for one in self._open if one.is_alive()}
+            if len(self._open) >= self._listen.associations:
+                return False
+            self._open.add(association)
+            return True
+
     def _rejected(self, event: "Event") -> None:
         caller, address = _who(event)
-        why = "the called AE title is not ours, or too many associations"
-        self._audit("rejected", why, source=f"{caller}@{address}")
+        self._audit(
+            "rejected", "the AE title that it calls is not ours", source=f"{caller}@{address}"
+        )
 
     def _measure(self, event: "Event") -> None:
         """End an association whose object is too large."""

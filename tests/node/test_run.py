@@ -169,7 +169,7 @@ def test_a_disk_that_fills_up_loses_nothing_that_was_answered(small_disk):
         subprocess.run(["mount", "-o", "remount,size=64m", str(small_disk)], check=True)
         again = [until(lambda one=one: good(running, one)) for one in several]
         assert again == [[0] * 20] * 8
-        until(lambda: running.states() == {"done": 8})
+        until(lambda: running.states() == {"done": 8}, 180)
 
 
 def good(running, images):

@@ -174,3 +174,31 @@ def test_uids_are_shown_where_that_is_asked(tmp_path):
     hashed = Audit(tmp_path).called("1.2.3")
     assert hashed != "1.2.3"
     assert Audit(tmp_path).called("1.2.3") == hashed
+
+
+def test_a_series_whose_run_failed_in_the_node_itself_runs_again(house, monkeypatch):
+    import threading
+
+    from iconet.node.settings import Settings
+    from iconet.node.upscaling import Upscaling
+
+    house.keep(mr_series(images=2)[0])
+    web = {"web": {"url": "http://127.0.0.1:1"}}
+    content = {"folder": house.folder, "peers": web, "polls": [{"peer": "web"}], "quiet": 0.001}
+    settings = Settings.model_validate(
+        {**content, "rules": [{"name": "ct", "match": {"modality": ["CT"]}, "send_to": ["web"]}]}
+    )
+    stopping = threading.Event()
+    upscaling = Upscaling(settings, house.spool, house.queue, house.audit, stopping)
+    end = house.queue.end
+
+    def full(*_):
+        monkeypatch.setattr(house.queue, "end", lambda *given: (end(*given), stopping.set()))
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(house.queue, "end", full)
+    with pytest.raises(OSError, match="No space"):
+        upscaling.run()
+    upscaling.run()
+    ((row),) = house.queue.rows("SELECT state FROM series")
+    assert row["state"] == "ignored"

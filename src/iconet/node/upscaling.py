@@ -41,7 +41,8 @@ class Upscaling:
         self._audit, self._stopping, self._worker = audit, stopping, Worker()
 
     def run(self) -> None:
-        """Until the node stops."""
+        """Until the node stops, or fails: then the series at hand runs again when it is called."""
+        self._queue.recover()
         while not self._stopping.is_set():
             series = self._queue.take(self._settings.quiet)
             if series is None:

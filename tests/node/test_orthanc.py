@@ -49,8 +49,8 @@ def test_a_series_is_polled_and_its_result_goes_back_by_dicomweb(tmp_path):
         pacs.keep(images)
         polls = [{"peer": "pacs", "every": 0.5, "query": {"Modality": "MR"}}]
         with node(tmp_path / "node", peers={"pacs": {"url": pacs.url}}, polls=polls) as running:
-            (derived,) = until(pacs.derived)
             until(lambda: running.states() == {"done": 1})
+            (derived,) = pacs.derived()  # now that all of it is there
             assert len(derived["Instances"]) == len(images)
             assert running.events("received")[0]["source"] == "pacs"
             # Its own result is in the archive that it polls: two more polls, and nothing comes.

@@ -14,7 +14,7 @@ import numpy as np
 from iconet.errors import InputError
 from iconet.evaluation.metrics import CONVENTION, Metrics
 from iconet.evaluation.metrics import evaluate as measure
-from iconet.images.geometry import farthest_apart, slice_axis_of
+from iconet.images.geometry import SAME_PLACE_MM, farthest_apart, slice_axis_of
 from iconet.images.in_memory import is_path, name_of, take
 from iconet.images.kind import kind_of, refuse_unless_image
 from iconet.images.reading import refuse_nan
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     Image: TypeAlias = str | os.PathLike[str] | SpatialImage | np.ndarray | Tensor | SimpleITK.Image
-
-AFFINE_TOLERANCE_MM = 1e-3
-"""Headers store float32 and quaternions, which round; a misplaced voxel is a hundred times this."""
 
 LARGEST_SCALE = 8
 """`iconet degrade` drops fewer last voxels than this, where the scale does not divide a size."""
@@ -175,7 +172,7 @@ def _check_same_grid(prediction: Scan, reference: Scan) -> None:
     if prediction.affine is None or reference.affine is None:
         return
     worst = farthest_apart(prediction.affine, reference.affine, reference.array.shape)
-    if worst > AFFINE_TOLERANCE_MM:
+    if worst > SAME_PLACE_MM:
         raise InputError(
             f"{prediction.name} and {reference.name} place the same voxel up to {worst:.3g} mm "
             "apart (their affines differ): compare scans on the same grid"

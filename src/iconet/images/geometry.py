@@ -27,6 +27,9 @@ SQUARE = 1.08
 PLANES = {"sagittal": 0, "coronal": 1, "axial": 2}
 COMMENT = 6
 
+SAME_PLACE_MM = 1e-3
+"""Headers store float32 and quaternions, which round; a misplaced voxel is a hundred times this."""
+
 
 def lps_to_ras(affine: np.ndarray) -> np.ndarray:
     """Turns positions in LPS+ (x to the left, y to the back), of DICOM and ITK, into RAS+, or back.

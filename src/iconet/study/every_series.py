@@ -10,8 +10,7 @@ from pathlib import Path
 from iconet.errors import InputError
 from iconet.images.dicom.series import MODALITIES, FoundSeries, list_series
 from iconet.images.own import own_result
-from iconet.images.reading import holds_dicom
-from iconet.study.find import Task, distinct, names_series
+from iconet.study.find import Task, distinct, is_dicom, names_series
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ def every_series(
     refused: list[tuple[Task, str]] = []
     counts: Counter[str] = Counter()
     for path in inputs:
-        if not _is_dicom(path):
+        if not is_dicom(path):
             raise InputError(f"{path}: not DICOM, it has no series; omit --all-series and --only")
         study = path.resolve().name if path.is_dir() else path.stem
         root = output if len(inputs) == 1 else output / study
@@ -83,13 +82,6 @@ def every_series(
     if not tasks and not refused and counts["own"]:
         raise own_result(", ".join(map(str, inputs)))
     return Every(distinct(tasks), refused, counts["own"], counts["others"])
-
-
-def _is_dicom(path: Path) -> bool:
-    try:
-        return holds_dicom(path)
-    except OSError:
-        return False
 
 
 def _wanted(series: FoundSeries, only: str | None) -> bool:

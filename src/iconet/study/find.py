@@ -17,7 +17,7 @@ from iconet.images import bids
 from iconet.images.kspace.read_kspace import SUFFIXES as KSPACE
 from iconet.images.kspace.read_kspace import is_kspace_file
 from iconet.images.reading import PAIR, SUFFIXES, holds_dicom
-from iconet.study.folder import Contents, contents, named
+from iconet.study.folder import Contents, contents, named, same_place
 
 DERIVATIVE = Path("derivatives") / "iconet"
 
@@ -149,7 +149,7 @@ def _tasks(
     held = None if dataset or not path.is_dir() else _held(path, root, one_series, note)
     # A folder of nothing but one series is a scan.
     only = held is not None and len(held.series) == 1 and not held.scans
-    series = only or (held is None and not dataset and _is_dicom_file(path))
+    series = only or (held is None and not dataset and is_dicom(path))
     one = series or not path.is_dir()
     file = root.suffix and not root.is_dir()
     if alone and (series or (one and file)):
@@ -181,7 +181,7 @@ def _held(path: Path, results: Path, one_series: bool, note: Callable[[str], Non
 def _of_folder(
     path: Path, held: Contents, below: Path, root: Path, note: Callable[[str], None]
 ) -> list[Task]:
-    if _same(root, path):
+    if same_place(root, path):
         raise InputError(f"{root}: is the folder of the scans; choose another --output")
     if bids.looks_like_dataset(path):
         note(
@@ -231,15 +231,12 @@ def _series_name(path: Path) -> str:
     return path.stem if path.suffix.lower() in (".dcm", ".zip") else path.resolve().name
 
 
-def _is_dicom_file(path: Path) -> bool:
+def is_dicom(path: Path) -> bool:
+    """Whether a path is DICOM, as far as it can be read."""
     try:
         return holds_dicom(path)
     except OSError:  # to be said when it is read
         return False
-
-
-def _same(one: Path, other: Path) -> bool:
-    return one.exists() and other.exists() and one.samefile(other)
 
 
 def names_series(output: Path) -> bool:

@@ -55,12 +55,12 @@ def contents(folder: Path, results: Path) -> Contents:
     Raises:
         InputError: One series is spread over folders that hold others too.
     """
-    found = below(folder, enter=lambda place: not _same(place, results))
+    found = below(folder, enter=lambda place: not same_place(place, results))
     scans, pictures, series = list[Path](), list[Path](), list[Path]()
     left_out = [(link, "the same folder again") for link in found.again]
     left_out += [(place, "no permission") for place in found.closed]
     for place, names in found.places:
-        paths = [place / name for name in names if not _same(place / name, results)]
+        paths = [place / name for name in names if not same_place(place / name, results)]
         dicom = {path for path in paths if _is_dicom(path)}
         if dicom and not any(one in place.parents for one in series):
             series.append(place)
@@ -104,7 +104,8 @@ def _below(path: Path, folder: Path) -> str:
     return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path)
 
 
-def _same(one: Path, other: Path) -> bool:
+def same_place(one: Path, other: Path) -> bool:
+    """Whether two paths, which may be links, are one file or folder that is there."""
     return one.exists() and other.exists() and one.samefile(other)
 
 

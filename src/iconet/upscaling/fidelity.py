@@ -306,20 +306,20 @@ def flat_background(image: NDArray) -> NDArray[np.bool_] | None:
     same = image == values[np.argmax(counts)]
     inner = same.copy()
     for axis in (0, 1):
-        inner = _spread(inner, axis, np.logical_and)
+        inner = spread(inner, axis, np.logical_and)
     blocks = inner
     for axis in (0, 1):
-        blocks = _spread(blocks, axis, np.logical_or)
+        blocks = spread(blocks, axis, np.logical_or)
     covered = np.count_nonzero(blocks)
     if covered < max(9, FLAT * image.size):
         return None
     return same if covered > 0.9 * np.count_nonzero(same) else blocks
 
 
-def _spread(mask: NDArray[np.bool_], axis: int, of: np.ufunc) -> NDArray[np.bool_]:
-    """Combine every voxel with the one before and the one after it along an axis."""
-    found = mask.copy()
-    inner, source = np.moveaxis(found, axis, 0), np.moveaxis(mask, axis, 0)
+def spread(values: NDArray, axis: int, of: np.ufunc) -> NDArray:
+    """Combine every voxel with the one before and the one after it along an axis, by `of`."""
+    found = values.copy()
+    inner, source = np.moveaxis(found, axis, 0), np.moveaxis(values, axis, 0)
     inner[1:] = of(inner[1:], source[:-1])
     inner[:-1] = of(inner[:-1], source[1:])
     return found

@@ -13,7 +13,6 @@ from iconet.images.kspace.read_kspace import is_kspace_file, read_kspace
 from iconet.images.writing import to_nibabel
 from iconet.runtime.backends import backend_for
 from iconet.runtime.device import Compute, choose_compute
-from iconet.upscaling.from_kspace import open_kspace_models, upscale_kspace
 from iconet.upscaling.models import Models
 from iconet.upscaling.options import Options
 from iconet.upscaling.plan import plan_grid, remarks
@@ -206,6 +205,9 @@ def upscale(
 def _upscale_kspace(
     path: str | os.PathLike[str], options: Options, compute: Compute, progress: Progress | None
 ) -> "nibabel.Nifti1Image":
+    # Here and not above: `iconet.upscale` and the command line of images start without it.
+    from iconet.upscaling.from_kspace import open_kspace_models, upscale_kspace
+
     models = open_kspace_models(options, device=str(compute.device))
     compute = replace(compute, backend="torch")  # samples stay in torch
     return to_nibabel(

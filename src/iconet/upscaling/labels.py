@@ -20,6 +20,7 @@ from math import ceil
 import numpy as np
 from numpy.typing import NDArray
 
+from iconet.upscaling.fidelity import spread
 from iconet.upscaling.regrid import nearest_voxels, positions
 
 KEPT = 0.75
@@ -115,16 +116,8 @@ def _beside_another(codes: NDArray, axes: Sequence[int]) -> NDArray[np.bool_]:
     """Where one of the voxels around, along these axes, has another label."""
     low, high = codes, codes
     for axis in axes:
-        low, high = _extreme(np.minimum, low, axis), _extreme(np.maximum, high, axis)
+        low, high = spread(low, axis, np.minimum), spread(high, axis, np.maximum)
     return np.asarray(low != high)
-
-
-def _extreme(function: np.ufunc, codes: NDArray, axis: int) -> NDArray:
-    found = codes.copy()
-    inner, source = np.moveaxis(found, axis, 0), np.moveaxis(codes, axis, 0)
-    inner[1:] = function(inner[1:], source[:-1])
-    inner[:-1] = function(inner[:-1], source[1:])
-    return found
 
 
 def _vote(padded: NDArray, cells: Sequence[NDArray], axes: Sequence[_Axis], new: NDArray) -> None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from iconet.errors import InputError
 from iconet.images import Scan
-from iconet.images.geometry import farthest_apart
+from iconet.images.geometry import SAME_PLACE_MM, farthest_apart
 from iconet.images.kind import Kind, kind_of
 from iconet.images.kind.kinds import LABELS, PROBABILITIES
 from iconet.images.kind.values import whole
@@ -13,9 +13,6 @@ from iconet.upscaling.models import Models
 from iconet.upscaling.options import Options
 from iconet.upscaling.plan import GridPlan
 from iconet.upscaling.upscale import upscale_scan
-
-SAME_PLACE_MM = 1e-3
-"""Headers store float32 and quaternions, which round; a misplaced voxel is a hundred times this."""
 
 
 def check_labels(labels: Scan, scan: Scan) -> Kind:

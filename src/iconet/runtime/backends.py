@@ -10,6 +10,7 @@ from iconet.errors import InputError
 from iconet.runtime.cache import cached_openvino_model
 from iconet.runtime.device import Compute
 from iconet.runtime.runtimes import Predict, run_onnxruntime, run_openvino
+from iconet.runtime.threads import cores
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -64,7 +65,7 @@ def prepare(model: "ICONet | Peer", compute: Compute, workers: int = 1) -> Predi
         known = _ready.setdefault(model, {})
         key = compute, workers
         if key not in known:
-            threads = torch.get_num_threads()
+            threads = cores()
             known[key] = (
                 run_openvino(
                     _convert(model), precision=compute.precision, threads=threads, streams=workers

@@ -15,6 +15,7 @@ from iconet.files import sha256_of
 from iconet.images import Scan
 from iconet.images.kind import Kind
 from iconet.runtime.device import Compute
+from iconet.runtime.threads import cores
 from iconet.upscaling.apart import SetApart
 from iconet.upscaling.input_consistency import input_consistency
 from iconet.upscaling.recovery import Recovery
@@ -138,7 +139,7 @@ def _compute(compute: Compute) -> dict[str, Any]:
         "device_name": torch.cuda.get_device_name(compute.device) if cuda else None,
         "precision": compute.precision,
         "backend": compute.backend,
-        "threads": torch.get_num_threads(),
+        "threads": cores(),
     }
 
 

@@ -20,6 +20,7 @@ from iconet.intensity import levels_of_slice
 from iconet.runtime.backends import prepare
 from iconet.runtime.device import Compute
 from iconet.runtime.runtimes import Predict
+from iconet.runtime.threads import cores
 from iconet.runtime.threads import workers as worker_threads
 from iconet.upscaling.background import (
     DIM,
@@ -110,7 +111,7 @@ def predict_stack(
         levels = {number: levels_of_slice(stack[number]) for number in waiting}
         run = preparing.result()
         work = _Work(network, run, stack, out, levels, plan, faithful, periodic, told)
-    each = max(1, torch.get_num_threads() // workers)
+    each = max(1, cores() // workers)
     with worker_threads(workers, each=each) as pool:
         for finished in _few_ahead(pool, work.jobs(waiting, windows), workers):
             done += finished

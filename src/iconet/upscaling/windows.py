@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from iconet.errors import InputError
+from iconet.runtime.threads import cores
 from iconet.upscaling.background import Frame
 from iconet.zoo.model import SMALLEST
 
@@ -87,9 +88,7 @@ def plan_windows(
     if device != "cpu":
         # They take turns on the GPU, and what one has freed there serves the next.
         return WindowPlan(side, batch, WORKERS[device], memory)
-    import torch
-
-    threads = torch.get_num_threads()
+    threads = cores()
     each = -(-threads // max(1, int(WORKING_SET // memory)))
     workers = max(1, threads // each)
     return WindowPlan(side, batch, workers, workers * memory)

@@ -1,13 +1,16 @@
 """Memory of the process: measured in page faults, which do not depend on the machine's load."""
 
 import ctypes
+import gc
 import platform
 import subprocess
 import sys
 
 import pytest
 
+from iconet.errors import InputError
 from iconet.runtime import allocator
+from iconet.runtime.allocator import collect_from_now, collecting_later
 
 SCRIPT = """
 import resource
@@ -50,3 +53,15 @@ def test_where_the_block_size_is_refused_trimming_is_left_alone(monkeypatch):
     monkeypatch.setattr(ctypes, "CDLL", lambda name: Old())
     allocator.keep_freed_blocks()
     assert called == [allocator.M_MMAP_THRESHOLD]
+
+
+def test_the_collector_is_on_again_after_the_start_whatever_happens():
+    assert gc.isenabled()
+    with pytest.raises(InputError), collecting_later():
+        assert not gc.isenabled()
+        raise InputError("no scan")
+    assert gc.isenabled()
+    with collecting_later():
+        collect_from_now()
+        assert gc.isenabled()
+    assert gc.isenabled()

@@ -13,6 +13,7 @@ import iconet
 from iconet.errors import InputError
 from iconet.images import bids
 from iconet.images.own import OwnResult, is_own, own_result
+from iconet.runtime.allocator import collect_from_now, collecting_later
 from iconet.study.decide import written_files
 from iconet.study.every_series import every_series
 from iconet.study.find import Task, find_tasks
@@ -25,6 +26,7 @@ from iconet.study.summary import Outcome, summarise
 from iconet.upscaling.options import Options
 
 
+@collecting_later()
 def upscale_study(
     inputs: Sequence[Path],
     output: Path | None,
@@ -270,6 +272,8 @@ def attempt(task: Task, work: Upscaler, share: Share) -> Outcome:
             fault=None if expected else traceback.format_exc(),
             full=full,
         )
+    finally:
+        collect_from_now()  # what one scan leaves behind is gone before the next one is done
 
 
 def _recorded(task: Task, work: Upscaler) -> str:

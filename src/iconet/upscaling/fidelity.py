@@ -88,7 +88,9 @@ def keep_to_slice(
         least, most = local_range(low)
     span = OVERSHOOT * (most - least)
     least = (least - span).clamp_(min=low.min())
-    torch.clamp(high, enlarged(least, factor), enlarged(most + span, factor), out=high)
+    rows = high.view(len(low), factor, -1)
+    least, most = (_wider(bound, factor)[:, None] for bound in (least, most + span))
+    torch.clamp(rows, least, most, out=rows)
     return high
 
 
@@ -277,9 +279,12 @@ def local_range(image: "Tensor") -> "tuple[Tensor, Tensor]":
 
 def enlarged(image: "Tensor", factor: int) -> "Tensor":
     """Repeat every pixel of (h, w)."""
-    height, width = image.shape
-    wide = image[:, None, :, None].expand(height, factor, width, factor)
-    return wide.reshape(height * factor, width * factor)
+    return _wider(image, factor).repeat_interleave(factor, dim=0)
+
+
+def _wider(image: "Tensor", factor: int) -> "Tensor":
+    """Repeat every column of (h, w)."""
+    return image[..., None].expand(*image.shape, factor).reshape(len(image), -1)
 
 
 def is_constant(image: NDArray) -> bool:

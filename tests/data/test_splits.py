@@ -117,3 +117,20 @@ def test_tables_that_cannot_be_used_are_refused_in_one_line(
         read_splits(tmp_path, "splits.csv", "train")
     assert str(error.value).startswith(f"{table}: ")
     assert "\n" not in str(error.value)
+
+
+def test_several_tables_are_read_as_one(tmp_path: Path) -> None:
+    row = dict.fromkeys(COLUMNS, "x") | {"split": "train"}
+    write_table([{**row, "subject": "a", "path": "a.nii"}], tmp_path / "one.csv")
+    others = [
+        {**row, "subject": "b", "path": "b.nii"},
+        {**row, "subject": "c", "path": "c.nii", "split": "test"},
+    ]
+    write_table(others, tmp_path / "more" / "two.csv")
+    second = tmp_path / "more" / "two.csv"
+    tables = ["one.csv", second]
+    assert [row["path"] for row in read_splits(tmp_path, tables, "train")] == ["a.nii", "b.nii"]
+    assert [row["path"] for row in read_splits(tmp_path, tables, "test")] == ["c.nii"]
+    write_table([{**row, "subject": "a", "path": "d.nii", "split": "test"}], second)
+    with pytest.raises(InputError, match="subject 'a' of .* is in two splits"):
+        read_splits(tmp_path, tables, "train")

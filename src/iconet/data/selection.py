@@ -13,7 +13,9 @@ class Data(Section):
 
     root: Path = Field(description="folder that the table's paths are relative to")
     layout: Literal["table", "ixi", "fastmri", "hecktor", "bids", "folder"] = "table"
-    splits: str = Field("splits.csv", description="table of scans in that folder")
+    splits: str | list[str] = Field(
+        "splits.csv", description="table of scans in that folder, or several"
+    )
     contrasts: list[str] = Field(default_factory=list, description="all if none is named")
     pattern: str | None = Field(
         None, description="of a folder's files, such as {subject}/{contrast}.nii.gz"

@@ -22,7 +22,7 @@ def volumes_for(
         data: Where they are and which to take.
         split: ``train``, ``validation`` or ``test``.
         output: Folder that receives the table of scans where the data set has none, see
-            `table_of_scans`, and, but for a layout ``table``, the prepared slices.
+            `tables_of_scans`, and, but for a layout ``table``, the prepared slices.
         square: Whether to cut a scan along its other planes too where they are as sharp, see
             `square_planes`; each plane is a volume of its own.
 
@@ -32,12 +32,12 @@ def volumes_for(
     Raises:
         InputError: If the data set or its table cannot be used.
     """
-    table = table_of_scans(data, output)
+    tables = tables_of_scans(data, output)
     volumes, left_out = [], []
     wanted = ("", *data.contrasts)
     rows = [
         row
-        for row in read_splits(data.root, table, split)
+        for row in read_splits(data.root, tables, split)
         if not data.contrasts or row["contrast"] in wanted
     ]
     for number, row in enumerate(rows):
@@ -63,21 +63,22 @@ def volumes_for(
     return volumes, left_out
 
 
-def table_of_scans(data: Data, output: Path) -> Path:
-    """The table that says which subject is in which split.
+def tables_of_scans(data: Data, output: Path) -> list[Path]:
+    """The tables that say which subject is in which split.
 
-    It is the data set's own, ``data.splits``, where that exists. Otherwise the scans are found by
+    They are the data set's own, ``data.splits``, where these exist. Otherwise the scans are found by
     ``data.layout`` and their table is written to ``splits.csv`` in the output folder, for others to
     use in place of it.
 
     Returns:
-        Its absolute path.
+        Absolute paths.
 
     Raises:
         InputError: If there is none, none can be made, or the output folder has one of other scans.
     """
-    own = (data.root / data.splits).absolute()
-    if data.layout == "table" or data.splits != TABLE or own.is_file():
+    named = [data.splits] if isinstance(data.splits, str) else data.splits
+    own = [(data.root / table).absolute() for table in named]
+    if data.layout == "table" or named != [TABLE] or own[0].is_file():
         return own
     rows = find_scans(data.root, data.layout, data.contrasts, data.pattern)
     table = (output / TABLE).absolute()
@@ -90,4 +91,4 @@ def table_of_scans(data: Data, output: Path) -> Path:
             f"{table}: lists other scans than {data.root} has now; delete it, or keep it by "
             f"data.splits={table}"
         )
-    return table
+    return [table]

@@ -4,7 +4,7 @@ import csv
 import hashlib
 import io
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from iconet.errors import InputError
@@ -43,20 +43,41 @@ def _position(subject: str) -> float:
     return int.from_bytes(hashlib.sha256(os.fsencode(subject)).digest()[:6]) / 2**48
 
 
-def read_splits(root: Path, splits: str | Path, split: str) -> list[dict[str, str]]:
-    """Rows of one split in a table of scans.
+def read_splits(
+    root: Path, splits: str | Path | Sequence[str | Path], split: str
+) -> list[dict[str, str]]:
+    """Rows of one split in a table of scans, or in several.
 
     Args:
-        root: Folder that the table's paths are relative to.
-        splits: Name of the table in that folder, or its absolute path: a CSV with the columns
-            dataset, subject, split, path, contrast, sharp_plane.
+        root: Folder that the tables' paths are relative to.
+        splits: Name of a table in that folder, or its absolute path: a CSV with the columns
+            dataset, subject, split, path, contrast, sharp_plane. Or several of them.
         split: ``train``, ``validation`` or ``test``.
 
     Raises:
-        InputError: If the table is missing or unreadable, lacks something, has no such split or a
-            subject in two.
+        InputError: If a table is missing or unreadable, lacks something or has a subject in two
+            splits, or if none has such a split.
     """
-    table = root / splits
+    named = [splits] if isinstance(splits, str | Path) else splits
+    tables = [root / table for table in named]
+    splits_of: dict[tuple[str, str], str] = {}
+    chosen = []
+    for table in tables:
+        for row in _complete_rows(table):
+            if splits_of.setdefault((row["dataset"], row["subject"]), row["split"]) != row["split"]:
+                raise InputError(
+                    f"{table}: subject '{row['subject']}' of '{row['dataset']}' is in two splits; "
+                    "keep all scans of a person in one"
+                )
+            if row["split"] == split:
+                chosen.append(row)
+    if not chosen:
+        raise InputError(f"{tables[-1]}: no scan has split '{split}'; mark some")
+    return chosen
+
+
+def _complete_rows(table: Path) -> list[dict[str, str]]:
+    """All rows of a table of scans, with a value in every column."""
     rows = read_table(table)
     missing = sorted(set(COLUMNS) - set(rows[0] if rows else ()))
     if missing:
@@ -64,17 +85,7 @@ def read_splits(root: Path, splits: str | Path, split: str) -> list[dict[str, st
     for number, row in enumerate(rows, start=1):
         if any(row[column] is None for column in COLUMNS):
             raise InputError(f"{table}: scan {number} lacks values at its end; complete its row")
-    splits_of: dict[tuple[str, str], str] = {}
-    for row in rows:
-        if splits_of.setdefault((row["dataset"], row["subject"]), row["split"]) != row["split"]:
-            raise InputError(
-                f"{table}: subject '{row['subject']}' of '{row['dataset']}' is in two splits; "
-                "keep all scans of a person in one"
-            )
-    chosen = [row for row in rows if row["split"] == split]
-    if not chosen:
-        raise InputError(f"{table}: no scan has split '{split}'; mark some")
-    return chosen
+    return rows
 
 
 def read_table(table: Path) -> list[dict[str, str]]:

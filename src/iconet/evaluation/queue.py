@@ -278,13 +278,13 @@ class Queue:
 
 
 def _tests(recipe: BenchmarkRecipe) -> Iterator[Test]:
-    from iconet.data.split_volumes import table_of_scans
+    from iconet.data.split_volumes import tables_of_scans
     from iconet.data.splits import read_splits
     from iconet.data.truth import read_truth
 
     data = recipe.data
-    table = table_of_scans(data, recipe.output)
-    lines = read_splits(data.root, table, recipe.split)
+    tables = tables_of_scans(data, recipe.output)
+    lines = read_splits(data.root, tables, recipe.split)
     for dataset in recipe.datasets:
         found = [
             line
@@ -294,7 +294,7 @@ def _tests(recipe: BenchmarkRecipe) -> Iterator[Test]:
         ]
         if not found:
             raise InputError(
-                f"{table} has no '{recipe.split}' volume of the data set '{dataset}': leave it out "
+                f"{tables[-1]} has no '{recipe.split}' volume of the data set '{dataset}': leave it out "
                 "of datasets"
             )
         for line in found:

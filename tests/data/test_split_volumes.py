@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from iconet.data.selection import Data
-from iconet.data.split_volumes import table_of_scans, volumes_for
+from iconet.data.split_volumes import tables_of_scans, volumes_for
 from iconet.data.splits import read_table
 from iconet.errors import InputError
 
@@ -86,7 +86,7 @@ def test_damaged_scans_are_named_counted_and_left_out(
     root, output = tmp_path / "scans ü", tmp_path / "out"
     damaged = SETS[layout](root)
     data = Data(root=root, layout=layout)
-    rows = read_table(table_of_scans(data, output))
+    rows = read_table(tables_of_scans(data, output)[0])
     capsys.readouterr()
     found, left_out = [], []
     for split in ("train", "validation", "test"):
@@ -114,7 +114,7 @@ def test_prepared_slices_are_what_preparing_gives(
 ) -> None:
     ixi(tmp_path / "scans")
     data = Data(root=tmp_path / "scans", layout="ixi")
-    table = table_of_scans(data, tmp_path / "out")
+    [table] = tables_of_scans(data, tmp_path / "out")
     shutil.copy(table, tmp_path / "scans")
     as_table = Data(root=tmp_path / "scans")
     in_memory, reasons = volumes_for(as_table, "train", tmp_path / "other")
@@ -133,17 +133,17 @@ def test_the_table_is_written_once_and_its_folder_may_not_change(tmp_path: Path)
     for number in range(5):
         nifti(root / f"{number}.nii.gz")
     data = Data(root=root, layout="folder")
-    table = table_of_scans(data, output)
+    [table] = tables_of_scans(data, output)
     assert table == output / "splits.csv"
-    assert table_of_scans(data, output) == table
+    assert tables_of_scans(data, output) == [table]
     nifti(root / "new.nii.gz")
     with pytest.raises(InputError, match="lists other scans") as error:
-        table_of_scans(data, output)
+        tables_of_scans(data, output)
     assert str(error.value).startswith(f"{table}: ")
     # As the message says: keep it, or delete it.
-    assert table_of_scans(Data(root=root, layout="folder", splits=str(table)), output) == table
+    assert tables_of_scans(Data(root=root, layout="folder", splits=str(table)), output) == [table]
     table.unlink()
-    assert len(read_table(table_of_scans(data, output))) == 6
+    assert len(read_table(tables_of_scans(data, output)[0])) == 6
 
 
 def test_a_table_in_the_folder_is_used(tmp_path: Path) -> None:

@@ -128,9 +128,9 @@ def test_several_tables_are_read_as_one(tmp_path: Path) -> None:
     ]
     write_table(others, tmp_path / "more" / "two.csv")
     second = tmp_path / "more" / "two.csv"
-    tables = ["one.csv", second]
+    tables: list[str | Path] = ["one.csv", second]
     assert [row["path"] for row in read_splits(tmp_path, tables, "train")] == ["a.nii", "b.nii"]
     assert [row["path"] for row in read_splits(tmp_path, tables, "test")] == ["c.nii"]
     write_table([{**row, "subject": "a", "path": "d.nii", "split": "test"}], second)
-    with pytest.raises(InputError, match="subject 'a' of .* is in two splits"):
+    with pytest.raises(InputError, match=r"subject 'a' of .* is in two splits"):
         read_splits(tmp_path, tables, "train")

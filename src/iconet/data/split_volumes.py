@@ -66,9 +66,9 @@ def volumes_for(
 def tables_of_scans(data: Data, output: Path) -> list[Path]:
     """The tables that say which subject is in which split.
 
-    They are the data set's own, ``data.splits``, where these exist. Otherwise the scans are found by
-    ``data.layout`` and their table is written to ``splits.csv`` in the output folder, for others to
-    use in place of it.
+    They are the data set's own, ``data.splits``, where these exist. Otherwise the scans are found
+    by ``data.layout`` and their table is written to ``splits.csv`` in the output folder, for others
+    to use in place of it.
 
     Returns:
         Absolute paths.

@@ -294,8 +294,8 @@ def _tests(recipe: BenchmarkRecipe) -> Iterator[Test]:
         ]
         if not found:
             raise InputError(
-                f"{tables[-1]} has no '{recipe.split}' volume of the data set '{dataset}': leave it out "
-                "of datasets"
+                f"{tables[-1]} has no '{recipe.split}' volume of the data set '{dataset}': leave it"
+                " out of datasets"
             )
         for line in found:
             path, plane, contrast = line["path"], line["sharp_plane"], line["contrast"]

@@ -46,8 +46,8 @@ def volumes() -> list[Volume]:
 
 @pytest.fixture
 def network(monkeypatch: pytest.MonkeyPatch) -> ICONet:
-    monkeypatch.setattr(fitting, "SLICES", 150)
-    monkeypatch.setattr(fitting, "STEPS", 300)
+    monkeypatch.setattr(fitting, "SLICES", 100)
+    monkeypatch.setattr(fitting, "STEPS", 200)
     torch.manual_seed(0)
     return ICONet(width=8, exchanges=1, rec_units=1, sr_units=1, described=4).eval()
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from iconet.data import Volume
 from iconet.intensity import levels_of_slice
 from iconet.network import ICONet
-from iconet.network.description import CROP, OTHER, WAYS, evidence, strengths
+from iconet.network.description import CROP, OTHER, WAYS, Way, evidence, strengths
 from iconet.physics.degradation import DegradationMix
 from iconet.physics.point_spread import POINT_SPREADS, acquired_through, misfits
 from iconet.training.checkpoint import write_safetensors
@@ -48,8 +48,9 @@ def fit_way(network: ICONet, volumes: Sequence[Volume], mix: DegradationMix, *, 
     Returns:
         The share of these slices whose way is told.
     """
-    way = network.way
-    assert way is not None
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        way = network.way = Way()
     generator = torch.Generator().manual_seed(seed)
     with torch.inference_mode():
         examples = list(_examples(network, volumes, mix, generator))

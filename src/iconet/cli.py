@@ -227,6 +227,20 @@ def upscale(
         int,
         typer.Option("--jobs", "-j", help="Scans at the same time, which share cores and memory."),
     ] = 1,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="I/N",
+            help="Part I of N, one of several jobs; auto in an array of Slurm, Grid Engine or LSF.",
+        ),
+    ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Dask scheduler whose workers do the scans, such as tcp://head:8786.",
+        ),
+    ] = None,
     overwrite: OverwriteOption = False,
     again: Annotated[
         bool, typer.Option("--again", help="Upscale results of iconet once more too.")
@@ -240,6 +254,10 @@ def upscale(
 
     Of a study (several scans, folders, BIDS datasets) what is finished is not done again.
     """
+    import os
+
+    from iconet.study.part import Part
+    from iconet.study.shard import read_shard
     from iconet.study.study import upscale_study
     from iconet.upscaling.options import Options
 
@@ -263,6 +281,8 @@ def upscale(
         labels=labels or (),
         all_series=all_series,
         only=only,
+        part=Part(shard=None if shard is None else read_shard(shard, os.environ)),
+        cluster=cluster,
         say=lambda line: print(line, file=sys.stderr),
         complain=complain,
     )

@@ -1,6 +1,5 @@
 """Each reason why an output is finished, is made again, or is left alone."""
 
-import json
 import os
 
 import pytest

@@ -45,7 +45,7 @@ def attempt(task: Task, work: Upscaler, share: Share) -> Outcome:
                 return ready
             return record(task, ready, perform(task, work), share)
     except Exception as error:
-        return _failed(task, error, 0)
+        return failed(task, error)
 
 
 @contextmanager
@@ -83,7 +83,7 @@ def perform(task: Task, work: Upscaler) -> Performed:
             [fingerprint(path) for path in inputs],
         )
     except Exception as error:
-        return Performed(_failed(task, error, time.monotonic() - start))
+        return Performed(failed(task, error, time.monotonic() - start))
     finally:
         collect_from_now()  # what one scan leaves behind is gone before the next one is done
 
@@ -96,7 +96,7 @@ def record(task: Task, how: Mapping[str, Any], made: Performed, share: Share) ->
             if made.files is not None and made.inputs is not None:
                 ledger.finish(task.key, made.files, made.inputs, how)
         except InputError as error:
-            made = Performed(_failed(task, error, made.outcome.seconds))
+            made = Performed(failed(task, error, made.outcome.seconds))
         if made.files is None:
             with suppress(InputError):
                 ledger.give_up(task.key)
@@ -110,7 +110,8 @@ def finished(task: Task, by: str | None) -> Outcome:
     return Outcome("shared", f"{task.target}: was made by {by}")
 
 
-def _failed(task: Task, error: Exception, seconds: float) -> Outcome:
+def failed(task: Task, error: Exception, seconds: float = 0) -> Outcome:
+    """What is wrong, while an exception is handled."""
     if isinstance(error, OwnResult):
         return Outcome("own", str(error))
     cause = error.__cause__

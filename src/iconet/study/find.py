@@ -145,8 +145,8 @@ def _tasks(
     dataset = path.is_dir() and bids.is_dataset(path)
     if not dataset and (part.participants or part.sessions):
         raise InputError(
-            f"{path}: is no BIDS dataset (dataset_description.json with BIDSVersion, folders sub-*),"
-            " so it has no participants and sessions to choose from"
+            f"{path}: is no BIDS dataset: {bids.DESCRIPTION} with BIDSVersion, or folders sub-*,"
+            " are missing; name its root"
         )
     if output is None:
         if not dataset:

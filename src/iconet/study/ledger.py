@@ -134,7 +134,7 @@ class Ledger:
         self._append({"output": output, "files": []})
 
     def discard_if_unused(self) -> bool:
-        """Remove its file if that says of no output that it is complete; whether no file is left."""
+        """Remove its file if no output in it is complete; whether no file of any shard is left."""
         own = Ledger(self.folder)
         own._follow(self.path)
         if not any(entry.get("files") for output in own._lines for entry in own.of(output)):

@@ -64,7 +64,7 @@ class Share:
             return nullcontext(True)
         name = hashlib.sha256(task.key.encode("utf-8", "surrogateescape")).hexdigest()[:16]
         path = task.root / f".iconet-{name}.lock"
-        instead = "give --shard 1/1, or a part of the study to each of several processes, such as 1/4"
+        instead = "give --shard 1/1, or a part to each of several processes, such as 1/4"
         return claim(path, remove=True, no_locks=instead if self.shard is None else None)
 
     def ledger(self, root: Path) -> Ledger:

@@ -72,6 +72,10 @@ def upscale_study(
     """
     if jobs < 1:
         raise InputError(f"jobs must be at least 1, not {jobs}")
+    if cluster is not None:
+        from iconet.study.cluster import for_workers
+
+        inputs, output, labels, options = for_workers(inputs, output, labels, options)
     start, notes, refused = partial(Upscaler, options, reports=reports), list[str](), {}
     work = cache(start)
     if all_series or only is not None:
@@ -79,9 +83,9 @@ def upscale_study(
     else:
         find = partial(find_tasks, one_series=options.series is not None, part=part)
         tasks = find(inputs, output, lambda: work().label(), note=notes.append)
+    tasks = with_labels(tasks, labels)
     if part.shard is not None:
         say(f"{part.shard}: {len(tasks)} of the scans")
-    tasks = with_labels(tasks, labels)
     share = Share.of(tasks, overwrite=overwrite, needs_report=reports, shard=part.shard)
     outcomes = _Outcomes(tasks, refused, inputs, say, complain)
     to_do = _unfinished(tasks, work(), share, outcomes, again=options.again)

@@ -8,6 +8,7 @@ import gc
 import io
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -77,13 +78,18 @@ def recipes_of_the_package(*, benchmark: bool) -> str:
 
 def main() -> None:
     """Run the program and exit with its code."""
+    start(lambda: run(sys.argv[1:]))
+
+
+def start(program: Callable[[], int]) -> None:
+    """Run a program in the way of all of ours, and exit with its code."""
     keep_freed_blocks()
     # Names that are not UTF-8 are escaped, as on standard error.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     # As an exception, so that what was begun is removed: a scheduler's time limit sends this.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
-    code = run(sys.argv[1:])
+    code = program()
     gc.freeze()  # Python would go through all of torch's objects once more before it ends: 0.4 s
     sys.exit(code)
 
@@ -91,8 +97,13 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """Run the program and return its exit code."""
     command = typer.main.get_command(app)
+    return answered(lambda: command.main(arguments, prog_name="iconet", standalone_mode=False))
+
+
+def answered(call: Callable[[], object]) -> int:
+    """The exit code of a call; what is wrong with the input is said on one line."""
     try:
-        code = command.main(arguments, prog_name="iconet", standalone_mode=False)
+        code = call()
     except InputError as error:
         return complain(error)
     except ModuleNotFoundError as error:

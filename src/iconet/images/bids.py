@@ -159,7 +159,7 @@ def describe_derivative(folder: Path, source: Path, *, version: str) -> None:
         InputError: The folder holds a dataset that another program made, or of another dataset.
     """
     given = _description(source)
-    link = Path(os.path.relpath(source.resolve(), folder.resolve())).as_posix()
+    link = link_to(source, folder)
     origin = {"DOI": str(given["DatasetDOI"])} if given.get("DatasetDOI") else {"URL": "bids:raw:"}
     wanted = {
         "Name": f"Super-resolution of {given.get('Name') or source.resolve().name}",
@@ -179,6 +179,11 @@ def describe_derivative(folder: Path, source: Path, *, version: str) -> None:
     check_derivative(folder, link)
     if _description(folder) != wanted:
         write_text(json.dumps(wanted, indent=2, ensure_ascii=False) + "\n", folder / DESCRIPTION)
+
+
+def link_to(source: Path, folder: Path) -> str:
+    """How a derivative at `folder` names the dataset at `source`."""
+    return Path(os.path.relpath(source.resolve(), folder.resolve())).as_posix()
 
 
 def check_derivative(folder: Path, link: str) -> None:

@@ -1,6 +1,7 @@
 """What a worker of a Dask cluster does: one scan at a time, with weights that it loads once."""
 
 import pickle
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from iconet.errors import InputError
-from iconet.study.attempt import Performed, perform
+from iconet.study.attempt import Performed, failed, perform
 from iconet.study.decide import remove_partial
 from iconet.study.find import Task
 from iconet.study.run_one import Upscaler
@@ -42,34 +43,25 @@ async def enrol(dask_worker: Any, folders: Sequence[Path]) -> list[Path]:
 
 def do(order: Order) -> tuple[Performed, list[str]]:
     """Upscale a scan that the client has begun; also what is to be said of it."""
-    import torch
     from distributed import get_worker
 
     worker, said = get_worker(), list[str]()
-    # Whatever was set for the threads of a process (Dask's nanny: one): these are the worker's.
-    torch.set_num_threads(worker.state.nthreads)
     remove_partial(order.task)  # of a worker that died with this scan
     try:
         work = _upscaler(order, str(worker.address))
     except InputError as error:
-        work = _Refuses(error)
+        return Performed(failed(order.task, error)), said
+    if "torch" in sys.modules:
+        import torch
+
+        # Whatever was set for the process (Dask's nanny: one): these are the worker's threads.
+        torch.set_num_threads(worker.state.nthreads)
     work.say = said.append
     made = perform(order.task, work)
     if made.outcome.fault is not None:
         fault = f"{worker.address}:\n{made.outcome.fault}"
         made = replace(made, outcome=replace(made.outcome, fault=fault))
     return made, said
-
-
-class _Refuses:
-    """In place of what works on tasks, where it could not be had."""
-
-    def __init__(self, error: InputError) -> None:
-        self.error = error
-        self.say: Callable[[str], None] = print
-
-    def __call__(self, task: Task) -> tuple[str, list[Path]]:
-        raise self.error
 
 
 @lru_cache(maxsize=1)

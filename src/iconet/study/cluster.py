@@ -158,7 +158,8 @@ class Cluster:
         if time.monotonic() - self._looked < LOOK:
             return self._enrolled
         first, self._looked = self._looked < 0, time.monotonic()
-        there = self.client.scheduler_info(n_workers=-1)["workers"]
+        # What `scheduler_info` gives may be a summary without workers, fetched in the background.
+        there = self.client.sync(self.client.scheduler.identity)["workers"]
         new = [
             address
             for address, about in there.items()

@@ -115,9 +115,9 @@ class Cluster:
             claim.close()
             return how
         order = Order(task, self.start, how)
-        with _scheduler(self.address):
+        with claim, _scheduler(self.address):
             future = self.client.submit(do, order, pure=False, resources={RESOURCE: 1})
-        running[future] = task, how, claim
+            running[future] = task, how, claim.pop_all()
         return None
 
     def _done(self, running: dict[Any, Any]) -> list[Any]:

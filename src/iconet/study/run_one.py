@@ -4,7 +4,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cached_property, partial, reduce
+from functools import cached_property, reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +52,7 @@ class Upscaler:
 
     def __init__(self, options: Options, *, reports: bool) -> None:
         self.options, self.reports = options, reports
-        self.say: Callable[[str], None] = partial(print, file=sys.stderr)
+        self.say: Callable[[str], None] = _say
         backend = backend_for(options.model, options.backend)
         self.compute = choose_compute(options.device, options.precision, backend)
 
@@ -213,6 +213,10 @@ class Upscaler:
         scan = Scan(grid, affine=shown_affine(raw), path=raw.path)
         kspace = {"coils": raw.coils, "acceleration": found.acceleration}
         return Made(line, scan, bigger, [self.kspace_models.suited(found)], clock.seconds, kspace)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)
 
 
 def _derives(task: Task, scan: Scan) -> bool:

@@ -1,4 +1,4 @@
-"""Which part of a study is meant: some participants and sessions of a dataset, or a shard."""
+"""Which part of a study is meant: series, participants and sessions of a dataset, or a shard."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -21,11 +21,15 @@ class Part:
         participants: Labels of a dataset, with or without "sub-"; empty for all.
         sessions: Labels, with or without "ses-"; empty for all, and for scans of no session.
         shard: One of several jobs that share the work.
+        all_series: Of DICOM studies every series, into folders below the output.
+        only: Of them the series of a modality, or with this in their description.
     """
 
     participants: tuple[str, ...] = ()
     sessions: tuple[str, ...] = ()
     shard: Shard | None = None
+    all_series: bool = False
+    only: str | None = None
 
     def of_dataset(
         self, root: Path, scans: Callable[[Sequence[Path]], list[Scan]]

@@ -12,6 +12,7 @@ from iconet.images import bids
 from iconet.images.own import is_own, own_result
 from iconet.runtime.allocator import collecting_later
 from iconet.study.attempt import attempt, finished
+from iconet.study.cluster import Cluster, for_workers
 from iconet.study.every_series import every_series
 from iconet.study.find import Task, find_tasks
 from iconet.study.jobs import Died, run_in_processes
@@ -36,8 +37,6 @@ def upscale_study(
     overwrite: bool = False,
     reports: bool = False,
     labels: Sequence[Path] = (),
-    all_series: bool = False,
-    only: str | None = None,
     part: Part = Part(),  # noqa: B008 - frozen
     cluster: str | None = None,
     say: Callable[[str], None],
@@ -56,10 +55,8 @@ def upscale_study(
         overwrite: replace whatever is there, finished or not made by iconet.
         reports: write a JSON report beside every output.
         labels: of the only scan; they come to the grid of its result.
-        all_series: of studies in DICOM every series, into folders below `output`.
-        only: of them the series of a modality, or with this in their description.
         part: of the study that is meant.
-        cluster: address of a Dask scheduler, whose workers do the scans.
+        cluster: address of a Dask scheduler whose workers do the scans.
         say: called with a line about each scan, and with the summary where they are several.
         complain: called with the error of each scan that could not be used.
 
@@ -73,19 +70,11 @@ def upscale_study(
     if jobs < 1:
         raise InputError(f"jobs must be at least 1, not {jobs}")
     if cluster is not None:
-        from iconet.study.cluster import for_workers
-
         inputs, output, labels, options = for_workers(inputs, output, labels, options)
-    start, notes, refused = partial(Upscaler, options, reports=reports), list[str](), {}
-    work = cache(start)
-    if all_series or only is not None:
-        tasks, refused = _series(inputs, output, options, only, part, say)
-    else:
-        find = partial(find_tasks, one_series=options.series is not None, part=part)
-        tasks = find(inputs, output, lambda: work().label(), note=notes.append)
+    start = partial(Upscaler, options, reports=reports)
+    work, notes = cache(start), list[str]()
+    tasks, refused = _found(inputs, output, options, part, work, say, notes.append)
     tasks = with_labels(tasks, labels)
-    if part.shard is not None:
-        say(f"{part.shard}: {len(tasks)} of the scans")
     share = Share.of(tasks, overwrite=overwrite, needs_report=reports, shard=part.shard)
     outcomes = _Outcomes(tasks, refused, inputs, say, complain)
     to_do = _unfinished(tasks, work(), share, outcomes, again=options.again)
@@ -99,23 +88,32 @@ def upscale_study(
     return outcomes.end(notes)
 
 
-def _series(
+def _found(
     inputs: Sequence[Path],
     output: Path | None,
     options: Options,
-    only: str | None,
     part: Part,
+    work: Callable[[], Upscaler],
     say: Callable[[str], None],
+    note: Callable[[str], None],
 ) -> tuple[list[Task], dict[Task, str]]:
-    """A task for each DICOM series, and those that are no scans with the reason."""
-    if options.series is not None:
-        raise InputError("--series names one series; omit it, or --all-series and --only")
-    every = every_series(inputs, output, only, again=options.again)
-    if every.own:
-        say(f"{every.own} series that iconet made left out; --again takes them too")
-    if every.others:
-        say(f"{every.others} series left out: --only {only}")
-    return part.of(every.tasks), dict(part.of(every.refused))
+    """The tasks, and series that are no scans with the reason."""
+    refused = list[tuple[Task, str]]()
+    if part.all_series or part.only is not None:
+        if options.series is not None:
+            raise InputError("--series names one series; omit it, or --all-series and --only")
+        every = every_series(inputs, output, part.only, again=options.again)
+        if every.own:
+            say(f"{every.own} series that iconet made left out; --again takes them too")
+        if every.others:
+            say(f"{every.others} series left out: --only {part.only}")
+        tasks, refused = part.of(every.tasks), part.of(every.refused)
+    else:
+        one, label = options.series is not None, lambda: work().label()
+        tasks = find_tasks(inputs, output, label, one_series=one, part=part, note=note)
+    if part.shard is not None:
+        say(f"{part.shard}: {len(tasks)} of the scans")
+    return tasks, dict(refused)
 
 
 def _unfinished(
@@ -235,8 +233,6 @@ def _crew(
 ) -> Iterator[Crew]:
     """What does the tasks: this process, several on this machine, or the workers of a cluster."""
     if cluster is not None:
-        from iconet.study.cluster import Cluster
-
         with Cluster(cluster, start, say) as workers:
             yield lambda tasks: workers.attempted(tasks, work(), share)
         return

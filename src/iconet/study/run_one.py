@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property, reduce
 from pathlib import Path
@@ -51,6 +52,7 @@ class Upscaler:
 
     def __init__(self, options: Options, *, reports: bool) -> None:
         self.options, self.reports = options, reports
+        self.say: Callable[[str], None] = _say
         backend = backend_for(options.model, options.backend)
         self.compute = choose_compute(options.device, options.precision, backend)
 
@@ -141,7 +143,7 @@ class Upscaler:
         labels = read_labels(task, scan)
         models = taking_part(plan, self.models)
         for line in (*scan.remarks, *remarks(scan, plan, self.models)):
-            print(line, file=sys.stderr)
+            self.say(line)
         found: list[SetApart] = []
         with shown_progress(task.title or task.source.name) as progress:
             bigger = upscale_scan(
@@ -150,7 +152,7 @@ class Upscaler:
                 note=found.append,
             )
         if apart := reduce(SetApart.and_of, found, SetApart()):
-            print(f"{scan.name}: {apart} kept from the network and put back", file=sys.stderr)
+            self.say(f"{scan.name}: {apart} kept from the network and put back")
         bigger_labels = [
             (upscale_labels(each[0], each[1], plan, self.models, self.compute, self.options), each)
             for each in labels
@@ -191,7 +193,7 @@ class Upscaler:
         check_output(task.target, [task.source])
         raw = read_kspace(task.source)
         for line in raw.remarks:
-            print(line, file=sys.stderr)
+            self.say(line)
         clock.note("read")
         with shown_progress(task.title or task.source.name) as progress:
             bigger, found = upscale_kspace(
@@ -211,6 +213,10 @@ class Upscaler:
         scan = Scan(grid, affine=shown_affine(raw), path=raw.path)
         kspace = {"coils": raw.coils, "acceleration": found.acceleration}
         return Made(line, scan, bigger, [self.kspace_models.suited(found)], clock.seconds, kspace)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)
 
 
 def _derives(task: Task, scan: Scan) -> bool:

@@ -46,7 +46,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from iconet.network import ICONet
-    from iconet.network.description import Way
     from iconet.peers import Peer
 
 Progress = Callable[[int, int], None]
@@ -120,13 +119,10 @@ def predict_stack(
         work = _Work(network, run, stack, out, levels, plan, faithful, periodic, told)
     each = max(1, cores() // workers)
     with worker_threads(workers, each=each) as pool:
-        if faithful and not cropped and (told_way := _way_network(network)) is not None:
-            probes = waiting[:: -(-len(waiting) // PROBES)]
-            way = way_of(told_way, pool.map(work.probed, probes))
-            if way is not None:
-                work = replace(work, way=way)
-                if note is not None:
-                    note(way)
+        if faithful and not cropped and (way := _way(network, work, waiting, pool)) is not None:
+            work = replace(work, way=way)
+            if note is not None:
+                note(way)
         for finished in _few_ahead(pool, work.jobs(waiting, windows), workers):
             done += finished
             advance(done, total)
@@ -140,12 +136,17 @@ def _is_told(network: object) -> bool:
     return isinstance(network, ICONet) and network.describe is not None
 
 
-def _way_network(network: object) -> "Way | None":
-    """What tells how slices lost their resolution, in networks that know several ways."""
+def _way(
+    network: object, work: "_Work", waiting: Sequence[int], pool: ThreadPoolExecutor
+) -> str | None:
+    """How the slices lost their resolution, by networks that can tell; see `way_of`."""
     from iconet.network import ICONet
 
-    way = network.way if isinstance(network, ICONet) else None
-    return way if way is not None and way.is_fitted else None
+    told = network.way if isinstance(network, ICONet) else None
+    if told is None or not told.is_fitted:
+        return None
+    probes = waiting[:: -(-len(waiting) // PROBES)]
+    return way_of(told, pool.map(work.probed, probes))
 
 
 def _repeat_constants(stack: NDArray, out: NDArray) -> list[int]:

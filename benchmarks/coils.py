@@ -27,7 +27,7 @@ from iconet.evaluation.metrics import foreground, psnr
 from iconet.intensity import robust_scale
 from iconet.network import Samples
 from iconet.physics.coil_array import coil_array
-from iconet.physics.coils import Coils, centre_lines, combine, sense, sensitivities
+from iconet.physics.coils import centre_lines, folded, sense, sensitivities
 from iconet.physics.fourier import fft2c, ifft2c
 from iconet.physics.kspace import crop_kspace, zero_fill
 from iconet.physics.noise import complex_noise
@@ -53,14 +53,17 @@ CASES = (
     Case("equispaced 4x", "equispaced", 4),
     Case("equispaced 4x, 3 % noise", "equispaced", 4, noise=0.03),
     Case("equispaced 3x", "equispaced", 3),
+    Case("equispaced 2x", "equispaced", 2),
+    Case("equispaced 2x, 0.3 % noise", "equispaced", 2, noise=0.003),
     Case("random 2x", "random", 2),
+    Case("random 2x, 0.3 % noise", "random", 2, noise=0.003),
     Case("random 4x, 4 coils", "random", 4, coils=4),
     Case("random 6x, 16 coils", "random", 6, calibration=0.12, coils=16),
 )
 
 
 class Measured(NamedTuple):
-    """One slice: the truth (H, W), k-space (C, h, w) and its lines (w,), the true maps, the phase."""
+    """One slice: the truth (H, W), k-space (C, h, w) and its lines (w,), the true maps."""
 
     truth: Tensor
     kspace: Tensor
@@ -71,9 +74,7 @@ class Measured(NamedTuple):
 
 def ring(coils: int, size: tuple[int, int]) -> Tensor:
     """Coils on a ring around the field of view, their squares summing to 1."""
-    y, x = torch.meshgrid(
-        *((torch.arange(n) + 0.5) / n * 2 - 1 for n in size), indexing="ij"
-    )
+    y, x = torch.meshgrid(*((torch.arange(n) + 0.5) / n * 2 - 1 for n in size), indexing="ij")
     angle = 2 * torch.pi * torch.arange(coils)[:, None, None] / coils
     dy, dx = y - 1.4 * angle.sin(), x - 1.4 * angle.cos()
     maps = torch.polar(1 / (0.5 + dy**2 + dx**2), torch.atan2(dy, dx) + angle)
@@ -115,7 +116,9 @@ def slices(data: Path, split: str, scans: int) -> Iterator[tuple[str, list[Tenso
         seen[row["dataset"]] = seen.get(row["dataset"], 0) + 1
         if seen[row["dataset"]] > scans:
             continue
-        stack = torch.from_numpy(read_truth(data / row["path"], row["sharp_plane"], row["contrast"]))
+        stack = torch.from_numpy(
+            read_truth(data / row["path"], row["sharp_plane"], row["contrast"])
+        )
         stack = stack / robust_scale(stack.numpy())
         height, width = (-n % (4 * SCALE) for n in stack.shape[1:])
         stack = torch.nn.functional.pad(stack, (0, width, 0, height))
@@ -130,39 +133,43 @@ def network_image(network: torch.nn.Module, image: Tensor, samples: Samples) -> 
 
 
 class Ways:
-    """Every way of making the image, by its name."""
+    """Every way of making the image, by its name.
 
-    def __init__(self) -> None:
+    Args:
+        models: Networks of complex images to try with all coils' samples.
+    """
+
+    def __init__(self, models: list[str]) -> None:
         self.joint, self.images = iconet.load("mri-x2-joint"), iconet.load("mri-x2")
+        self.networks = {Path(name).stem: iconet.load(name) for name in models}
 
     def __call__(self, got: Measured) -> dict[str, Tensor]:
         lines, kspace = got.lines, got.kspace
         mask = lines.view(1, 1, 1, -1)
         made = {}
         one = ifft2c(got.one)
-        made["one coil"] = network_image(self.joint, one, Samples(got.one[None], mask))
-        for name, maps in (
-            ("true", got.maps),
-            ("estimated", sensitivities(kspace, centre_lines(lines))),
-        ):
+        made["one coil, mri-x2-joint"] = network_image(
+            self.joint, one, Samples(got.one[None], mask)
+        )
+        estimated = sensitivities(kspace, centre_lines(lines))
+        for name, maps in (("true", got.maps), ("estimated", estimated)):
             image = sense(kspace, lines, maps)
-            made[f"SENSE {name}, zero-filled"] = zero_fill(image, SCALE).abs()
-            with torch.inference_mode():
-                made[f"SENSE {name}, mri-x2"] = self.images(image.abs()[None, None]).image[0, 0]
-            alone = torch.where(lines, fft2c(image), 0)
-            made[f"SENSE {name}, joint"] = network_image(
-                self.joint, ifft2c(alone), Samples(alone[None, None], mask)
-            )
+            made[f"SENSE, {name} maps, zero-filled"] = zero_fill(image, SCALE).abs()
+            made[f"SENSE, {name} maps, mri-x2"] = self.enlarged(image.abs())
+        alone = torch.where(lines, fft2c(image), 0)
+        made["SENSE, estimated maps, mri-x2-joint"] = network_image(
+            self.joint, ifft2c(alone), Samples(alone[None, None], mask)
+        )
+        for name, maps in (("true", got.maps), ("estimated", estimated)):
             samples = Samples(kspace[None], mask, maps[None])
-            made[f"inside {name}, folded first"] = network_image(
-                self.joint, combine(ifft2c(kspace), maps), samples
-            )
-            coils = Coils(maps, lines[None, None])
-            for strength in (0.03, 0.1, 0.3, 1):
-                made[f"inside {name}, {strength:g}"] = network_image(
-                    self.joint, coils.solve(kspace, strength, 12), samples
-                )
+            begin = folded(kspace, maps, mask[0])
+            for model, network in self.networks.items():
+                made[f"inside {model}, {name} maps"] = network_image(network, begin, samples)
         return made
+
+    def enlarged(self, image: Tensor) -> Tensor:
+        with torch.inference_mode():
+            return self.images(image[None, None]).image[0, 0]
 
 
 def main() -> None:
@@ -172,9 +179,10 @@ def main() -> None:
     parser.add_argument("--scans", type=int, default=3, help="of a data set")
     parser.add_argument("--loops", action="store_true", help="coils as in training")
     parser.add_argument("--case", help="only those whose name begins so")
+    parser.add_argument("--model", action="append", help="mri-x2-joint by default")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    ways = Ways()
+    ways = Ways(options.model or ["mri-x2-joint"])
     table: dict[str, dict[str, list[float]]] = {}
     for name, chosen in slices(options.data, options.split, options.scans):
         for case in CASES:

@@ -30,6 +30,14 @@ class Samples(NamedTuple):
     maps: Tensor | None = None
 
 
+def measured_of(image: Tensor, samples: Samples) -> Tensor:
+    """What the same acquisition would measure of images (B, 2, k h, k w): (B, C, h, w) complex."""
+    low = to_complex(resize(image, samples.kspace.shape[-2:]))
+    if samples.maps is None:
+        return fft2c(low) * samples.mask
+    return Coils(samples.maps, samples.mask).measure(low)
+
+
 class DataConsistency(nn.Module):
     """Moves an image towards the measured samples by a learned share, almost all of the way.
 

@@ -2,8 +2,8 @@
 
 Data without a missing line between the outermost ones go to a network of magnitude images: the
 joint networks, which learnt to undo aliasing, lose 0.2 dB to zero-filling on them, and those of
-images gain 2.2 dB. Others go to a joint network with what was measured: that of one coil or that
-of several, which is given all coils' samples and sensitivities (`iconet.physics.reconstruction`).
+images gain 2.2 dB. Others go to a joint network with what was measured, of several coils with all
+coils' samples and sensitivities (`iconet.physics.reconstruction`).
 """
 
 from dataclasses import replace
@@ -42,23 +42,19 @@ class KspaceModels(NamedTuple):
     Attributes:
         undersampled: Where a line between two measured ones is unknown.
         complete: Where none is.
-        coils: Where one is unknown and there are several coils; as of one coil if None.
     """
 
     undersampled: Model
     complete: Model
-    coils: Model | None = None
 
     def suited(self, given: Reconstruction) -> Model:
         """The one that is for these data."""
-        if given.complete:
-            return self.complete
-        return self.undersampled if given.coils == 1 or self.coils is None else self.coils
+        return self.complete if given.complete else self.undersampled
 
     @property
     def weights(self) -> list[str | None]:
         """The SHA-256 of all files of weights that may take part."""
-        return list(dict.fromkeys(model.sha256 for model in self if model is not None))
+        return list(dict.fromkeys(model.sha256 for model in self))
 
 
 def open_kspace_models(options: Options, *, device: str) -> KspaceModels:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-OUTER = 0.1  # share of the measured rows, those farthest from the centre, that noise is taken from
+OUTER = 0.1, 0.3  # shares of the measured rows and columns, the outermost: there is little signal
 
 
 class KspaceConsistency(NamedTuple):
@@ -18,7 +18,7 @@ class KspaceConsistency(NamedTuple):
             agrees with what was measured. Above: it contradicts it.
         relative_residual: Root mean square of the residuals over that of the samples.
         noise: Root mean square of the noise of a sample, in the units of the raw data, estimated
-            from the outer rows of k-space: an upper bound where there is signal in them.
+            in the corners of k-space: an upper bound where there is signal in them.
     """
 
     residual_over_noise: float | None
@@ -42,7 +42,8 @@ class Residuals:
             mask: (H, W) bool, True where measured.
         """
         samples, predicted, mask = (part.cpu() for part in (samples, predicted, mask))
-        rows = mask.any(dim=1).nonzero().flatten()
+        rows = _outermost(mask.any(dim=1), OUTER[0])
+        columns = _outermost(mask.any(dim=0), OUTER[1])
         if not len(rows):
             return
         measured = mask.expand_as(samples)
@@ -50,10 +51,9 @@ class Residuals:
         self._count += count
         self._miss += _energy((samples - predicted)[measured])
         self._samples += _energy(samples[measured])
-        far = (rows - mask.shape[0] // 2).abs().argsort(descending=True)
-        outer = rows[far[: max(1, round(OUTER * len(rows)))]]
+        corners = rows[:, None], columns
         # The magnitude of complex noise has the median sqrt(log 2) times its root mean square.
-        median = float(samples[:, outer][measured[:, outer]].abs().median())
+        median = float(samples[:, *corners][measured[:, *corners]].abs().median())
         self._noise += count * median**2 / math.log(2)
 
     def summary(self) -> KspaceConsistency | None:
@@ -63,6 +63,13 @@ class Residuals:
         over = math.sqrt(self._miss / self._noise) if self._noise else None
         relative = math.sqrt(self._miss / self._samples) if self._samples else None
         return KspaceConsistency(over, relative, math.sqrt(self._noise / self._count))
+
+
+def _outermost(there: Tensor, share: float) -> Tensor:
+    """Those of the indices of True that lie farthest from the centre."""
+    indices = there.nonzero().flatten()
+    far = (indices - len(there) // 2).abs().argsort(descending=True)
+    return indices[far[: max(1, round(share * len(indices)))]]
 
 
 def _energy(values: Tensor) -> float:

@@ -181,7 +181,11 @@ def upscale(
     ] = None,
     model: ModelOption = None,
     scale: Annotated[
-        int | None, typer.Option(help="2 or 4; chooses the model when --model is not given.")
+        int | None,
+        typer.Option(
+            help="2 or 4; chooses the model when --model is not given. 1: only reconstruct raw "
+            "k-space."
+        ),
     ] = None,
     plane: Annotated[
         str, typer.Option(help="Plane of the slices: auto, axial, coronal, sagittal, i, j or k.")
@@ -256,6 +260,9 @@ def upscale(
     again: Annotated[
         bool, typer.Option("--again", help="Upscale results of iconet once more too.")
     ] = False,
+    complex: Annotated[
+        bool, typer.Option("--complex", help="Of raw k-space the complex image, as NIfTI.")
+    ] = False,
     report: Annotated[
         bool,
         typer.Option("--report", help="Write OUT.report.json: what was done, and how well it fits"),
@@ -285,6 +292,7 @@ def upscale(
             volume=volume,
             allow_missing=allow_missing,
             again=again,
+            complex=complex,
         ),
         jobs=jobs,
         overwrite=overwrite,

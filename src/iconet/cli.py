@@ -235,6 +235,13 @@ def upscale(
         bool,
         typer.Option("--report", help="Write OUT.report.json: what was done, and how well it fits"),
     ] = False,
+    html: Annotated[
+        bool,
+        typer.Option(
+            "--html",
+            help="Write OUT.report.html too, a page with pictures, and index.html in a folder.",
+        ),
+    ] = False,
 ) -> None:
     """Make scans finer: in the plane of their slices, across them, or to any spacing.
 
@@ -260,6 +267,7 @@ def upscale(
         jobs=jobs,
         overwrite=overwrite,
         reports=report,
+        pages=html,
         labels=labels or (),
         all_series=all_series,
         only=only,

@@ -26,18 +26,28 @@ class Share:
         overwrite: whether an output that is there is replaced, finished or not made by iconet. What
             another process finishes during the run is not.
         needs_report: whether an output without its report is not finished.
+        needs_page: whether pages are written too.
         since: how long the record of each folder of results was when the run began.
     """
 
     overwrite: bool
     needs_report: bool
+    needs_page: bool
     since: Mapping[Path, int]
 
     @classmethod
-    def of(cls, tasks: Sequence[Task], *, overwrite: bool, needs_report: bool) -> "Share":
+    def of(
+        cls,
+        tasks: Sequence[Task],
+        *,
+        overwrite: bool,
+        needs_report: bool,
+        needs_page: bool = False,
+    ) -> "Share":
         """For a run that begins now."""
         roots = {task.root for task in tasks if task.root is not None}
-        return cls(overwrite, needs_report, {root: Ledger(root).size for root in roots})
+        since = {root: Ledger(root).size for root in roots}
+        return cls(overwrite, needs_report or needs_page, needs_page, since)
 
     def claimed(self, task: Task) -> AbstractContextManager[bool]:
         """Hold the claim of a task; False where another process does.
@@ -64,11 +74,17 @@ class Share:
             InputError: as there, unless whatever is there is replaced.
         """
         try:
-            return is_finished(task, known, how, needs_report=self.needs_report)
+            return is_finished(
+                task, known, how, needs_report=self.needs_report, needs_page=self.needs_page
+            )
         except InputError:
             if self.overwrite:
                 return False
             raise
+
+    def lacks_page(self, task: Task) -> bool:
+        """Whether a finished scan is still to get its page."""
+        return self.needs_page and not task.page_path.exists()
 
     def begin(self, task: Task, how: Mapping[str, Any]) -> None:
         """Note that a task whose claim is held is begun; removes what a killed process left."""

@@ -4,7 +4,7 @@ import errno
 import time
 import traceback
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -20,6 +20,7 @@ from iconet.study.find import Task, find_tasks
 from iconet.study.jobs import Died, run_in_processes
 from iconet.study.labelled import with_labels
 from iconet.study.ledger import Ledger
+from iconet.study.pages.index import Indexes
 from iconet.study.run_one import Upscaler
 from iconet.study.share import Share
 from iconet.study.summary import Outcome, summarise
@@ -35,6 +36,7 @@ def upscale_study(
     jobs: int = 1,
     overwrite: bool = False,
     reports: bool = False,
+    pages: bool = False,
     labels: Sequence[Path] = (),
     all_series: bool = False,
     only: str | None = None,
@@ -53,6 +55,7 @@ def upscale_study(
         jobs: how many scans at the same time, each in a process with its share of the threads.
         overwrite: replace whatever is there, finished or not made by iconet.
         reports: write a JSON report beside every output.
+        pages: write a page with pictures too, and an index in a folder of results.
         labels: of the only scan; they come to the grid of its result.
         all_series: of studies in DICOM every series, into folders below `output`.
         only: of them the series of a modality, or with this in their description.
@@ -68,7 +71,7 @@ def upscale_study(
     """
     if jobs < 1:
         raise InputError(f"jobs must be at least 1, not {jobs}")
-    start = partial(Upscaler, options, reports=reports)
+    start = partial(Upscaler, options, reports=reports, pages=pages)
     work, notes, refused = cache(start), list[str](), dict[Task, str]()
     if all_series or only is not None:
         tasks, refused = _series(inputs, output, options, only, say)
@@ -76,17 +79,20 @@ def upscale_study(
         chosen, label = options.series is not None, lambda: work().label()
         tasks = find_tasks(inputs, output, label, one_series=chosen, note=notes.append)
     tasks = with_labels(tasks, labels)
-    share = Share.of(tasks, overwrite=overwrite, needs_report=reports)
+    share = Share.of(tasks, overwrite=overwrite, needs_report=reports, needs_page=pages)
     outcomes = _Outcomes(tasks, refused, inputs, say, complain)
-    to_do = _unfinished(tasks, work(), share, outcomes, again=options.again)
-    with _folders(to_do):
-        while to_do:
-            results = _attempted(to_do, work, _Attempts(start, share), jobs)
-            if left := outcomes.note_all(results):
-                say(f"waiting for what another process has begun: {len(left)} of the scans")
-                share.wait(left)
-            to_do = _unfinished(left, work(), share, outcomes, by="another process", again=True)
-    return outcomes.end(notes)
+    with Indexes(tasks, overwrite=overwrite) if pages else nullcontext() as indexes:
+        to_do = _unfinished(tasks, work(), share, outcomes, again=options.again)
+        with _folders(to_do):
+            while to_do:
+                results = _attempted(to_do, work, _Attempts(start, share), jobs)
+                if left := outcomes.note_all(results):
+                    say(f"waiting for what another process has begun: {len(left)} of the scans")
+                    share.wait(left)
+                to_do = _unfinished(left, work(), share, outcomes, by="another process", again=True)
+        if indexes is not None:
+            indexes.failed += outcomes.failed()
+        return outcomes.end(notes)
 
 
 def _series(
@@ -127,7 +133,7 @@ def _unfinished(
     for task in tasks:
         known = records[task.root].get(task.key, [])
         with suppress(InputError):
-            if share.is_finished(task, how[task], known):
+            if share.is_finished(task, how[task], known) and not share.lacks_page(task):
                 outcomes.note(task, _finished(task, by))
                 continue
         if not again and task.series is None and is_own(task.source):
@@ -184,6 +190,10 @@ class _Outcomes:
                 if outcome.full:  # nor is there a place for the others
                     return []
         return left
+
+    def failed(self) -> list[tuple[Task, str]]:
+        """What could not be used, and why."""
+        return [(task, one.line) for task, one in self.found.items() if one.status == "failed"]
 
     def end(self, notes: Sequence[str]) -> int:
         """Sum up, and say what was noted; returns how many scans could not be used.
@@ -252,7 +262,10 @@ def attempt(task: Task, work: Upscaler, share: Share) -> Outcome:
                 return Outcome("claimed", f"{task.target}: another process is at it")
             how = work.how(task)
             if share.is_finished(task, how, share.known(task.root).get(task.key, [])):
-                return _finished(task, "another process")
+                if not share.lacks_page(task):
+                    return _finished(task, "another process")
+                work.draw(task)
+                return _finished(task, None)
             share.begin(task, how)
             line = _recorded(task, work)
         return Outcome("upscaled", line, time.monotonic() - began)

@@ -6,6 +6,7 @@ EXTRAS = {
         *("scipy", "tensorboard", "yaml"),
     ),
     "node": ("pynetdicom", "dicomweb_client", "requests", "pydantic", "yaml"),
+    "notebook": ("ipyniivue", "ipywidgets", "matplotlib"),
     "openvino": ("openvino",),
     "onnx": ("onnx", "onnxruntime"),
 }

@@ -75,7 +75,7 @@ def view_of(affine: NDArray | None, across: int, dimensions: int = 3) -> View:
         -affine[:3, axis] if flip else affine[:3, axis]
         for axis, flip in zip((rows, columns), flipped, strict=True)
     )
-    sides = tuple(letters(direction) for direction in (-right, right, -down, down))
+    sides = letters(-right), letters(right), letters(-down), letters(down)
     return View(across, rows, columns, flipped, PLANES[int(world[across, 0])], sides)
 
 

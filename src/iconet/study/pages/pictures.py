@@ -6,6 +6,7 @@ All are of the first volume of a series. What a plane is shown with beside befor
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,9 @@ from iconet.images.kind.kinds import LABELS, MASK
 from iconet.physics.spectrum import power_spectrum
 from iconet.pictures.grey import Window, window_of
 from iconet.pictures.png import Palette, encoded, reduced, thumbnail
-from iconet.pictures.view import View, view_of
-from iconet.upscaling.regrid import as_stack, positions
+from iconet.pictures.section import Section, middle, planes_of, section_of, volume_of
+from iconet.pictures.view import View
+from iconet.upscaling.regrid import as_stack
 from iconet.upscaling.resampling import cosine_weights
 
 SIDES = (1024, 720, 512)
@@ -138,12 +140,12 @@ def draw(before: Scan | None, after: Scan, report: Mapping[str, Any]) -> Picture
         report: as `iconet.study.report` makes it.
     """
     plane = str((report.get("options") or {}).get("plane", "auto"))
-    across = slice_axis_of(after if before is None else before, plane)
-    drawing = _Drawing.of(before, after, (report.get("kind") or {}).get("name"))
-    flat = after.array.ndim == 2
-    axes = (across,) if flat else (across, *(axis for axis in (2, 1, 0) if axis != across))
+    kind = (report.get("kind") or {}).get("name")
+    first = after if before is None else before
+    across = slice_axis_of(first, plane)
+    drawing = _Drawing(before, after, kind in (LABELS, MASK), window_of(first.first_volume, kind))
     for side in SIDES:
-        planes = tuple(drawing.plane(axis, side) for axis in axes)
+        planes = tuple(drawing.plane(axis, side) for axis in planes_of(after, across))
         if sum(plane.bytes for plane in planes) < LARGEST:
             break
     return Pictures(
@@ -156,97 +158,80 @@ def draw(before: Scan | None, after: Scan, report: Mapping[str, Any]) -> Picture
 
 @dataclass(frozen=True)
 class _Drawing:
-    """A volume (I, J, K) before (None where there is no image) and after, and how it is drawn.
+    """A scan before (None where there is no image) and after, and how it is drawn."""
 
-    Attributes:
-        steps: from one new voxel to the next, in old ones, along each axis.
-        lengths: of the field of view, in millimetres or in new voxels.
-    """
-
-    old: NDArray | None
-    new: NDArray
-    affine: NDArray | None
-    dimensions: int
-    steps: tuple[float, ...]
-    lengths: tuple[float, ...]
+    before: Scan | None
+    after: Scan
     labels: bool
     window: Window
 
-    @classmethod
-    def of(cls, before: Scan | None, after: Scan, kind: str | None) -> "_Drawing":
-        new = np.atleast_3d(after.first_volume)
-        old = None if before is None else np.atleast_3d(before.first_volume)
-        spacing = [*after.spacing, 1.0][:3]
-        steps = np.ones(3)
-        if before is not None and old is not None:
-            placed = after.affine is not None
-            steps = np.divide(spacing, [*before.spacing, 1.0][:3])
-            steps = steps if placed else np.divide(old.shape, new.shape)
-        return cls(
-            *(old, new, after.affine, min(after.array.ndim, 3), tuple(map(float, steps))),
-            tuple(float(mm) for mm in np.multiply(new.shape, spacing)),
-            kind in (LABELS, MASK),
-            window_of(new if old is None else old, kind),
-        )
+    @cached_property
+    def steps(self) -> tuple[float, ...]:
+        """From one new voxel to the next, in old ones, along each axis."""
+        if self.before is None:
+            return (1.0, 1.0, 1.0)
+        if self.after.affine is None:
+            pairs = zip(volume_of(self.before).shape, volume_of(self.after).shape, strict=True)
+            return tuple(old / new for old, new in pairs)
+        pairs = zip(self.before.spacing, self.after.spacing, strict=True)
+        return tuple([*(new / old for old, new in pairs), 1.0][:3])
 
     def plane(self, across: int, side: int) -> Plane:
         """The middle one across an axis, with so many pixels a side at most."""
-        view = view_of(self.affine, across, self.dimensions)
-        index = self.new.shape[across] // 2
-        old_index, before = None, None
-        if self.old is not None:
-            place = positions(self.old.shape[across], self.new.shape[across], self.steps[across])
-            old_index = int(np.clip(round(place[index]), 0, self.old.shape[across] - 1))
-            before = self._picture(view, as_stack(self.old, across)[old_index], side)
+        share = middle(self.after, across)
+        new = section_of(self.after, across, share)
+        old = None if self.before is None else section_of(self.before, across, share)
         return Plane(
-            view,
-            view.size(self.lengths),
-            _tilt(self.affine, view),
-            (old_index, index),
-            before,
-            self._picture(view, as_stack(self.new, across)[index], side),
-            self._maps(view, index),
+            new.view,
+            new.size,
+            _tilt(self.after.affine, new.view),
+            (None if old is None else old.index, new.index),
+            None if old is None else self._picture(old.image, side),
+            self._picture(new.image, side),
+            self._maps(new),
         )
 
-    def _picture(self, view: View, image: NDArray, side: int) -> bytes:
-        turned = view.turn(image)
+    def _picture(self, image: NDArray, side: int) -> bytes:
         if self.labels:
-            step = -(-max(turned.shape) // side)
-            return encoded(*_named(turned[::step, ::step]))
-        return encoded(reduced(self.window.grey(turned), side))
+            step = -(-max(image.shape) // side)
+            return encoded(*_named(image[::step, ::step]))
+        return encoded(reduced(self.window.grey(image), side))
 
-    def _maps(self, view: View, index: int) -> tuple[Map, ...]:
-        """What else there is to see of a plane of the new grid."""
-        if self.old is None or self.labels:
+    def _maps(self, section: Section) -> tuple[Map, ...]:
+        """What else there is to see of a slice of the result."""
+        if self.before is None or self.labels:
             return ()
-        added = as_stack(self.new, view.across)[index] - self._interpolated(view.across, index)
+        before = self._interpolated(volume_of(self.before), section.view.across, section.index)
         most = ADDED * (self.window.high - self.window.low)
-        shades = reduced(Window(-most, most).grey(view.turn(added)), SMALL)
+        added = section.image - section.view.turn(before)
+        shades = reduced(Window(-most, most).grey(added), SMALL)
         legend = f"orange is brighter, blue is darker, white at {most:.3g}"
         return (Map("Difference from interpolation", encoded(shades, _diverging()), legend),)
 
-    def _interpolated(self, across: int, index: int) -> NDArray:
+    def _interpolated(self, volume: NDArray, across: int, index: int) -> NDArray:
         """A slice of the new grid, of the old values alone: their band, nothing beyond it."""
-        assert self.old is not None
         span = self.window.high - self.window.low
         # What lies far outside, such as metal or padding, would ring through the whole picture.
         least, most = (np.float32(v) for v in (self.window.low - span / 4, self.window.high + span))
+        new = volume_of(self.after).shape
         weights = [
-            cosine_weights(self.old.shape[axis], self.new.shape[axis], self.steps[axis])
-            for axis in range(3)
+            cosine_weights(volume.shape[axis], new[axis], self.steps[axis]) for axis in range(3)
         ]
-        image = np.zeros(np.delete(self.old.shape, across), np.float32)
-        for plane, share in zip(as_stack(self.old, across), weights[across][:, index], strict=True):
+        image = np.zeros(np.delete(volume.shape, across), np.float32)
+        for plane, share in zip(as_stack(volume, across), weights[across][:, index], strict=True):
             if share:
                 image += share * np.fmin(np.fmax(plane, least), most)  # NaN becomes the least
         rows, columns = (weights[axis] for axis in range(3) if axis != across)
-        return rows.T @ image @ columns
+        return np.asarray(rows.T @ image @ columns)
 
     def spectrum(self, across: int, acquired: Mapping[str, Any] | None) -> Spectrum | None:
-        """Of the slices; None where they are too small to have one."""
-        view = view_of(self.affine, across, self.dimensions)
-        after = _power(as_stack(self.new, across))
-        before = None if self.old is None else _power(as_stack(self.old, across))
+        """Of the slices; None where they are constant."""
+        section = section_of(self.after, across, 0)
+        view = section.view
+        after = _power(as_stack(volume_of(self.after), across))
+        before = None
+        if self.before is not None:
+            before = _power(as_stack(volume_of(self.before), across))
         peak = after.max() if before is None else max(before.max(), after.max())
         if not peak > 0:
             return None
@@ -258,29 +243,27 @@ class _Drawing:
 
         shares = [1.0, 1.0, 1.0]
         if acquired is not None:
-            plane = sorted((view.rows, view.columns))
-            for axis, matrix, stored in zip(
-                plane, acquired["matrix"], acquired["stored"], strict=True
-            ):
+            axes = sorted((view.rows, view.columns))
+            pairs = zip(axes, acquired["matrix"], acquired["stored"], strict=True)
+            for axis, matrix, stored in pairs:
                 shares[axis] = matrix / stored
-        inside = np.multiply(shares, self.steps)
+        voxels = view.size(volume_of(self.after).shape)
+        height, width = (count / mm for count, mm in zip(voxels, section.size, strict=True))
+        inside = [share * step for share, step in zip(shares, self.steps, strict=True)]
         return Spectrum(
             None if before is None else picture(before),
             picture(after),
-            view.size(np.divide(self.new.shape, self.lengths)),
+            (height, width),
             view.size(self.steps),
             None if min(shares) == 1 else view.size(inside),
         )
 
     def thumbnail(self, across: int) -> bytes:
         """The middle slice, small."""
-        view = view_of(self.affine, across, self.dimensions)
-        turned = view.turn(as_stack(self.new, across)[self.new.shape[across] // 2])
-        height, width = (
-            max(8, round(THUMBNAIL * length / max(view.size(self.lengths))))
-            for length in view.size(self.lengths)
-        )
-        return thumbnail(self.window.grey(turned), (height, width))
+        section = section_of(self.after, across, middle(self.after, across))
+        most = max(section.size)
+        height, width = (max(8, round(THUMBNAIL * length / most)) for length in section.size)
+        return thumbnail(self.window.grey(section.image), (height, width))
 
 
 def _tilt(affine: NDArray | None, view: View) -> float:

@@ -11,8 +11,9 @@ from iconet.intensity import levels_of_slice
 SAMPLE = 250_000
 """Voxels that tell the window; more tell nothing more."""
 
-WHITE = 0.97
-"""Share of the voxels above the mean that are not yet white: bright fat must not darken a brain."""
+BRIGHTEST, WHITE = 0.005, 0.98
+"""Share of the voxels that are left out, such as metal; and of those above the mean of the others
+that are not yet white: bright fat must not darken a brain."""
 
 SOFT_TISSUE = (-160.0, 240.0)
 """HU: what a CT is looked at with before one knows what is looked for, width 400, level 40."""
@@ -42,7 +43,8 @@ def window_of(volume: NDArray, kind: str | None = None) -> Window:
     """
     if kind == CT:
         return Window(*SOFT_TISSUE)
-    values = sample_of(volume)
+    values = np.sort(sample_of(volume))
+    values = values[: len(values) - int(np.ceil(len(values) * BRIGHTEST))]
     if not values.size or values.min() == values.max():
         level = float(values[0]) if values.size else 0.0
         return Window(min(level, 0.0), max(level, 0.0) or min(level, 0.0) + 1.0)

@@ -56,9 +56,8 @@ def is_finished(
     reported = needs_report or task.dataset is not None
     folder = task.target.is_dir() and names_series(task.target)
     if not task.target.exists() or (folder and not any(task.target.iterdir())):
-        for beside in (task.report_path, *[task.page_path] * needs_page) if reported else ():
-            if beside.exists() and not known:
-                raise InputError(f"{beside}: is there already; move it, or give --overwrite")
+        if reported and not known:
+            _check_free(task.report_path, *[task.page_path] * needs_page)
         return False
     # The clearer line if it is the input.
     (check_apart if folder else check_output)(task.target, [task.source])
@@ -88,6 +87,13 @@ def is_finished(
         and unchanged(_sources(task, latest), latest.get("inputs"))
         and (task.report_path.exists() or not reported)
     )
+
+
+def _check_free(*paths: Path) -> None:
+    """Refuses reports of something else."""
+    for path in paths:
+        if path.exists():
+            raise InputError(f"{path}: is there already; move it, or give --overwrite")
 
 
 def _check_source(path: Path) -> None:

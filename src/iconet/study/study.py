@@ -82,17 +82,33 @@ def upscale_study(
     share = Share.of(tasks, overwrite=overwrite, needs_report=reports, needs_page=pages)
     outcomes = _Outcomes(tasks, refused, inputs, say, complain)
     with Indexes(tasks, overwrite=overwrite) if pages else nullcontext() as indexes:
-        to_do = _unfinished(tasks, work(), share, outcomes, again=options.again)
-        with _folders(to_do):
-            while to_do:
-                results = _attempted(to_do, work, _Attempts(start, share), jobs)
-                if left := outcomes.note_all(results):
-                    say(f"waiting for what another process has begun: {len(left)} of the scans")
-                    share.wait(left)
-                to_do = _unfinished(left, work(), share, outcomes, by="another process", again=True)
+        _do(tasks, work, _Attempts(start, share), outcomes, jobs, again=options.again)
         if indexes is not None:
             indexes.failed += outcomes.failed()
         return outcomes.end(notes)
+
+
+def _do(
+    tasks: Sequence[Task],
+    work: Callable[[], Upscaler],
+    attempts: "_Attempts",
+    outcomes: "_Outcomes",
+    jobs: int,
+    *,
+    again: bool,
+) -> None:
+    """Do what is not finished, and wait for what other processes are at."""
+    share = attempts.share
+    to_do = _unfinished(tasks, work(), share, outcomes, again=again)
+    with _folders(to_do):
+        while to_do:
+            results = _attempted(to_do, work, attempts, jobs)
+            if left := outcomes.note_all(results):
+                outcomes.say(
+                    f"waiting for what another process has begun: {len(left)} of the scans"
+                )
+                share.wait(left)
+            to_do = _unfinished(left, work(), share, outcomes, by="another process", again=True)
 
 
 def _series(

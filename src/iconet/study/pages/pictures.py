@@ -210,9 +210,6 @@ class _Drawing:
 
     def _interpolated(self, volume: NDArray, across: int, index: int) -> NDArray:
         """A slice of the new grid, of the old values alone: their band, nothing beyond it."""
-        span = self.window.high - self.window.low
-        # What lies far outside, such as metal or padding, would ring through the whole picture.
-        least, most = (np.float32(v) for v in (self.window.low - span / 4, self.window.high + span))
         new = volume_of(self.after).shape
         weights = [
             cosine_weights(volume.shape[axis], new[axis], self.steps[axis]) for axis in range(3)
@@ -220,18 +217,23 @@ class _Drawing:
         image = np.zeros(np.delete(volume.shape, across), np.float32)
         for plane, share in zip(as_stack(volume, across), weights[across][:, index], strict=True):
             if share:
-                image += share * np.fmin(np.fmax(plane, least), most)  # NaN becomes the least
+                image += share * self._near(plane)
         rows, columns = (weights[axis] for axis in range(3) if axis != across)
         return np.asarray(rows.T @ image @ columns)
+
+    def _near(self, values: NDArray) -> NDArray[np.float32]:
+        """Without what lies far outside, such as metal or padding: it would ring everywhere."""
+        span = self.window.high - self.window.low
+        least, most = self.window.low - span / 4, self.window.high + span
+        # fmax, because NaN becomes the least.
+        return np.fmin(np.fmax(values, np.float32(least)), np.float32(most)).astype(np.float32)
 
     def spectrum(self, across: int, acquired: Mapping[str, Any] | None) -> Spectrum | None:
         """Of the slices; None where they are constant."""
         section = section_of(self.after, across, 0)
         view = section.view
-        after = _power(as_stack(volume_of(self.after), across))
-        before = None
-        if self.before is not None:
-            before = _power(as_stack(volume_of(self.before), across))
+        after = self._power(self.after, across)
+        before = None if self.before is None else self._power(self.before, across)
         peak = after.max() if before is None else max(before.max(), after.max())
         if not peak > 0:
             return None
@@ -258,6 +260,21 @@ class _Drawing:
             None if min(shares) == 1 else view.size(inside),
         )
 
+    def _power(self, scan: Scan, across: int) -> NDArray[np.float64]:
+        """The power of the slices at each frequency (H, W), the lowest in the middle."""
+        stack = as_stack(volume_of(scan), across)
+        some = self._near(stack[:: -(-len(stack) // STRONG)])
+        half, _ = power_spectrum(np.ascontiguousarray(some))
+        height, width = stack.shape[1:]
+        whole = np.zeros((height, width))
+        if half.shape != (height, width // 2 + 1):  # nothing but constants
+            return whole
+        columns = np.arange(width)
+        mirrored = columns > width // 2
+        whole[:] = half[:, np.where(mirrored, width - columns, columns)]
+        whole[:, mirrored] = whole[-np.arange(height)][:, mirrored]
+        return np.fft.fftshift(whole) / (height * width) ** 2
+
     def thumbnail(self, across: int) -> bytes:
         """The middle slice, small."""
         section = section_of(self.after, across, middle(self.after, across))
@@ -273,21 +290,6 @@ def _tilt(affine: NDArray | None, view: View) -> float:
     normal = np.cross(affine[:3, view.rows], affine[:3, view.columns])
     share = np.abs(normal).max() / np.linalg.norm(normal)
     return float(np.degrees(np.arccos(min(share, 1.0))))
-
-
-def _power(stack: NDArray) -> NDArray[np.float64]:
-    """The power of slices (N, H, W) at each frequency (H, W), the lowest in the middle."""
-    some = stack[:: -(-len(stack) // STRONG)]
-    half, _ = power_spectrum(np.nan_to_num(np.ascontiguousarray(some, np.float32)))
-    height, width = stack.shape[1:]
-    whole = np.zeros((height, width))
-    if half.shape != (height, width // 2 + 1):  # nothing but constants
-        return whole
-    columns = np.arange(width)
-    mirrored = columns > width // 2
-    whole[:] = half[:, np.where(mirrored, width - columns, columns)]
-    whole[:, mirrored] = whole[-np.arange(height)][:, mirrored]
-    return np.fft.fftshift(whole) / (height * width) ** 2
 
 
 def _named(image: NDArray) -> tuple[NDArray[np.uint8], Palette]:

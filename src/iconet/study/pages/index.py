@@ -129,7 +129,7 @@ def _cells(report: Mapping[str, Any]) -> list[str]:
     unit = "mm" if side == "spacing" else "pixels"
     return [
         _cell(text(kind), kind),
-        _cell(f"{by(before[side])} &rarr; {by(after[side], unit)}", math.prod(after["shape"])),
+        _cell(f"{by(before[side])} &rarr;<br>{by(after[side], unit)}", math.prod(after["shape"])),
         _cell(text(models(report)), models(report)),
         _cell("exact" if exact else "" if psnr is None else f"{psnr:.1f}", 1e9 if exact else psnr),
         _cell(f"<details><summary>{len(found)}</summary>{listing(found)}</details>", len(found))

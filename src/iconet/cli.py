@@ -267,6 +267,13 @@ def upscale(
         bool,
         typer.Option("--report", help="Write OUT.report.json: what was done, and how well it fits"),
     ] = False,
+    html: Annotated[
+        bool,
+        typer.Option(
+            "--html",
+            help="Write OUT.report.html too, a page with pictures, and index.html in a folder.",
+        ),
+    ] = False,
 ) -> None:
     """Make scans finer: in the plane of their slices, across them, or to any spacing.
 
@@ -297,6 +304,7 @@ def upscale(
         jobs=jobs,
         overwrite=overwrite,
         reports=report,
+        pages=html,
         labels=labels or (),
         part=Part(
             shard=None if shard is None else read_shard(shard, os.environ),

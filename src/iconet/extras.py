@@ -7,6 +7,7 @@ EXTRAS = {
     ),
     "node": ("pynetdicom", "dicomweb_client", "requests", "pydantic", "yaml"),
     "cluster": ("distributed",),
+    "notebook": ("ipyniivue", "ipywidgets", "matplotlib"),
     "openvino": ("openvino",),
     "onnx": ("onnx", "onnxruntime"),
 }

@@ -1,6 +1,7 @@
 """Several processes on one folder: each scan is done once, and a killed one's is taken over."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -27,8 +28,8 @@ from iconet import cli
 from iconet.study import share, study
 
 class Upscaler:
-    def __init__(self, options, **more):
-        self.options = options
+    def __init__(self, options, *, reports, pages):
+        self.options, self.pages = options, pages
 
     def how(self, task):
         return {"scale": self.options.scale}
@@ -40,6 +41,12 @@ class Upscaler:
             time.sleep(0.05)
         time.sleep(float(os.environ.get("PACE", 0.05)))
         shutil.copy(task.source, task.target)
+        if self.pages:
+            side = {"shape": [1, 1], "spacing": None}
+            seconds = {"upscale": 1}
+            report = {"input": side, "output": side, "seconds": seconds, "created": "2026"}
+            task.write_report({**report, "remarks": []})
+            task.page_path.write_text("a page")
         return f"copied {task.source.name}", [task.source]
 
 study.Upscaler = Upscaler
@@ -98,6 +105,41 @@ def test_three_processes_do_each_scan_once(options):
     code, said = ended(start())
     assert code == 0 and "12 scans: 12 finished before" in said
     assert times("out") == made
+
+
+def listed():
+    """The scans in the index, in order."""
+    return re.findall(r'<a href="([^"]+)\.report\.html">', Path("out/index.html").read_text())
+
+
+@pytest.mark.parametrize("options", [(), ("--jobs", "2")])
+def test_three_processes_write_one_index_of_all_scans(options):
+    names = scans(9)
+    results = [ended(process) for process in [start("--html", *options) for _ in range(3)]]
+    assert [code for code, _ in results] == [0, 0, 0], results
+    assert listed() == names
+    beside = [f"{name}.report.{kind}" for name in names for kind in ("html", "json")]
+    assert files_below("out") == sorted([".iconet.jsonl", "index.html", *names, *beside])
+    # A smaller run into the same folder keeps what is there, and changes nothing.
+    made = times("out")
+    for name in names[1:]:
+        Path("in", name).unlink()
+    assert ended(start("--html"))[0] == 0
+    assert listed() == names and times("out") == made
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_after_a_run_was_stopped_the_next_one_lists_everything(how):
+    names = scans(3)
+    stopped = start("--html", HANG="02.nii")
+    wait_for(lambda: ["02.nii", str(stopped.pid)] in log())
+    stopped.send_signal(how)
+    ended(stopped)
+    if how == signal.SIGTERM:
+        assert listed() == names[:2]
+    assert ended(start("--html"))[0] == 0
+    assert listed() == names
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from iconet.errors import InputError
-from iconet.files import write_text
+from iconet.files import write_errors, write_text
 from iconet.images.content import why_no_content
 from iconet.images.folders import below
 from iconet.images.one_line import one_line_errors
@@ -22,6 +22,7 @@ from iconet.images.reading import NIFTI, stem_of, suffix_of
 
 VERSION = "1.10.0"
 DESCRIPTION = "dataset_description.json"
+IGNORE = ".bidsignore"
 STRUCTURAL = ("T1w", "T2w", "PDw", "FLAIR", "T2starw", "inplaneT1", "inplaneT2")
 """Suffixes of anatomical images with a contrast; maps, masks and parts of a series are others."""
 
@@ -184,6 +185,19 @@ def describe_derivative(folder: Path, source: Path, *, version: str) -> None:
 def link_to(source: Path, folder: Path) -> str:
     """How a derivative at `folder` names the dataset at `source`."""
     return Path(os.path.relpath(source.resolve(), folder.resolve())).as_posix()
+
+
+def pass_over(folder: Path, pattern: str) -> None:
+    """Says to validators that files which BIDS does not know, such as pages, are meant to be there.
+
+    Raises:
+        InputError: It cannot be written.
+    """
+    path = folder / IGNORE
+    with write_errors(path):
+        there = path.read_text("utf-8", errors="surrogateescape") if path.exists() else ""
+    if pattern not in there.splitlines():
+        write_text("".join(f"{line}\n" for line in [*there.splitlines(), pattern]), path)
 
 
 def check_derivative(folder: Path, link: str) -> None:

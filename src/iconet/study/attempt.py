@@ -3,7 +3,7 @@
 import errno
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -40,7 +40,7 @@ class Performed:
 def attempt(task: Task, work: Upscaler, share: Share) -> Outcome:
     """Upscale a scan that no other process is at."""
     try:
-        with begun(task, lambda: work.how(task), share) as ready:
+        with begun(task, work, share) as ready:
             if isinstance(ready, Outcome):
                 return ready
             return record(task, ready, perform(task, work), share)
@@ -49,9 +49,7 @@ def attempt(task: Task, work: Upscaler, share: Share) -> Outcome:
 
 
 @contextmanager
-def begun(
-    task: Task, how: Callable[[], Mapping[str, Any]], share: Share
-) -> Iterator[Outcome | Mapping[str, Any]]:
+def begun(task: Task, work: Upscaler, share: Share) -> Iterator[Outcome | Mapping[str, Any]]:
     """Hold a task that is begun: how it is made; or say why there is nothing to do.
 
     Raises:
@@ -62,8 +60,11 @@ def begun(
             yield Outcome("claimed", f"{task.target}: another process is at it")
             return
         share.look([task])
-        if share.is_finished(task, wanted := how()):
-            yield finished(task, "another process")
+        if share.is_finished(task, wanted := work.how(task)):
+            drawn = share.lacks_page(task)
+            if drawn:
+                work.draw(task)
+            yield finished(task, None if drawn else "another process")
             return
         share.begin(task, wanted)
         yield wanted

@@ -108,7 +108,7 @@ class Cluster:
     ) -> Outcome | None:
         claim = ExitStack()
         try:
-            how = claim.enter_context(begun(task, lambda: work.how(task), share))
+            how = claim.enter_context(begun(task, work, share))
         except Exception as error:
             return failed(task, error)
         if isinstance(how, Outcome):

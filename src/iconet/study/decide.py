@@ -33,6 +33,7 @@ def is_finished(
     how: Mapping[str, Any],
     *,
     needs_report: bool,
+    needs_page: bool = False,
 ) -> bool:
     """Whether there is nothing to do.
 
@@ -41,6 +42,7 @@ def is_finished(
         known: what the record says of its output.
         how: the weights and options that would make it now.
         needs_report: whether an output without its report is not finished.
+        needs_page: whether a page is to be written too; what is finished can get it later.
 
     Raises:
         InputError: something is there that iconet did not make, or made with other weights or
@@ -54,8 +56,8 @@ def is_finished(
     reported = needs_report or task.dataset is not None
     folder = task.target.is_dir() and names_series(task.target)
     if not task.target.exists() or (folder and not any(task.target.iterdir())):
-        if reported and task.report_path.exists() and not known:
-            raise InputError(f"{task.report_path}: is there already; move it, or give --overwrite")
+        if reported and not known:
+            _check_free(task.report_path, *[task.page_path] * needs_page)
         return False
     # The clearer line if it is the input.
     (check_apart if folder else check_output)(task.target, [task.source])
@@ -85,6 +87,13 @@ def is_finished(
         and unchanged(_sources(task, latest), latest.get("inputs"))
         and (task.report_path.exists() or not reported)
     )
+
+
+def _check_free(*paths: Path) -> None:
+    """Refuses reports of something else."""
+    for path in paths:
+        if path.exists():
+            raise InputError(f"{path}: is there already; move it, or give --overwrite")
 
 
 def _check_source(path: Path) -> None:
@@ -125,9 +134,10 @@ def remove_partial(task: Task) -> None:
 
     For the one that has claimed the task: nobody else writes it then.
     """
-    for partial in partial_files(task.target):
-        with suppress(OSError):
-            shutil.rmtree(partial) if partial.is_dir() else partial.unlink()
+    for path in (task.target, task.report_path, task.page_path):
+        for partial in partial_files(path):
+            with suppress(OSError):
+                shutil.rmtree(partial) if partial.is_dir() else partial.unlink()
 
 
 def files_of(path: str | os.PathLike[str], scan: Scan | None = None) -> list[Path]:

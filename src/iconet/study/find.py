@@ -12,15 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from iconet.errors import InputError
-from iconet.files import write_text
+from iconet.files import write_errors, write_text
 from iconet.images import bids
 from iconet.images.kspace.read_kspace import SUFFIXES as KSPACE
 from iconet.images.kspace.read_kspace import is_kspace_file
-from iconet.images.reading import PAIR, SUFFIXES, holds_dicom
+from iconet.images.reading import PAIR, SUFFIXES, holds_dicom, stem_of
 from iconet.study.folder import Contents, contents, named, same_place
 from iconet.study.part import Part
 
 DERIVATIVE = Path("derivatives") / "iconet"
+INDEX = "index.html"  # of the pages in a folder of results
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,13 @@ class Task:
         return self.target.with_name(self.target.name + ".report.json")
 
     @property
+    def page_path(self) -> Path:
+        """The page: beside the output, or in the root of a BIDS derivative, as of other tools."""
+        if self.dataset is not None and self.root is not None:
+            return self.root / f"{stem_of(self.target)}.html"
+        return self.target.with_name(self.target.name + ".report.html")
+
+    @property
     def name(self) -> str:
         """What people call the scan."""
         return str(self.source) + ("" if self.title is None else f", series {self.title}")
@@ -74,6 +82,29 @@ class Task:
         if self.dataset is not None:
             content = bids.sidecar_content(content, self.source, self.dataset)
         write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", self.report_path)
+
+    def read_report(self) -> dict[str, Any]:
+        """What was written.
+
+        Raises:
+            InputError: it cannot be read.
+        """
+        content = bids.read_json(self.report_path)
+        report = content if self.dataset is None else content.get("IconetReport")
+        if not isinstance(report, dict) or "input" not in report:
+            raise InputError(f"{self.report_path}: is no report of iconet; remove it")
+        return report
+
+    def forget_former(self) -> None:
+        """Remove the report and the page of a result that is about to be replaced.
+
+        Raises:
+            InputError: they cannot be removed.
+        """
+        if self.target.exists():
+            for path in (self.report_path, self.page_path):
+                with write_errors(path):
+                    path.unlink(missing_ok=True)
 
 
 def find_tasks(

@@ -1,8 +1,9 @@
 """One scan: read, upscaled, written, and what was done to it written down."""
 
+import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property, reduce
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from iconet.errors import InputError
+from iconet.files import write_text
 from iconet.images import Scan, bids, check_output, read, slice_axis_of, write
 from iconet.images.dicom.derived import check_series, write_series
 from iconet.images.dicom.derived_header import Provenance
@@ -19,7 +21,7 @@ from iconet.images.reading import NIFTI, holds_dicom, suffix_of
 from iconet.runtime.backends import backend_for, prepare_ahead
 from iconet.runtime.device import Compute, choose_compute
 from iconet.study.decide import files_of, read_from, written_files
-from iconet.study.find import Task, names_series
+from iconet.study.find import INDEX, Task, names_series
 from iconet.study.label import result_label
 from iconet.study.labelled import read_labels, write_labels
 from iconet.study.progress import shown_progress
@@ -35,6 +37,8 @@ from iconet.upscaling.upscale import upscale_scan
 from iconet.upscaling.windows import count_windows, plan_windows
 from iconet.zoo.model import open_model
 
+CONSTANT = "the scan is constant: its value was repeated"
+
 if TYPE_CHECKING:
     from iconet.upscaling.from_kspace import KspaceModels
 
@@ -45,13 +49,14 @@ class Upscaler:
     Args:
         options: for all of them.
         reports: write a JSON report beside every output; a BIDS derivative gets one in any case.
+        pages: write a page with pictures too, and the report.
 
     Raises:
         InputError: the device, the precision or the backend cannot be had.
     """
 
-    def __init__(self, options: Options, *, reports: bool) -> None:
-        self.options, self.reports = options, reports
+    def __init__(self, options: Options, *, reports: bool, pages: bool = False) -> None:
+        self.options, self.reports, self.pages = options, reports or pages, pages
         self.say: Callable[[str], None] = _say
         backend = backend_for(options.model, options.backend)
         self.compute = choose_compute(options.device, options.precision, backend)
@@ -102,22 +107,41 @@ class Upscaler:
         else:
             made = self._image(task)
         if self.reports or task.dataset is not None:
-            task.write_report(
-                make_report(
-                    made,
-                    inputs=[
-                        *read_from(task.source, made.scan),
-                        *(source for source, _ in task.labels),
-                    ],
-                    outputs=[
-                        *written_files(task.target),
-                        *(target for _, target in task.labels),
-                    ],
-                    compute=compute,
-                    options=self.options.deciding,
-                )
+            report = make_report(
+                made,
+                inputs=[
+                    *read_from(task.source, made.scan),
+                    *(source for source, _ in task.labels),
+                ],
+                outputs=[
+                    *written_files(task.target),
+                    *(target for _, target in task.labels),
+                ],
+                compute=compute,
+                options=self.options.deciding,
             )
+            task.write_report(report)
+            if self.pages:
+                _write_page(task, None if made.kspace else made.scan, made.bigger, report)
         return made.line, [*task.files] or files_of(task.source, made.scan)
+
+    def draw(self, task: Task) -> None:
+        """Write the page of a finished task, from its files and its report.
+
+        Raises:
+            InputError: one of them cannot be read, or the page not be written.
+        """
+        before = None if is_kspace_file(task.source) else self._read(task)
+        _write_page(task, before, read(task.target), task.read_report())
+
+    def _read(self, task: Task, scale: int = 1) -> Scan:
+        return read(
+            task.source,
+            scale=scale,
+            series=task.series or self.options.series,
+            volume=self.options.volume,
+            allow_missing=self.options.allow_missing,
+        )
 
     def _image(self, task: Task) -> Made:
         clock = _Clock()
@@ -127,13 +151,7 @@ class Upscaler:
         if sure:
             prepare_ahead(self.models.chosen.network, self.compute)
         factor = 1 if self.options.own_grid else self.models.chosen.scale
-        scan = read(
-            task.source,
-            scale=factor,
-            series=task.series or self.options.series,
-            volume=self.options.volume,
-            allow_missing=self.options.allow_missing,
-        )
+        scan = self._read(task, factor)
         clock.note("read")
         _check_writable(task, scan)
         if sure:
@@ -143,7 +161,8 @@ class Upscaler:
             raise InputError(f"{task.target}: labels become no DICOM series; write .nii.gz")
         labels = read_labels(task, scan)
         models = taking_part(plan, self.models)
-        for line in (*scan.remarks, *remarks(scan, plan, self.models)):
+        said = [*scan.remarks, *remarks(scan, plan, self.models)]
+        for line in said:
             self.say(line)
         found: list[SetApart] = []
         with shown_progress(task.title or task.source.name) as progress:
@@ -153,7 +172,8 @@ class Upscaler:
                 note=found.append,
             )
         if apart := reduce(SetApart.and_of, found, SetApart()):
-            self.say(f"{scan.name}: {apart} kept from the network and put back")
+            said.append(f"{scan.name}: {apart} kept from the network and put back")
+            self.say(said[-1])
         bigger_labels = [
             (upscale_labels(each[0], each[1], plan, self.models, self.compute, self.options), each)
             for each in labels
@@ -167,7 +187,7 @@ class Upscaler:
             f"{task.target}: {scan.size} -> {bigger.size}, {plan}, "
             + ("" if plan.interpolated else f"{self.compute}, ")
             + f"{clock.total} s"
-            + (" (the scan is constant: its value was repeated)" if constant else "")
+            + (f" ({CONSTANT})" if constant else "")
             + beside
         )
         return Made(
@@ -176,6 +196,7 @@ class Upscaler:
             apart=apart,
             recovery=plan.recovery,
             kind=plan.kind,
+            remarks=[*said, *[CONSTANT] * bool(constant)],
         )
 
     def _prepare_for(self, scan: Scan) -> None:
@@ -206,6 +227,7 @@ class Upscaler:
                 progress=progress,
             )
         clock.note("upscale")
+        task.forget_former()
         write(bigger, task.target, like=bigger)
         clock.note("write")
         line = (
@@ -226,7 +248,7 @@ class Upscaler:
         # Complete data need no network to be reconstructed.
         alone = self.options.scale == 1 and found.complete
         models = [] if alone else [self.kspace_models.suited(found)]
-        return Made(line, scan, bigger, models, clock.seconds, kspace)
+        return Made(line, scan, bigger, models, clock.seconds, kspace, remarks=raw.remarks)
 
 
 def _say(line: str) -> None:
@@ -246,10 +268,21 @@ def _check_writable(task: Task, scan: Scan) -> None:
 
 
 def _write(task: Task, scan: Scan, bigger: Scan, provenance: Provenance) -> None:
+    task.forget_former()
     if _derives(task, scan):
         write_series(bigger, scan.dicom, task.target, provenance=provenance, replace=True)
     else:
         write(bigger, task.target, like=scan)
+
+
+def _write_page(task: Task, before: Scan | None, after: Scan, report: Mapping[str, Any]) -> None:
+    from iconet.study.pages.scan_page import scan_page
+
+    index = None if task.root is None else Path(os.path.relpath(task.root, task.page_path.parent))
+    page = scan_page(
+        *(task.target.name, before, after, report), index=None if index is None else index / INDEX
+    )
+    write_text(page, task.page_path)
 
 
 class _Clock:

@@ -29,12 +29,14 @@ class Share:
         needs_report: whether an output without its report is not finished.
         since: how long the files of the record of each folder of results were when the run began.
         shard: the part of the study that the run does; None for all of it.
+        needs_page: whether pages are written too.
     """
 
     overwrite: bool
     needs_report: bool
     since: Mapping[Path, Mapping[str, int]]
     shard: Shard | None = None
+    needs_page: bool = False
     _ledgers: dict[Path, Ledger] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
@@ -45,14 +47,17 @@ class Share:
         overwrite: bool,
         needs_report: bool,
         shard: Shard | None = None,
+        needs_page: bool = False,
     ) -> "Share":
         """For a run that begins now."""
         roots = {task.root for task in tasks if task.root is not None}
-        return cls(overwrite, needs_report, {root: sizes(root) for root in roots}, shard)
+        since = {root: sizes(root) for root in roots}
+        return cls(overwrite, needs_report or needs_page, since, shard, needs_page)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Without what was read of the records."""
-        return Share, (self.overwrite, self.needs_report, self.since, self.shard)
+        given = self.overwrite, self.needs_report, self.since, self.shard, self.needs_page
+        return Share, given
 
     def claimed(self, task: Task) -> AbstractContextManager[bool]:
         """Hold the claim of a task; False where another process does.
@@ -89,7 +94,9 @@ class Share:
         for everywhere in (False, True):
             known = [] if task.root is None else self.ledger(task.root).of(task.key)
             try:
-                return is_finished(task, known, how, needs_report=self.needs_report)
+                return is_finished(
+                    task, known, how, needs_report=self.needs_report, needs_page=self.needs_page
+                )
             except InputError:
                 if self.overwrite:
                     return False
@@ -97,6 +104,10 @@ class Share:
                     raise
                 self.look([task], everywhere=True)  # another shard may have made it meanwhile
         raise AssertionError
+
+    def lacks_page(self, task: Task) -> bool:
+        """Whether a finished scan is still to get its page."""
+        return self.needs_page and not task.page_path.exists()
 
     def begin(self, task: Task, how: Mapping[str, Any]) -> None:
         """Note that a task whose claim is held is begun; removes what a killed process left."""

@@ -1,7 +1,7 @@
 """Many scans, one after the other or several at a time, and what became of each."""
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from iconet.study.every_series import every_series
 from iconet.study.find import Task, find_tasks
 from iconet.study.jobs import Died, run_in_processes
 from iconet.study.labelled import with_labels
+from iconet.study.pages.index import Indexes
 from iconet.study.part import Part
 from iconet.study.run_one import Upscaler
 from iconet.study.share import Share
@@ -36,6 +37,7 @@ def upscale_study(
     jobs: int = 1,
     overwrite: bool = False,
     reports: bool = False,
+    pages: bool = False,
     labels: Sequence[Path] = (),
     part: Part = Part(),  # noqa: B008 - frozen
     cluster: str | None = None,
@@ -54,6 +56,7 @@ def upscale_study(
         jobs: how many scans at the same time, each in a process with its share of the threads.
         overwrite: replace whatever is there, finished or not made by iconet.
         reports: write a JSON report beside every output.
+        pages: write a page with pictures too, and an index in a folder of results.
         labels: of the only scan; they come to the grid of its result.
         part: of the study that is meant.
         cluster: address of a Dask scheduler whose workers do the scans.
@@ -71,21 +74,32 @@ def upscale_study(
         raise InputError(f"jobs must be at least 1, not {jobs}")
     if cluster is not None:
         inputs, output, labels, options = for_workers(inputs, output, labels, options)
-    start = partial(Upscaler, options, reports=reports)
+    start = partial(Upscaler, options, reports=reports, pages=pages)
     work, notes = cache(start), list[str]()
     tasks, refused = _found(inputs, output, options, part, work, say, notes.append)
     tasks = with_labels(tasks, labels)
-    share = Share.of(tasks, overwrite=overwrite, needs_report=reports, shard=part.shard)
+    needs = {"needs_report": reports, "needs_page": pages}
+    share = Share.of(tasks, overwrite=overwrite, shard=part.shard, **needs)
     outcomes = _Outcomes(tasks, refused, inputs, say, complain)
-    to_do = _unfinished(tasks, work(), share, outcomes, again=options.again)
-    with _folders(to_do, share), _crew(cluster, jobs, start, work, share, say) as crew:
-        share.check(to_do)
-        while to_do:
-            if left := outcomes.note_all(crew(to_do)):
-                say(f"waiting for what another process has begun: {len(left)} of the scans")
-                share.wait(left)
-            to_do = _unfinished(left, work(), share, outcomes, by="another process", again=True)
-    return outcomes.end(notes)
+    with Indexes(tasks, overwrite=overwrite) if pages else nullcontext() as indexes:
+        to_do = _unfinished(tasks, work(), share, outcomes, again=options.again)
+        with _folders(to_do, share), _crew(cluster, jobs, start, work, share, say) as crew:
+            _do(to_do, crew, work(), share, outcomes)
+        if indexes is not None:
+            indexes.failed += outcomes.failed()
+        return outcomes.end(notes)
+
+
+def _do(
+    to_do: Sequence[Task], crew: Crew, work: Upscaler, share: Share, outcomes: "_Outcomes"
+) -> None:
+    """Do what is not finished, and wait for what other processes are at."""
+    share.check(to_do)
+    while to_do:
+        if left := outcomes.note_all(crew(to_do)):
+            outcomes.say(f"waiting for what another process has begun: {len(left)} of the scans")
+            share.wait(left)
+        to_do = _unfinished(left, work, share, outcomes, by="another process", again=True)
 
 
 def _found(
@@ -135,7 +149,7 @@ def _unfinished(
     to_do = []
     for task in tasks:
         with suppress(InputError):
-            if share.is_finished(task, how[task]):
+            if share.is_finished(task, how[task]) and not share.lacks_page(task):
                 outcomes.note(task, finished(task, by))
                 continue
         if not again and task.series is None and is_own(task.source):
@@ -186,6 +200,10 @@ class _Outcomes:
                 if outcome.full:  # nor is there a place for the others
                     return []
         return left
+
+    def failed(self) -> list[tuple[Task, str]]:
+        """What could not be used, and why."""
+        return [(task, one.line) for task, one in self.found.items() if one.status == "failed"]
 
     def end(self, notes: Sequence[str]) -> int:
         """Sum up, and say what was noted; returns how many scans could not be used.

@@ -119,10 +119,8 @@ def predict_stack(
         work = _Work(network, run, stack, out, levels, plan, faithful, periodic, told)
     each = max(1, cores() // workers)
     with worker_threads(workers, each=each) as pool:
-        if faithful and not cropped and (way := _way(network, work, waiting, pool)) is not None:
-            work = replace(work, way=way)
-            if note is not None:
-                note(way)
+        if faithful and not cropped:
+            work = _knowing_the_way(network, work, waiting, pool, note)
         for finished in _few_ahead(pool, work.jobs(waiting, windows), workers):
             done += finished
             advance(done, total)
@@ -136,17 +134,24 @@ def _is_told(network: object) -> bool:
     return isinstance(network, ICONet) and network.describe is not None
 
 
-def _way(
-    network: object, work: "_Work", waiting: Sequence[int], pool: ThreadPoolExecutor
-) -> str | None:
-    """How the slices lost their resolution, by networks that can tell; see `way_of`."""
+def _knowing_the_way(
+    network: object,
+    work: "_Work",
+    waiting: Sequence[int],
+    pool: ThreadPoolExecutor,
+    note: Callable[[str], object] | None,
+) -> "_Work":
+    """The work with how its slices lost their resolution, of networks that can tell."""
     from iconet.network import ICONet
 
     told = network.way if isinstance(network, ICONet) else None
     if told is None or not told.is_fitted:
-        return None
+        return work
     probes = waiting[:: -(-len(waiting) // PROBES)]
-    return way_of(told, pool.map(work.probed, probes))
+    way = way_of(told, pool.map(work.probed, probes))
+    if way is not None and note is not None:
+        note(way)
+    return replace(work, way=way)
 
 
 def _repeat_constants(stack: NDArray, out: NDArray) -> list[int]:

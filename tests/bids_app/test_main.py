@@ -23,7 +23,8 @@ def app(*arguments, level="participant", dataset="ds", output="out"):
 
 
 def table():
-    return list(csv.DictReader(Path("out/group_iconet.tsv").open(), delimiter="\t"))
+    lines = Path("out/group_iconet.tsv").read_text().splitlines()
+    return list(csv.DictReader(lines, delimiter="\t"))
 
 
 def images():

@@ -70,7 +70,7 @@ def test_default_acquisitions_are_finite_consistent_and_repeatable(batch, factor
     assert (measured.kspace.shape, measured.kspace.dtype) == ((batch, 1, h, w), torch.complex64)
     assert (measured.mask.shape, measured.mask.dtype) == ((batch, 1, 1, w), torch.bool)
     assert (measured.phase.shape, measured.phase.dtype) == (clean.shape, torch.float32)
-    assert all(part.isfinite().all() for part in measured)
+    assert all(part.isfinite().all() for part in measured[:4])
     torch.testing.assert_close(fft2c(measured.image), measured.kspace)
     assert_same(measured, Acquisition()(clean, factor, seeded(seed), ones(batch)))
     again = Acquisition()(clean, factor, seeded(seed + 1), ones(batch))
@@ -161,7 +161,7 @@ def test_runs_on_every_device_with_a_generator_of_either(device):
     clean, scale = clean_images().float().to(device), ones(2).to(device)
     for home in {"cpu", device.type}:
         one, again = (Acquisition()(clean, 2, seeded(1, home), scale) for _ in "ab")
-        assert {part.device.type for part in one} == {device.type}
+        assert {part.device.type for part in one[:4]} == {device.type}
         assert torch.equal(one.mask, again.mask)
         torch.testing.assert_close(one.image, again.image)
     on_cpu = Acquisition()(clean.cpu(), 2, seeded(1), scale.cpu())

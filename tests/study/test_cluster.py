@@ -82,7 +82,7 @@ if __name__ == "__main__":
 
 
 @pytest.fixture(autouse=True)
-def programs():
+def programs(folder):
     Path("fake.py").write_text(FAKE)
     Path("program.py").write_text(PROGRAM.replace("{timeout}", "60s"))
 

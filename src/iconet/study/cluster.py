@@ -168,12 +168,12 @@ class Cluster:
         ready = len(there) - len(new) - len(self._refused & set(there))
         if new:
             refused = self._enrol(new, folders)
+            ready += len(new) - len(refused)
             for line in refused.values():
-                if first:
+                if first or not ready:
                     raise InputError(line)
                 self.say(f"{line}; this worker gets no scans")
             self._refused |= set(refused)
-            ready += len(new) - len(refused)
         if not ready and (self._enrolled or first):
             self.say(f"{self.address}: no workers there; waiting for some")
         self._enrolled = ready

@@ -103,20 +103,16 @@ def predict_stack(
     network = network.to(compute.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     waiting = _repeat_constants(stack, out)
     windows = len(list(tiles(_whole(stack), plan.side, network)))
-    told = windows > 1 and _is_told(network)
-    if told:  # tiles, of their whole slice; other runtimes know no such input
-        compute = replace(compute, backend="torch")
+    if told := windows > 1 and _is_told(network):  # tiles, of their whole slice
+        compute = replace(compute, backend="torch")  # other runtimes know no such input
     done, total = (count - len(waiting)) * windows, count * windows
     advance = progress or (lambda done, total: None)
     advance(done, total)
     if not waiting:
         return out
     workers = plan.workers_for(len(waiting), windows)
-    with ThreadPoolExecutor(1) as ahead:
-        preparing = ahead.submit(prepare, network, compute, workers)
-        levels = {number: levels_of_slice(stack[number]) for number in waiting}
-        run = preparing.result()
-        work = _Work(network, run, stack, out, levels, plan, faithful, periodic, told)
+    run, levels = _prepared(network, compute, workers, stack, waiting)
+    work = _Work(network, run, stack, out, levels, plan, faithful, periodic, told)
     each = max(1, cores() // workers)
     with worker_threads(workers, each=each) as pool:
         if faithful and not cropped:
@@ -125,6 +121,20 @@ def predict_stack(
             done += finished
             advance(done, total)
     return out
+
+
+def _prepared(
+    network: "ICONet | Peer",
+    compute: Compute,
+    workers: int,
+    stack: NDArray,
+    waiting: Sequence[int],
+) -> tuple[Predict, dict[int, tuple[float, float]]]:
+    """The network in its runtime and, found meanwhile, the levels of the slices."""
+    with ThreadPoolExecutor(1) as ahead:
+        preparing = ahead.submit(prepare, network, compute, workers)
+        levels = {number: levels_of_slice(stack[number]) for number in waiting}
+        return preparing.result(), levels
 
 
 def _is_told(network: object) -> bool:

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from iconet.images import Scan, slice_axis_of
 from iconet.images.kind.kinds import LABELS, MASK
-from iconet.physics.spectrum import power_spectrum
 from iconet.pictures.grey import Window, window_of
 from iconet.pictures.png import Palette, encoded, reduced, thumbnail
 from iconet.pictures.section import Section, middle, planes_of, section_of, volume_of
@@ -262,6 +261,8 @@ class _Drawing:
 
     def _power(self, scan: Scan, across: int) -> NDArray[np.float64]:
         """The power of the slices at each frequency (H, W), the lowest in the middle."""
+        from iconet.physics.spectrum import power_spectrum
+
         stack = as_stack(volume_of(scan), across)
         some = self._near(stack[:: -(-len(stack) // STRONG)])
         half, _ = power_spectrum(np.ascontiguousarray(some))

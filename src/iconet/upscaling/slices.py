@@ -82,8 +82,7 @@ def predict_stack(
         faithful: make each result agree with its slice (`iconet.upscaling.fidelity`), which holds
             for networks that make both axes finer.
         periodic: see `iconet.upscaling.fidelity.with_band_of`.
-        cropped: whether the slices are known to be crops of k-space; otherwise networks that know
-            other ways are asked (`iconet.upscaling.way`).
+        cropped: whether slices are known to be crops of k-space (`iconet.upscaling.way`).
         batch: see `plan_windows`.
         tile: likewise.
         progress: called after each batch.
@@ -113,8 +112,7 @@ def predict_stack(
     workers = plan.workers_for(len(waiting), windows)
     run, levels = _prepared(network, compute, workers, stack, waiting)
     work = _Work(network, run, stack, out, levels, plan, faithful, periodic, told)
-    each = max(1, cores() // workers)
-    with worker_threads(workers, each=each) as pool:
+    with worker_threads(workers, each=max(1, cores() // workers)) as pool:
         if faithful and not cropped:
             work = _knowing_the_way(network, work, waiting, pool, note)
         for finished in _few_ahead(pool, work.jobs(waiting, windows), workers):

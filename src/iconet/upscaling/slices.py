@@ -104,9 +104,8 @@ def predict_stack(
     windows = len(list(tiles(_whole(stack), plan.side, network)))
     if told := windows > 1 and _is_told(network):  # tiles, of their whole slice
         compute = replace(compute, backend="torch")  # other runtimes know no such input
-    done, total = (count - len(waiting)) * windows, count * windows
     advance = progress or (lambda done, total: None)
-    advance(done, total)
+    advance(done := (count - len(waiting)) * windows, total := count * windows)
     if not waiting:
         return out
     workers = plan.workers_for(len(waiting), windows)

@@ -185,7 +185,7 @@ def test_the_options_of_the_overloads_the_function_and_the_command_are_the_same(
     for name in ("upscale", "degrade", "evaluate"):
         command = set(inspect.signature(getattr(cli, name)).parameters)
         there = {"inputs", "scan", "output", "jobs", "overwrite", "report", "json"}
-        there |= {"all_series", "only", "labels"}
+        there |= {"all_series", "only", "labels", "html", "shard", "cluster"}  # of studies
         here = set(inspect.signature(getattr(iconet, name)).parameters)
         assert command - there - {"model"} <= here | {"model"}
 

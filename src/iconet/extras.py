@@ -6,6 +6,7 @@ EXTRAS = {
         *("scipy", "tensorboard", "yaml"),
     ),
     "node": ("pynetdicom", "dicomweb_client", "requests", "pydantic", "yaml"),
+    "view": ("starlette", "uvicorn"),
     "openvino": ("openvino",),
     "onnx": ("onnx", "onnxruntime"),
 }

@@ -2,6 +2,8 @@
 
 import sys
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import cached_property, reduce
 from pathlib import Path
@@ -30,6 +32,7 @@ from iconet.upscaling.options import Options
 from iconet.upscaling.plan import plan_grid, remarks, taking_part
 from iconet.upscaling.regrid import as_stack
 from iconet.upscaling.scan_labels import upscale_labels
+from iconet.upscaling.slices import Progress
 from iconet.upscaling.upscale import upscale_scan
 from iconet.upscaling.windows import count_windows, plan_windows
 from iconet.zoo.model import open_model
@@ -44,13 +47,22 @@ class Upscaler:
     Args:
         options: for all of them.
         reports: write a JSON report beside every output; a BIDS derivative gets one in any case.
+        shown: shows how far a scan is, given its name.
+        note: called with what was made of a scan, before its report is written.
 
     Raises:
         InputError: the device, the precision or the backend cannot be had.
     """
 
-    def __init__(self, options: Options, *, reports: bool) -> None:
-        self.options, self.reports = options, reports
+    def __init__(
+        self,
+        options: Options,
+        *,
+        reports: bool,
+        shown: Callable[[str], AbstractContextManager[Progress]] = shown_progress,
+        note: Callable[[Made], None] = lambda made: None,
+    ) -> None:
+        self.options, self.reports, self._shown, self._note = options, reports, shown, note
         backend = backend_for(options.model, options.backend)
         self.compute = choose_compute(options.device, options.precision, backend)
 
@@ -98,6 +110,7 @@ class Upscaler:
             made = self._kspace(task, compute)
         else:
             made = self._image(task)
+        self._note(made)
         if self.reports or task.dataset is not None:
             task.write_report(
                 make_report(
@@ -109,6 +122,7 @@ class Upscaler:
                     outputs=[
                         *written_files(task.target),
                         *(target for _, target in task.labels),
+                        *([] if task.copy is None else [task.copy]),
                     ],
                     compute=compute,
                     options=self.options.deciding,
@@ -143,7 +157,7 @@ class Upscaler:
         for line in (*scan.remarks, *remarks(scan, plan, self.models)):
             print(line, file=sys.stderr)
         found: list[SetApart] = []
-        with shown_progress(task.title or task.source.name) as progress:
+        with self._shown(task.title or task.source.name) as progress:
             bigger = upscale_scan(
                 *(scan, plan, self.models, self.compute, self.options),
                 progress=progress,
@@ -193,7 +207,7 @@ class Upscaler:
         for line in raw.remarks:
             print(line, file=sys.stderr)
         clock.note("read")
-        with shown_progress(task.title or task.source.name) as progress:
+        with self._shown(task.title or task.source.name) as progress:
             bigger, found = upscale_kspace(
                 raw, self.kspace_models, compute=compute, progress=progress
             )
@@ -230,6 +244,8 @@ def _write(task: Task, scan: Scan, bigger: Scan, provenance: Provenance) -> None
         write_series(bigger, scan.dicom, task.target, provenance=provenance, replace=True)
     else:
         write(bigger, task.target, like=scan)
+    if task.copy is not None:
+        write(bigger, task.copy, like=scan)
 
 
 class _Clock:

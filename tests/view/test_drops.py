@@ -83,7 +83,7 @@ def test_the_disk_is_not_filled(tmp_path, monkeypatch):
     usage = shutil.disk_usage(tmp_path)._replace(free=folder.LEAST_FREE + 10)
     monkeypatch.setattr(folder.shutil, "disk_usage", lambda path: usage)
     claimed(tmp_path, "a.nii", size=10).discard()
-    with pytest.raises(InputError, match="do not fit.*TMPDIR"):
+    with pytest.raises(InputError, match=r"do not fit.*TMPDIR"):
         claimed(tmp_path, "a.nii", size=11)
     assert [*tmp_path.iterdir()] == []
 

@@ -4,6 +4,7 @@ export interface Histogram { low: number; high: number; counts: number[] }
 
 const BINS = 96
 const MOST = 200_000
+const NOISE = 0.08 // share of the range
 
 /** Of the values between two; background, the least value, is not counted. */
 export function histogram(values: ArrayLike<number>, scale = (v: number) => v, bins = BINS): Histogram | null {
@@ -28,6 +29,8 @@ export function histogram(values: ArrayLike<number>, scale = (v: number) => v, b
   return { low, high, counts: counts.map((n) => n / total) }
 }
 
+const density = (h: Histogram, n: number) => (n * h.counts.length) / (h.high - h.low)
+
 /** Draw some over each other, with the window between two lines. */
 export function draw(canvas: HTMLCanvasElement, drawn: { histogram: Histogram; colour: string }[], window: [number, number], ink: string): void {
   const pen = canvas.getContext('2d')
@@ -36,7 +39,8 @@ export function draw(canvas: HTMLCanvasElement, drawn: { histogram: Histogram; c
   pen.clearRect(0, 0, width, height)
   const low = Math.min(...drawn.map((d) => d.histogram.low))
   const high = Math.max(...drawn.map((d) => d.histogram.high))
-  const most = Math.max(...drawn.flatMap((d) => d.histogram.counts.map((n) => (n * d.histogram.counts.length) / (d.histogram.high - d.histogram.low))))
+  // Noise around the subject may be most of an image; its peak is cut off.
+  const most = Math.max(...drawn.flatMap((d) => d.histogram.counts.slice(NOISE * d.histogram.counts.length).map((n) => density(d.histogram, n))))
   const x = (value: number) => ((value - low) / (high - low)) * width
   for (const { histogram: h, colour } of drawn) {
     pen.strokeStyle = colour
@@ -44,8 +48,7 @@ export function draw(canvas: HTMLCanvasElement, drawn: { histogram: Histogram; c
     pen.beginPath()
     h.counts.forEach((n, i) => {
       const value = h.low + ((i + 0.5) / h.counts.length) * (h.high - h.low)
-      const share = (n * h.counts.length) / (h.high - h.low) / most
-      pen.lineTo(x(value), height - 4 - share * (height - 12))
+      pen.lineTo(x(value), height - 4 - Math.min(1, density(h, n) / most) * (height - 12))
     })
     pen.stroke()
   }

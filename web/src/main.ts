@@ -202,16 +202,22 @@ async function showLayers(scan: Scan, fresh = false): Promise<void> {
     if (grey) setRange(grey.about.window)
     viewer.reset()
   }
-  const about = (['left', 'right'] as Side[]).map((side) => {
+  byId('says').textContent = sentences()
+  moved()
+  showHistogram()
+}
+
+/** What is shown, in words. */
+function sentences(): string {
+  const of = (side: Side) => {
     const shown = viewer.shown[side]
     if (!shown) return ''
     const signed = shown.layer.colours === 'signed' ? ` Colours: ±${number(shown.about.window[1])}.` : ''
-    const coarse = shown.about.every.some((n) => n > 1) ? ' Too large to show whole: some voxels are left out of the picture, none of the result.' : ''
-    return `${side === 'left' ? 'Left' : 'Right'}: ${shown.layer.says}${signed}${coarse}`
-  })
-  byId('says').textContent = [...new Set(about)].join(' ')
-  moved()
-  showHistogram()
+    const coarse = shown.about.every.some((n) => n > 1) ? ' Too large to show whole: the picture leaves voxels out, the result does not.' : ''
+    return `${shown.layer.says}${signed}${coarse}`
+  }
+  const [left, right] = [of('left'), of('right')]
+  return left === right ? left : `Left: ${left} Right: ${right}`
 }
 
 function setRange([low, high]: [number, number]): void {
@@ -294,6 +300,7 @@ input('slice').addEventListener('input', () => viewer.setSlice(Number(input('sli
 input('zoom').addEventListener('input', () => viewer.setZoom(Number(input('zoom').value) / 100))
 for (const id of ['level', 'width']) input(id).addEventListener('input', showWindow)
 input('voxels').addEventListener('change', () => viewer.setVoxels(input('voxels').checked))
+input('crosshair').addEventListener('change', () => viewer.setCrosshair(input('crosshair').checked))
 byId('reset').addEventListener('click', () => {
   viewer.reset()
   const grey = (['left', 'right'] as Side[]).map((side) => viewer.shown[side]).find((shown) => shown?.layer.colours === 'grey')

@@ -11,6 +11,7 @@ const AXIS: Record<Plane, number> = { axial: 2, coronal: 1, sagittal: 0, all: 2 
 export type Side = 'left' | 'right'
 const SIDES: Side[] = ['left', 'right']
 const MOST_KEPT = 6 // layers
+const CROSSHAIR = [1, 0.75, 0, 0.55]
 
 export interface Shown { layer: Layer; volume: number; image: NVImage; about: About; histogram?: Histogram }
 export interface Place { slice: number; slices: number; millimetres: number[]; values: Partial<Record<Side, number>> }
@@ -28,9 +29,11 @@ export class Viewer {
     const one = () =>
       new Niivue({
         backColor: [0, 0, 0, 1],
-        crosshairColor: [1, 0.75, 0, 0.6],
-        crosshairWidth: 1,
-        crosshairGap: 12,
+        crosshairColor: CROSSHAIR,
+        crosshairWidth: 0.4,
+        crosshairWidthUnit: 'mm',
+        crosshairGap: 16,
+        fontMinPx: 16,
         isRadiologicalConvention: true,
         isOrientationTextVisible: true,
         multiplanarShowRender: 0,
@@ -132,6 +135,10 @@ export class Viewer {
 
   setVoxels(sharp: boolean): void {
     for (const side of SIDES) this.views[side].setInterpolation(sharp)
+  }
+
+  setCrosshair(on: boolean): void {
+    for (const side of SIDES) this.views[side].setCrosshairColor(on ? CROSSHAIR : [0, 0, 0, 0])
   }
 
   /** Where the crosshair is. */

@@ -114,8 +114,8 @@ class Made:
     """A result is there.
 
     Attributes:
-        files: To be downloaded: `image`, which holds the voxels, `report`, and perhaps `dicom`, a zip
-            of the derived series.
+        files: To be downloaded: `image`, which holds the voxels, `report`, and perhaps `dicom`, a
+            zip of the derived series.
         layers: What can be shown of it.
         line: What was done.
         remarks: What else is to be said.

@@ -15,14 +15,14 @@ import pytest
 playwright = pytest.importorskip("playwright.sync_api", reason="pip install 'iconet[dev]'")
 pytest.importorskip("uvicorn", reason="pip install 'iconet[view]'")
 
-from PIL import Image
+from PIL import Image  # noqa: E402
 
-from iconet import cli, demo
-from iconet.images.dicom.series import read_series
-from iconet.view.app import PAGE
+from iconet import cli, demo  # noqa: E402
+from iconet.images.dicom.series import read_series  # noqa: E402
+from iconet.view.app import PAGE  # noqa: E402
 
-from .test_desk import files_in, mr_series
-from .test_run import running
+from .test_desk import files_in, mr_series  # noqa: E402
+from .test_run import running  # noqa: E402
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 WEB = Path(__file__).parents[2] / "web"

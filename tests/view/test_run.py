@@ -18,9 +18,9 @@ import pytest
 pytest.importorskip("uvicorn", reason="pip install 'iconet[view]'")
 httpx = pytest.importorskip("httpx2", reason="pip install 'iconet[dev]'")
 
-from iconet import cli
-from iconet.view import run
-from iconet.view.app import PAGE
+from iconet import cli  # noqa: E402
+from iconet.view import run  # noqa: E402
+from iconet.view.app import PAGE  # noqa: E402
 
 PROGRAM = "from iconet.cli import main; main()"
 PATIENCE = 180.0
@@ -54,11 +54,15 @@ def running(folder, *arguments):
         process.communicate()
 
 
+@contextmanager
 def let_in(address):
+    """A client that has the token."""
     base = address.partition("/?")[0]
-    client = httpx.Client(base_url=base, headers={"Origin": base}, follow_redirects=True)
-    assert client.get(address).status_code == 200
-    return client
+    with httpx.Client(
+        base_url=base, headers={"Origin": base}, follow_redirects=True, timeout=PATIENCE
+    ) as client:
+        assert client.get(address).status_code == 200
+        yield client
 
 
 def test_it_says_what_is_missing(monkeypatch, tmp_path, capsys):
@@ -105,7 +109,7 @@ def test_what_a_killed_program_left_is_removed_by_the_next(built, tmp_path):
 
 
 def test_it_listens_on_this_computer_alone_and_a_closed_tab_disturbs_nobody(built, tmp_path):
-    with running(tmp_path) as (process, address):
+    with running(tmp_path) as (_, address):
         port = int(re.search(r":(\d+)/", address)[1])
         for name in {socket.gethostbyname(socket.gethostname()), "127.0.0.2"} - {"127.0.0.1"}:
             with pytest.raises(OSError), socket.create_connection((name, port), 2):

@@ -70,7 +70,7 @@ export async function layer(scan: Scan, key: string, volume: number): Promise<{ 
   return { data: await response.arrayBuffer(), about: JSON.parse(response.headers.get('x-about') ?? '{}') }
 }
 
-const AT_ONCE = 4
+const AT_ONCE = 3 // browsers have six connections to a server, all tabs together
 
 /** Send files; returns the scans they are. */
 export async function send(files: { name: string; file: File }[], tell: (share: number) => void): Promise<string[]> {

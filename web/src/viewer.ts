@@ -16,13 +16,23 @@ const CROSSHAIR = [1, 0.75, 0, 0.55]
 export interface Shown { layer: Layer; volume: number; image: NVImage; about: About; histogram?: Histogram }
 export interface Place { slice: number; slices: number; millimetres: number[]; values: Partial<Record<Side, number>> }
 
+interface Loaded { image: NVImage; about: About }
+
+async function load(scan: Scan, layer: Layer, volume: number): Promise<Loaded> {
+  const { data, about } = await fetchLayer(scan, layer.key, volume)
+  const name = `${layer.key}.nii`
+  const colormap = layer.colours === 'signed' ? 'signed' : 'gray'
+  const image = await NVImage.loadFromUrl({ url: name, name, buffer: data, colormap, cal_min: about.window[0], cal_max: about.window[1] })
+  return { image, about }
+}
+
 export class Viewer {
   readonly views: Record<Side, Niivue>
   readonly shown: Partial<Record<Side, Shown>> = {}
   plane: Plane = 'axial'
   window: [number, number] = [0, 1]
   moved: () => void = () => {}
-  private kept = new Map<string, { image: NVImage; about: About }>()
+  private kept = new Map<string, Promise<Loaded>>()
   private wanted: Record<Side, number> = { left: 0, right: 0 }
 
   private constructor(readonly canvases: Record<Side, HTMLCanvasElement>) {
@@ -97,18 +107,17 @@ export class Viewer {
     this.kept.clear()
   }
 
-  private async loaded(scan: Scan, layer: Layer, volume: number) {
+  private loaded(scan: Scan, layer: Layer, volume: number): Promise<Loaded> {
     const key = `${scan.id}/${layer.key === 'scan' ? '' : scan.run}/${layer.key}/${volume}`
     const known = this.kept.get(key)
     if (known) return known
-    const { data, about } = await fetchLayer(scan, layer.key, volume)
-    const image = await NVImage.loadFromUrl({ url: `${layer.key}.nii`, name: `${layer.key}.nii`, buffer: data, colormap: layer.colours === 'signed' ? 'signed' : 'gray', cal_min: about.window[0], cal_max: about.window[1] })
-    const found = { image, about }
     for (const old of this.kept.keys()) {
       if (this.kept.size < MOST_KEPT) break
       this.kept.delete(old)
     }
+    const found = load(scan, layer, volume)
     this.kept.set(key, found)
+    found.catch(() => this.kept.delete(key))
     return found
   }
 

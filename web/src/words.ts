@@ -2,7 +2,7 @@
 
 import type { Grid, Result, Scan } from './api'
 
-export const times = (numbers: number[]) => numbers.map((n) => String(Math.round(n * 1000) / 1000)).join(' × ')
+export const times = (numbers: number[]) => numbers.map((n) => String(Math.round(n * 1000) / 1000)).join('×')
 
 export const spacing = (grid: Grid) => (grid.spacing ? `${times(grid.spacing)} mm` : 'not known')
 

@@ -33,12 +33,12 @@ describe('agreement', () => {
 it('names the acquired matrix and the window', () => {
   expect(acquired(result({}))).toBe('as stored')
   const found = { matrix: [192, 256], stored: [256, 256], window: null }
-  expect(acquired(result({ acquired: found }))).toBe('192 × 256, stored as 256 × 256')
+  expect(acquired(result({ acquired: found }))).toBe('192×256, stored as 256×256')
   expect(acquired(result({ acquired: { ...found, matrix: [256, 256], window: 'hann' } }))).toBe('as stored; hann window')
 })
 
 it('writes numbers', () => {
-  expect(times([1, 0.93750001, 3])).toBe('1 × 0.938 × 3')
+  expect(times([1, 0.93750001, 3])).toBe('1×0.938×3')
   expect(spacing({ shape: [1], spacing: null })).toBe('not known')
   expect([number(0), number(1.239), number(0.00012), number(-3e7), number(NaN)]).toEqual(['0', '1.24', '1.20e-4', '-3.00e+7', '–'])
 })

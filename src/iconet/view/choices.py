@@ -7,9 +7,6 @@ from iconet.images.kind import KINDS
 from iconet.upscaling.options import Options
 from iconet.zoo.catalogue import catalogue
 
-READING = ("series", "volume", "allow_missing", "kind")
-"""Choices that change what is read, and so what is shown before."""
-
 TYPES: dict[str, type] = {
     "model": str,
     "scale": int,

@@ -24,6 +24,9 @@ from iconet.view.tasks import FIRST, Draw, Drawn, Find, Found, Look, Made, Refus
 from iconet.view.upscaling import Upscaling
 
 BEAT = 15.0  # seconds after which a page hears that the program is still there
+SHOWN = ("series", "volume", "allow_missing")
+"""Options that decide on what was read, and is seen."""
+
 DIED = "its process was ended from outside, perhaps for lack of memory; close other programs"
 
 
@@ -169,6 +172,8 @@ class Desk:
         """
         if item.state not in ("ready", "done"):
             raise InputError(item.line or f"{item.name}: is {item.state}; wait")
+        if any(getattr(options, name) != getattr(item.options, name) for name in SHOWN):
+            raise InputError(f"{item.name}: another series or volume is shown; choose it first")
         check_room(self.folder, 0)
         item.options, item.progress = options, None
         self._waiting.append(item)
@@ -181,7 +186,7 @@ class Desk:
             self._waiting.remove(item)
             self._set(item, "done" if item.made else "ready", "Cancelled.")
         elif item.state == "running":
-            self._set(item, "ready", "Cancelled.")
+            self._set(item, "done" if item.made else "ready", "Cancelled.")
             await asyncio.to_thread(self._upscaling.stop)
             self._task(self._warm())
 
@@ -210,19 +215,21 @@ class Desk:
         run = "" if key == "scan" else f"-{item.runs}"
         name = f"{key}-{volume}{run}.nii"
         path = item.folder / name
-        if name not in item.about:
-            check_room(self.folder, 0)
-            look = Look(item.source, item.options, item.folder)
-            async with self._look_lock:
+        async with self._look_lock:
+            if name not in item.about:
+                check_room(self.folder, 0)
+                look = Look(item.source, item.options, item.folder)
                 drawing = Draw(look, key, volume, path, item.made)
-                answer = await self._answer(self._looking, drawing)
-            if isinstance(answer, Refused):
-                raise InputError(item.shown(answer.line))
-            assert isinstance(answer, Drawn)
-            if answer.about is None:
-                raise InputError(f"{item.name}: result and scan have other fields of view")
-            item.about[name] = answer.about
+                item.about[name] = self._about(item, await self._answer(self._looking, drawing))
         return path, item.about[name]
+
+    def _about(self, item: Item, answer: Drawn | Refused) -> dict[str, Any]:
+        """What goes with a layer that was drawn."""
+        if isinstance(answer, Refused):
+            raise InputError(item.shown(answer.line))
+        if answer.about is None:
+            raise InputError(f"{item.name}: result and scan have other fields of view")
+        return answer.about
 
     # What is done one after the other
 
@@ -245,21 +252,22 @@ class Desk:
 
         try:
             answer = await self._answer(self._upscaling, self._task_for(item), tell)
-        except InputError as error:
-            answer = Refused(str(error))
-        if item.state != "running" or item.id not in self.items:  # cancelled
+        except Exception as error:  # a full disk; the queue goes on
+            known = isinstance(error, InputError)
+            answer = Refused(f"{'' if known else type(error).__name__ + ': '}{error}")
+        cancelled = item.state != "running" or item.id not in self.items
+        if cancelled or not isinstance(answer, Made):
+            shutil.rmtree(item.out(run), ignore_errors=True)
+            if not cancelled:
+                self._set(item, "done" if item.made else "ready", item.shown(answer.line))
             return
-        if isinstance(answer, Refused):
-            self._set(item, "done" if item.made else "ready", item.shown(answer.line))
-            return
-        assert isinstance(answer, Made) and item.seen is not None
-        item.made = answer
-        item.layers = answer.layers
+        if item.made is not None:
+            shutil.rmtree(item.made.files["image"].parent, ignore_errors=True)
+        item.made, item.layers = answer, answer.layers
         self._set(item, "done", item.shown(answer.line))
 
     def _task_for(self, item: Item) -> Upscale:
-        out = item.folder / f"out-{item.runs}"
-        shutil.rmtree(item.folder / f"out-{item.runs - 1}", ignore_errors=True)
+        out = item.out(item.runs)
         out.mkdir()
         seen, name = item.seen, item.source.name.lower()
         assert seen is not None

@@ -16,11 +16,9 @@ POLICY = "; ".join(
     [
         "default-src 'none'",
         "script-src 'self'",
-        "style-src 'self' 'unsafe-inline'",  # NiiVue styles its canvas
-        "img-src 'self' data: blob:",
-        "font-src 'self'",
-        "connect-src 'self' data:",  # NiiVue's font is in its script
-        "worker-src 'self' blob:",
+        "style-src 'self'",
+        "img-src 'self' data:",  # NiiVue's letters are in its script
+        "connect-src 'self'",
         "base-uri 'none'",
         "form-action 'none'",
         "frame-ancestors 'none'",

@@ -59,6 +59,10 @@ class Item:
             line = line.replace(str(self.source), self.name).replace(f"{self.drop.folder}/", "")
         return re.sub(r"\bout-\d+/", "", " ".join(line.split()))
 
+    def out(self, run: int) -> Path:
+        """Folder of what one run makes."""
+        return self.folder / f"out-{run}"
+
     @property
     def stem(self) -> str:
         """For names of files that are downloaded."""

@@ -28,7 +28,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 WEB = Path(__file__).parents[2] / "web"
 AXE = WEB / "node_modules" / "axe-core" / "axe.min.js"
 PICTURES = os.environ.get("ICONET_PICTURES")  # a folder for the pictures of docs/view.md
-PATIENCE = 600_000  # milliseconds: no test of time
+PATIENCE = 300_000  # milliseconds: no test of time
 
 pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt-get install chromium"),
@@ -65,7 +65,7 @@ def tab(browser, address):
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
     page.on("request", lambda request: asked.append(request.url))
-    page.goto(address)
+    page.goto(address, wait_until="commit")
     expect(page.locator("#arrangement label").first).to_be_visible()
     yield page
     for button in page.get_by_role("button", name="Remove").all():
@@ -116,7 +116,7 @@ def faults(tab):
 
 def keep(tab, name):
     if PICTURES:
-        tab.screenshot(path=Path(PICTURES) / f"{name}.png")
+        tab.screenshot(path=Path(PICTURES) / f"{name}.png", timeout=PATIENCE)
 
 
 def test_the_demo_scan_from_the_drop_to_the_download(tab, tmp_path, capsys):
@@ -275,7 +275,7 @@ def test_a_broken_file_gets_its_line_and_a_run_is_cancelled(tab, nifti, tmp_path
 
 def test_two_tabs_show_the_same_and_a_closed_one_disturbs_nobody(tab, browser, address, nifti):
     other = browser.new_page()
-    other.goto(address)
+    other.goto(address, wait_until="commit")
     tab.locator("#files").set_input_files(nifti("small.nii.gz"))
     expect(other.locator("#list li")).to_contain_text("Ready")
     tab.get_by_role("button", name="Upscale").click()

@@ -59,7 +59,7 @@ def test_every_import_is_declared_and_every_declaration_imported() -> None:
     extras = {name: names(lines) for name, lines in PROJECT["optional-dependencies"].items()}
     training, node, view = files_of(TRAINING), files_of(NODE), files_of(VIEW)
     core = third_party_imports(set(PACKAGE.rglob("*.py")) - training - node - view)
-    optional = {"openvino", "onnx", "onnxruntime", "monai"}
+    optional = {"distributed", "openvino", "onnx", "onnxruntime", "monai"}
     assert optional <= set().union(*extras.values())
     # pydicom decodes with these.
     unseen = {"pylibjpeg", "pylibjpeg-openjpeg", "pylibjpeg-rle", "pyjpegls"}

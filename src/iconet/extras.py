@@ -7,6 +7,7 @@ EXTRAS = {
     ),
     "node": ("pynetdicom", "dicomweb_client", "requests", "pydantic", "yaml"),
     "view": ("starlette", "uvicorn"),
+    "cluster": ("distributed",),
     "openvino": ("openvino",),
     "onnx": ("onnx", "onnxruntime"),
 }

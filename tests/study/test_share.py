@@ -155,3 +155,57 @@ def test_a_name_that_cannot_be_locked_is_said_in_one_line(tmp_path):
     (tmp_path / "a.lock").mkdir()
     with pytest.raises(InputError, match=r"a\.lock: cannot be locked"), claim(tmp_path / "a.lock"):
         pass
+
+
+@pytest.mark.parametrize("form", ["i/n", "array"])
+def test_shards_do_each_scan_once_and_know_of_each_other(form):
+    names = scans(11)
+    array = {"SLURM_ARRAY_TASK_MIN": "0", "SLURM_ARRAY_TASK_MAX": "2"}
+    array |= {"SLURM_ARRAY_TASK_COUNT": "3"}
+    processes = [
+        start("--shard", f"{number + 1}/3")
+        if form == "i/n"
+        else start("--shard", "auto", SLURM_ARRAY_TASK_ID=str(number), **array)
+        for number in range(3)
+    ]
+    results = [ended(process) for process in processes]
+    assert [code for code, _ in results] == [0, 0, 0], results
+    assert [said.splitlines()[0] for _, said in results] == [
+        f"shard {number} of 3: {count} of the scans" for number, count in ((1, 4), (2, 4), (3, 3))
+    ]
+    assert Counter(name for name, _ in log()) == dict.fromkeys(names, 1)
+    records = [f".iconet.{number}-of-3.jsonl" for number in (1, 2, 3)]
+    assert files_below("out") == [*records, *names]
+    made = times("out")
+    for options, count in (((), 11), (("--shard", "2/2"), 5)):
+        code, said = ended(start(*options))
+        assert code == 0 and f"{count} scans: {count} finished before" in said
+    assert times("out") == made
+
+
+def test_a_shard_with_nothing_to_do_ends_well():
+    scans(2)
+    code, said = ended(start("--shard", "3/3"))
+    assert code == 0 and "shard 3 of 3: 0 of the scans" in said
+    assert files_below(".") == ["in/00.nii", "in/01.nii", "model.safetensors", "program.py"]
+
+
+NO_LOCKS = """
+import errno, fcntl
+def flock(descriptor, operation):
+    raise OSError(errno.ENOLCK, "No locks available")
+fcntl.flock = flock
+"""
+
+
+def test_a_disk_without_locks_is_for_shards_and_others_are_told(monkeypatch):
+    scans(4)
+    monkeypatch.setitem(globals(), "PROGRAM", NO_LOCKS + PROGRAM)
+    code, said = ended(start())
+    assert code == 2 and "this disk has no locks; give --shard 1/1" in said
+    assert not Path("out").exists()
+    assert [ended(start("--shard", f"{number}/2"))[0] for number in (1, 2)] == [0, 0]
+    assert files_below("out") == [
+        *(".iconet.1-of-2.jsonl", ".iconet.2-of-2.jsonl"),
+        *("00.nii", "01.nii", "02.nii", "03.nii"),
+    ]

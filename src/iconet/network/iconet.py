@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from iconet.intensity import robust_scale
 from iconet.network.config import ICONetConfig
-from iconet.network.description import Description
+from iconet.network.description import Description, Way
 from iconet.network.description import strengths as image_strengths
 from iconet.network.grids import MULTIPLE, enlarge_to_cells, halo
 from iconet.network.kspace.consistency import EnforceConsistency, Samples
@@ -66,6 +66,7 @@ class ICONet(nn.Module):
             nn.Conv2d(self.width, self.width, 1) for _ in range(config.stages - 1)
         )
         self.describe = Description(config.described) if config.described else None
+        self.way = Way() if config.described else None
         for handover in self.handovers:
             # At first a later stage sees its image and nothing of the features before it.
             nn.init.zeros_(handover.weight)  # type: ignore[arg-type]

@@ -120,15 +120,14 @@ def _sources(task: Task, entry: Mapping[str, Any]) -> list[Path]:
     return [task.source, *beside]
 
 
-def remove_partial(task: Task, known: Sequence[Mapping[str, Any]]) -> None:
-    """Remove what a process that was killed, and could not clean up, left of an output."""
-    from psutil import pid_exists
+def remove_partial(task: Task) -> None:
+    """Remove what processes that were killed, and could not clean up, left of an output.
 
-    pid = known[-1].get("pid") if known else None
-    if isinstance(pid, int) and not pid_exists(pid):
-        for partial in partial_files(task.target):
-            with suppress(OSError):
-                shutil.rmtree(partial) if partial.is_dir() else partial.unlink()
+    For the one that has claimed the task: nobody else writes it then.
+    """
+    for partial in partial_files(task.target):
+        with suppress(OSError):
+            shutil.rmtree(partial) if partial.is_dir() else partial.unlink()
 
 
 def files_of(path: str | os.PathLike[str], scan: Scan | None = None) -> list[Path]:

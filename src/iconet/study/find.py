@@ -18,6 +18,7 @@ from iconet.images.kspace.read_kspace import SUFFIXES as KSPACE
 from iconet.images.kspace.read_kspace import is_kspace_file
 from iconet.images.reading import PAIR, SUFFIXES, holds_dicom
 from iconet.study.folder import Contents, contents, named, same_place
+from iconet.study.part import Part
 
 DERIVATIVE = Path("derivatives") / "iconet"
 
@@ -83,6 +84,7 @@ def find_tasks(
     label: Callable[[], str] = lambda: "iconet",
     *,
     one_series: bool = False,
+    part: Part = Part(),  # noqa: B008 - frozen
     note: Callable[[str], None] = lambda line: None,
 ) -> list[Task]:
     """Find the scans and name their outputs.
@@ -98,17 +100,20 @@ def find_tasks(
         label: gives the entity ``desc-`` of results of a BIDS dataset.
         one_series: whether a series is chosen by name: then all DICOM in a folder is one scan,
             else every folder with DICOM files in it is one.
+        part: of the study that is meant.
         note: called with lines that say what was left out or taken for granted.
 
     Raises:
         InputError: nothing to do, two outputs of one name, or no place for them.
     """
     alone = len(inputs) == 1
-    return distinct(
+    tasks = distinct(
         task
         for path in inputs
-        for task in _tasks(path, output, label, alone=alone, one_series=one_series, note=note)
+        for task in _tasks(path, output, label, part, alone=alone, one_series=one_series, note=note)
     )
+    meant = set(part.of([task for task in tasks if task.dataset is None]))
+    return [task for task in tasks if task.dataset is not None or task in meant]
 
 
 def distinct(tasks: Iterable[Task]) -> list[Task]:
@@ -133,12 +138,18 @@ def _tasks(
     path: Path,
     output: Path | None,
     label: Callable[[], str],
+    part: Part,
     *,
     alone: bool,
     one_series: bool,
     note: Callable[[str], None],
 ) -> list[Task]:
     dataset = path.is_dir() and bids.is_dataset(path)
+    if not dataset and (part.participants or part.sessions):
+        raise InputError(
+            f"{path}: is no BIDS dataset: {bids.DESCRIPTION} with BIDSVersion, or folders sub-*,"
+            " are missing; name its root"
+        )
     if output is None:
         if not dataset:
             raise InputError(
@@ -163,7 +174,7 @@ def _tasks(
         return [Task(path, root / (_series_name(path) if series else _output_name(path)), root)]
     below = root / path.resolve().name if output is not None and not alone else root
     if dataset or held is None:
-        return _of_dataset(path, below, label(), note)
+        return _of_dataset(path, below, label(), part, note)
     return _of_folder(path, held, below, root, note)
 
 
@@ -206,15 +217,19 @@ def _of_folder(
     return tasks or _nothing(path, f"{kinds}{missed}")
 
 
-def _of_dataset(path: Path, below: Path, desc: str, note: Callable[[str], None]) -> list[Task]:
-    scans = bids.scans(path)
-    if others := bids.other_images(path, scans):
+def _of_dataset(
+    path: Path, below: Path, desc: str, part: Part, note: Callable[[str], None]
+) -> list[Task]:
+    scans, places = part.of_dataset(path, bids.scans)
+    if others := bids.other_images(places, scans):
         note(f"{path}: no anatomical images, {named([(other, '') for other in others], path)}")
+    if not scans and part.shard is None:
+        _nothing(path, "no structural image (anat/*_T1w.nii.gz, _T2w, _FLAIR, ...)")
     return [
         Task(scan, below / scan.relative_to(path).with_name(name), below, path)
         for scan in scans
         for name in [bids.derivative_name(scan.name, desc)]
-    ] or _nothing(path, "no structural image (anat/*_T1w.nii.gz, _T2w, _FLAIR, ...)")
+    ]
 
 
 def _nothing(path: Path, what: str) -> list[Task]:

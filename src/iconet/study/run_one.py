@@ -16,7 +16,7 @@ from iconet.images import Scan, bids, check_output, read, slice_axis_of, write
 from iconet.images.dicom.derived import check_series, write_series
 from iconet.images.dicom.derived_header import Provenance
 from iconet.images.kspace.read_kspace import is_kspace_file, read_kspace
-from iconet.images.reading import holds_dicom
+from iconet.images.reading import NIFTI, holds_dicom, suffix_of
 from iconet.runtime.backends import backend_for, prepare_ahead
 from iconet.runtime.device import Compute, choose_compute
 from iconet.study.decide import files_of, read_from, written_files
@@ -63,12 +63,14 @@ class Upscaler:
         note: Callable[[Made], None] = lambda made: None,
     ) -> None:
         self.options, self.reports, self._shown, self._note = options, reports, shown, note
+        self.say: Callable[[str], None] = _say
         backend = backend_for(options.model, options.backend)
         self.compute = choose_compute(options.device, options.precision, backend)
 
     @cached_property
     def models(self) -> Models:
         """For images."""
+        self.options.refuse_for_images()
         chosen, device = self.options.model, str(self.compute.device)
         model = open_model(chosen, scale=self.options.scale, device=device)
         return Models(model, only=chosen is not None, device=device)
@@ -89,7 +91,7 @@ class Upscaler:
         how = self.options.deciding
         if is_kspace_file(task.source):
             # One, if it was chosen by name.
-            weights = list(dict.fromkeys(model.sha256 for model in self.kspace_models))
+            weights = self.kspace_models.weights
         else:
             weights = self.models.weights
             if not self.models.only:
@@ -155,7 +157,7 @@ class Upscaler:
         labels = read_labels(task, scan)
         models = taking_part(plan, self.models)
         for line in (*scan.remarks, *remarks(scan, plan, self.models)):
-            print(line, file=sys.stderr)
+            self.say(line)
         found: list[SetApart] = []
         with self._shown(task.title or task.source.name) as progress:
             bigger = upscale_scan(
@@ -164,7 +166,7 @@ class Upscaler:
                 note=found.append,
             )
         if apart := reduce(SetApart.and_of, found, SetApart()):
-            print(f"{scan.name}: {apart} kept from the network and put back", file=sys.stderr)
+            self.say(f"{scan.name}: {apart} kept from the network and put back")
         bigger_labels = [
             (upscale_labels(each[0], each[1], plan, self.models, self.compute, self.options), each)
             for each in labels
@@ -203,28 +205,45 @@ class Upscaler:
 
         clock = _Clock()
         check_output(task.target, [task.source])
+        if self.options.complex and suffix_of(task.target) not in NIFTI:
+            raise InputError(f"{task.target}: complex images are written as .nii or .nii.gz")
         raw = read_kspace(task.source)
         for line in raw.remarks:
-            print(line, file=sys.stderr)
+            self.say(line)
         clock.note("read")
         with self._shown(task.title or task.source.name) as progress:
             bigger, found = upscale_kspace(
-                raw, self.kspace_models, compute=compute, progress=progress
+                *(raw, self.kspace_models),
+                compute=compute,
+                options=self.options,
+                progress=progress,
             )
         clock.note("upscale")
         write(bigger, task.target, like=bigger)
         clock.note("write")
         line = (
             f"{task.target}: {raw.coils} coil{'s' * (raw.coils > 1)}, {raw.slices} slices, "
-            f"{found.acceleration:.1f}x accelerated -> {bigger.size}, magnitude in the raw data's "
-            f"units, {compute}, {clock.total} s"
+            f"{found} -> {bigger.size}, {'complex' if self.options.complex else 'magnitude'} in "
+            f"the raw data's units, {compute}, {clock.total} s"
             + ("" if raw.placed else " (the file does not say where the slices are)")
         )
         # The grid alone: numbers that are all one take no memory.
         grid = np.broadcast_to(np.float32(0), (*raw.shown, raw.slices))
         scan = Scan(grid, affine=shown_affine(raw), path=raw.path)
-        kspace = {"coils": raw.coils, "acceleration": found.acceleration}
-        return Made(line, scan, bigger, [self.kspace_models.suited(found)], clock.seconds, kspace)
+        kspace = {
+            "coils": raw.coils,
+            "acceleration": found.acceleration,
+            "partial_fourier": found.partial,
+            "consistency": found.consistency and found.consistency._asdict(),
+        }
+        # Complete data need no network to be reconstructed.
+        alone = self.options.scale == 1 and found.complete
+        models = [] if alone else [self.kspace_models.suited(found)]
+        return Made(line, scan, bigger, models, clock.seconds, kspace)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)
 
 
 def _derives(task: Task, scan: Scan) -> bool:

@@ -52,6 +52,7 @@ class Settings(TypedDict, total=False):
     window: str
     kind: str
     again: bool
+    complex: bool
     progress: Progress | None
 
 
@@ -94,6 +95,7 @@ def upscale(
     window: str = "auto",
     kind: str = "auto",
     again: bool = False,
+    complex: bool = False,
     progress: Progress | None = None,
 ) -> Any:
     """Make an image finer: in the plane of its slices, across them, or to any spacing.
@@ -111,7 +113,8 @@ def upscale(
         model: name of a trained model, path of a .safetensors file, or what `iconet.load` returned;
             it then takes every step. By default the package's own for each: `mri-x2` in the plane;
             a kind of image that none was trained for (CT, PET) is interpolated instead.
-        scale: 2 or 4; chooses the model when none is named.
+        scale: 2 or 4; chooses the model when none is named. 1 gives the reconstruction of raw
+            k-space at its own size.
         plane: which slices go through the network: "auto" (across the thickest axis, else the axis
             with the fewest voxels), "axial", "coronal", "sagittal", or the axis across the slices,
             "i", "j" or "k". Arrays have no anatomy and take only "auto" and the axes.
@@ -145,13 +148,15 @@ def upscale(
             "real", "imaginary" or "phase"; "auto": what its header, name and values say. Labels
             keep their values, a phase is refused.
         again: upscale also what iconet made already.
+        complex: of raw k-space the complex image, not its magnitude.
         progress: called with (done, in all), in slices or, where slices are cut, in tiles.
 
     Returns:
         A nibabel image for a path or a nibabel image (an array where the file has no geometry), an
         array for an array, a tensor on the same device for a tensor, a SimpleITK image for one.
         Intensities are on the input's scale; integer types stay what they were, rounded and
-        saturated, others become float32. Raw k-space becomes a magnitude image in its units. NaN,
+        saturated, others become float32. Raw k-space becomes a magnitude or complex image in its
+        units. NaN,
         padding and single voxels far beyond all others change nothing but their own places
         (`iconet.upscaling.apart`).
 
@@ -174,10 +179,12 @@ def upscale(
         volume=volume,
         allow_missing=allow_missing,
         again=again,
+        complex=complex,
     )
     compute = choose_compute(device, precision, backend_for(model, backend))
     if is_path(scan) and axes_order is None and is_kspace_file(scan):
         return _upscale_kspace(scan, options, compute, progress)
+    options.refuse_for_images()
     chosen = open_model(model, scale=scale, device=str(compute.device))
     models = Models(chosen, only=model is not None, device=str(compute.device))
     # Where the plain enlargement does not fit into memory, reading can say so before it begins.
@@ -211,7 +218,9 @@ def _upscale_kspace(
     models = open_kspace_models(options, device=str(compute.device))
     compute = replace(compute, backend="torch")  # samples stay in torch
     return to_nibabel(
-        upscale_kspace(read_kspace(path), models, compute=compute, progress=progress)[0]
+        upscale_kspace(
+            read_kspace(path), models, compute=compute, options=options, progress=progress
+        )[0]
     )
 
 

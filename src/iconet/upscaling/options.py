@@ -45,6 +45,7 @@ class Options:
     volume: int | None = None
     allow_missing: bool = False
     again: bool = False
+    complex: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what no scan could be given."""
@@ -96,7 +97,25 @@ class Options:
             given["volume"] = self.volume
         if self.allow_missing:
             given["allow_missing"] = True
+        if self.scale == 1:
+            given["scale"] = 1  # others choose the weights, which decide
+        if self.complex:
+            given["complex"] = True
         return given
+
+    def refuse_for_images(self) -> None:
+        """Refuse what only raw k-space has.
+
+        Raises:
+            InputError: It is asked for.
+        """
+        if self.scale == 1:
+            raise InputError(
+                "--scale 1 reconstructs raw k-space and an image is reconstructed already; "
+                "give 2 or 4"
+            )
+        if self.complex:
+            raise InputError("--complex is for raw k-space; leave it out for an image")
 
     @property
     def names_acquisition(self) -> bool:

@@ -38,6 +38,7 @@ from iconet.upscaling.fidelity import (
     repeated,
     spikes,
 )
+from iconet.upscaling.way import PROBES, way_of
 from iconet.upscaling.windows import Window, WindowPlan, plan_windows, tiles
 from iconet.zoo.model import SMALLEST
 
@@ -65,9 +66,11 @@ def predict_stack(
     out: NDArray | None = None,
     faithful: bool = True,
     periodic: bool = False,
+    cropped: bool = False,
     batch: int | None = None,
     tile: int | None = None,
     progress: Progress | None = None,
+    note: Callable[[str], object] | None = None,
 ) -> NDArray[np.float32]:
     """Run the network over a stack of slices, each on an intensity scale of its own.
 
@@ -79,9 +82,12 @@ def predict_stack(
         faithful: make each result agree with its slice (`iconet.upscaling.fidelity`), which holds
             for networks that make both axes finer.
         periodic: see `iconet.upscaling.fidelity.with_band_of`.
+        cropped: whether the slices are known to be crops of k-space; otherwise networks that know
+            other ways are asked (`iconet.upscaling.way`).
         batch: see `plan_windows`.
         tile: likewise.
         progress: called after each batch.
+        note: called with how the slices lost their resolution, where that is no crop of k-space.
 
     Returns:
         `out`, on the intensity scale of `stack`. The network sees the objects in the slices; the
@@ -113,6 +119,10 @@ def predict_stack(
         work = _Work(network, run, stack, out, levels, plan, faithful, periodic, told)
     each = max(1, cores() // workers)
     with worker_threads(workers, each=each) as pool:
+        if faithful and not cropped and (way := _way(network, work, waiting, pool)) is not None:
+            work = replace(work, way=way)
+            if note is not None:
+                note(way)
         for finished in _few_ahead(pool, work.jobs(waiting, windows), workers):
             done += finished
             advance(done, total)
@@ -124,6 +134,19 @@ def _is_told(network: object) -> bool:
     from iconet.network import ICONet
 
     return isinstance(network, ICONet) and network.describe is not None
+
+
+def _way(
+    network: object, work: "_Work", waiting: Sequence[int], pool: ThreadPoolExecutor
+) -> str | None:
+    """How the slices lost their resolution, by networks that can tell; see `way_of`."""
+    from iconet.network import ICONet
+
+    told = network.way if isinstance(network, ICONet) else None
+    if told is None or not told.is_fitted:
+        return None
+    probes = waiting[:: -(-len(waiting) // PROBES)]
+    return way_of(told, pool.map(work.probed, probes))
 
 
 def _repeat_constants(stack: NDArray, out: NDArray) -> list[int]:
@@ -160,6 +183,7 @@ class _Work:
     Attributes:
         levels: see `levels_of_slice`, by the number of the slice.
         told: whether the network is told of whole slices when it gets tiles.
+        way: see `iconet.upscaling.way`.
     """
 
     network: "ICONet | Peer"
@@ -171,6 +195,7 @@ class _Work:
     faithful: bool
     periodic: bool
     told: bool
+    way: str | None = None
 
     def jobs(self, waiting: Sequence[int], windows: int) -> Iterator[Job]:
         """What makes these slices, batch by batch, window by window.
@@ -206,8 +231,24 @@ class _Work:
                     yield partial(self.finish, part)
                 yield from (partial(self.predict, part, window) for window in inside)
 
+    def probed(self, number: int) -> "tuple[Tensor, Tensor, Tensor]":
+        """What `iconet.upscaling.way` asks of a slice."""
+        import torch
+
+        part = _Part.of(self.stack, [number], [self.levels[number]])
+        frame = _whole(self.stack)
+        part.begin(self.network.scale, frame, 0, 0)
+        for window in tiles(frame, self.plan.side, self.network):
+            self._fill(part, window)
+        return part.strengths, torch.from_numpy(part.low[0]), torch.from_numpy(part.high[0])
+
     def predict(self, part: "_Part", window: Window) -> int:
         """One window of several slices; the last of them finishes the slices."""
+        self._fill(part, window)
+        return len(part.numbers) + (self.finish(part) if part.was_last_window() else 0)
+
+    def _fill(self, part: "_Part", window: Window) -> None:
+        """The network's answer to one window."""
         import torch
 
         read, keep, write = window
@@ -215,13 +256,16 @@ class _Work:
             given = torch.from_numpy(np.ascontiguousarray(part.low[(slice(None), *read)]))
             told = [part.strengths] if self.told else []
             part.high[(slice(None), *write)] = self._enlarged(given[:, None], *told)[(..., *keep)]
-        return len(part.numbers) + (self.finish(part) if part.was_last_window() else 0)
 
     def finish(self, part: "_Part") -> int:
         """Add the background, make the slices agree with the scan and write them."""
         for position, number in enumerate(part.numbers):
             self.out[number] = part.finished(
-                position, self.stack[number], faithful=self.faithful, periodic=self.periodic
+                position,
+                self.stack[number],
+                faithful=self.faithful,
+                periodic=self.periodic,
+                way=self.way,
             )
         return part.spared * len(part.numbers)
 
@@ -300,7 +344,13 @@ class _Part:
             return self._to_come == 0
 
     def finished(
-        self, position: int, image: NDArray, *, faithful: bool, periodic: bool
+        self,
+        position: int,
+        image: NDArray,
+        *,
+        faithful: bool,
+        periodic: bool,
+        way: str | None,
     ) -> NDArray[np.float32]:
         """The enlarged slice at a position, on the intensity scale of the slice itself."""
         import torch
@@ -315,7 +365,7 @@ class _Part:
             if faithful:
                 masked = None if background is None else torch.from_numpy(background)
                 result = keep_to_slice(
-                    torch.from_numpy(low), result, masked, spiked, periodic=periodic
+                    torch.from_numpy(low), result, masked, spiked, periodic=periodic, way=way
                 )
             elif spiked is not None:
                 result += linear(spiked, len(high) // len(low))

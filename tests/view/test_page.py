@@ -92,6 +92,10 @@ def settled(tab):
     tab.wait_for_timeout(300)
 
 
+def radio(tab, where, name):
+    return tab.locator(where).get_by_role("radio", name=name, exact=True)
+
+
 def slide(tab, name, value):
     tab.locator(f"#{name}").fill(str(value))
     settled(tab)
@@ -171,18 +175,18 @@ def look_around(tab, left, right):
     level = float(tab.locator("#level").input_value())
     slide(tab, "level", level * 2)
     assert picture(tab, "left").mean() < left.mean()
-    tab.get_by_role("button", name="Reset view").click()
+    tab.get_by_role("button", name="Reset").click()
     for layer in ("Interpolation", "Difference", "Consistency"):
         shown = picture(tab, "right")
-        tab.locator("#right").get_by_text(layer, exact=True).click()
+        radio(tab, "#right", layer).click()
         settled(tab)
         expect(tab.locator("#right canvas")).to_have_attribute("aria-label", match(layer))
         assert np.abs(picture(tab, "right") - shown).max() > 10
-    tab.locator("#right").get_by_text("Difference", exact=True).click()
+    radio(tab, "#right", "Difference").click()
     settled(tab)
     keep(tab, "view-difference")
-    tab.locator("#right").get_by_text("ICONet", exact=True).click()
-    tab.get_by_text("Swipe", exact=True).click()
+    radio(tab, "#right", "ICONet").click()
+    radio(tab, "#arrangement", "Swipe").click()
     settled(tab)
     shown = {}
     for percent in (0, 100):
@@ -199,7 +203,7 @@ def look_around(tab, left, right):
     assert float(tab.locator("#swipe").input_value()) < 50
     if AXE.exists():
         assert faults(tab) == []
-    tab.get_by_text("Side by side", exact=True).click()
+    radio(tab, "#arrangement", "Side by side").click()
     dark_and_narrow(tab)
 
 

@@ -131,6 +131,7 @@ def test_the_demo_scan_from_the_drop_to_the_download(tab, tmp_path, capsys):
     settled(tab)
     before = picture(tab, "left")
     assert before.std() > 10
+    assert (before[..., 0] - before[..., 2] > 60).sum() > 200  # the crosshair
     if AXE.exists():
         assert faults(tab) == []
 

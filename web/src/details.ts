@@ -7,12 +7,15 @@ import { acquired, agreement, spacing, times } from './words'
 
 const DOWNLOADS: Record<string, string> = { image: 'Image', dicom: 'DICOM series (zip)', report: 'Report (JSON)' }
 
+/** Sizes may go on in a second line, after a ×. */
+const breakable = (text: string) => text.split(/(?<=×)/).flatMap((part) => [part, make('wbr')])
+
 export function facts(scan: Scan): Node[] {
   const parts: Node[] = []
   const { geometry, kind, result } = scan
   if (kind) parts.push(make('p', { class: 'line' }, `Taken for ${kind.noun} (${kind.why})${kind.unit ? `, in ${kind.unit}` : ''}.`))
   if (geometry) {
-    const row = (name: string, before: string, after?: string) => make('tr', {}, make('th', { scope: 'row' }, name), make('td', {}, before), result ? make('td', {}, after ?? '') : null)
+    const row = (name: string, before: string, after?: string) => make('tr', {}, make('th', { scope: 'row' }, name), make('td', {}, ...breakable(before)), result ? make('td', {}, ...breakable(after ?? '')) : null)
     const volumes = geometry.volumes ?? 1
     parts.push(make('table', {},
       make('caption', {}, 'Geometry'),

@@ -12,6 +12,7 @@ export type Side = 'left' | 'right'
 const SIDES: Side[] = ['left', 'right']
 const MOST_KEPT = 6 // layers
 const CROSSHAIR = [1, 0.75, 0, 0.55]
+const THICK = 0.6 // percent of the picture's width: a line thinner than a pixel is drawn in some places alone
 
 export interface Shown { layer: Layer; volume: number; image: NVImage; about: About; histogram?: Histogram }
 export interface Place { slice: number; slices: number; millimetres: number[]; values: Partial<Record<Side, number>> }
@@ -40,9 +41,9 @@ export class Viewer {
       new Niivue({
         backColor: [0, 0, 0, 1],
         crosshairColor: CROSSHAIR,
-        crosshairWidth: 0.4,
-        crosshairWidthUnit: 'mm',
-        crosshairGap: 16,
+        crosshairWidth: THICK,
+        crosshairWidthUnit: 'percent',
+        crosshairGap: 6,
         fontMinPx: 16,
         isRadiologicalConvention: true,
         isOrientationTextVisible: true,
@@ -100,6 +101,7 @@ export class Viewer {
       const view = this.views[side]
       while (view.volumes.length) view.removeVolumeByIndex(0)
       delete this.shown[side]
+      view.setCrosshairWidth(THICK)
       view.scene.pan2Dxyzmm = [0, 0, 0, 1]
       view.scene.crosshairPos = [0.5, 0.5, 0.5]
       view.drawScene()
@@ -184,9 +186,11 @@ export class Viewer {
   }
 
   setZoom(zoom: number): void {
+    const times = Math.min(10, Math.max(1, zoom))
     for (const side of SIDES) {
       const [x, y, z] = this.views[side].scene.pan2Dxyzmm as unknown as number[]
-      this.views[side].setPan2Dxyzmm([x!, y!, z!, Math.min(10, Math.max(1, zoom))] as never)
+      this.views[side].setCrosshairWidth(THICK / times)
+      this.views[side].setPan2Dxyzmm([x!, y!, z!, times] as never)
     }
     this.moved()
   }
@@ -194,6 +198,7 @@ export class Viewer {
   reset(): void {
     for (const side of SIDES) {
       this.views[side].scene.crosshairPos = [0.5, 0.5, 0.5] as never
+      this.views[side].setCrosshairWidth(THICK)
       this.views[side].setPan2Dxyzmm([0, 0, 0, 1] as never)
     }
     this.moved()

@@ -320,6 +320,23 @@ def upscale(
 
 
 @app.command()
+def view(
+    scans: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[SCAN]...", help="Scans or folders to begin with."),
+    ] = None,
+    browser: Annotated[
+        bool,
+        typer.Option("--browser/--no-browser", help="Open a browser; the address is printed."),
+    ] = True,
+) -> None:
+    """Open a page on this computer: drop a scan, upscale it, compare before and after."""
+    from iconet.view.run import view
+
+    view(scans or [], browser=browser)
+
+
+@app.command()
 def models(
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Also what each network is made of.")

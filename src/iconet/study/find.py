@@ -37,6 +37,7 @@ class Task:
         series: UID of the DICOM series that is meant; None where the options choose.
         title: of that series, for people.
         files: of that series, or the archive that they lie in.
+        copy: a file for the same voxels, beside a derived series.
     """
 
     source: Path
@@ -47,6 +48,7 @@ class Task:
     series: str | None = None
     title: str | None = None
     files: tuple[Path, ...] = ()
+    copy: Path | None = None
 
     @property
     def report_path(self) -> Path:

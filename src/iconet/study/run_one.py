@@ -4,6 +4,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import cached_property, reduce
 from pathlib import Path
@@ -33,6 +34,7 @@ from iconet.upscaling.options import Options
 from iconet.upscaling.plan import plan_grid, remarks, taking_part
 from iconet.upscaling.regrid import as_stack
 from iconet.upscaling.scan_labels import upscale_labels
+from iconet.upscaling.slices import Progress
 from iconet.upscaling.upscale import upscale_scan
 from iconet.upscaling.windows import count_windows, plan_windows
 from iconet.zoo.model import open_model
@@ -50,13 +52,24 @@ class Upscaler:
         options: for all of them.
         reports: write a JSON report beside every output; a BIDS derivative gets one in any case.
         pages: write a page with pictures too, and the report.
+        shown: shows how far a scan is, given its name.
+        note: called with what was made of a scan, before its report is written.
 
     Raises:
         InputError: the device, the precision or the backend cannot be had.
     """
 
-    def __init__(self, options: Options, *, reports: bool, pages: bool = False) -> None:
+    def __init__(
+        self,
+        options: Options,
+        *,
+        reports: bool,
+        pages: bool = False,
+        shown: Callable[[str], AbstractContextManager[Progress]] = shown_progress,
+        note: Callable[[Made], None] = lambda made: None,
+    ) -> None:
         self.options, self.reports, self.pages = options, reports or pages, pages
+        self._shown, self._note = shown, note
         self.say: Callable[[str], None] = _say
         backend = backend_for(options.model, options.backend)
         self.compute = choose_compute(options.device, options.precision, backend)
@@ -106,6 +119,7 @@ class Upscaler:
             made = self._kspace(task, compute)
         else:
             made = self._image(task)
+        self._note(made)
         if self.reports or task.dataset is not None:
             report = make_report(
                 made,
@@ -116,6 +130,7 @@ class Upscaler:
                 outputs=[
                     *written_files(task.target),
                     *(target for _, target in task.labels),
+                    *([] if task.copy is None else [task.copy]),
                 ],
                 compute=compute,
                 options=self.options.deciding,
@@ -165,7 +180,7 @@ class Upscaler:
         for line in said:
             self.say(line)
         found: list[SetApart] = []
-        with shown_progress(task.title or task.source.name) as progress:
+        with self._shown(task.title or task.source.name) as progress:
             bigger = upscale_scan(
                 *(scan, plan, self.models, self.compute, self.options),
                 progress=progress,
@@ -219,7 +234,7 @@ class Upscaler:
         for line in raw.remarks:
             self.say(line)
         clock.note("read")
-        with shown_progress(task.title or task.source.name) as progress:
+        with self._shown(task.title or task.source.name) as progress:
             bigger, found = upscale_kspace(
                 *(raw, self.kspace_models),
                 compute=compute,
@@ -273,6 +288,8 @@ def _write(task: Task, scan: Scan, bigger: Scan, provenance: Provenance) -> None
         write_series(bigger, scan.dicom, task.target, provenance=provenance, replace=True)
     else:
         write(bigger, task.target, like=scan)
+    if task.copy is not None:
+        write(bigger, task.copy, like=scan)
 
 
 def _write_page(task: Task, before: Scan | None, after: Scan, report: Mapping[str, Any]) -> None:

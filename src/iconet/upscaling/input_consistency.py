@@ -52,9 +52,7 @@ def input_consistency(
     error = power = total = degraded_total = 0.0
     for low, high in _slabs(scan.array, bigger.array):
         truth = low.astype(np.float64)
-        degraded = _degraded(high, low.shape)
-        if recovery is not None:
-            degraded = recovery.acquire(degraded)
+        degraded = _as_scanned(high, low.shape, recovery)
         error += float(np.square(degraded - truth).sum())
         power += float(np.square(truth).sum())
         total += float(truth.sum())
@@ -66,6 +64,31 @@ def input_consistency(
         nmse=error / power if power else None,
         mean_ratio=degraded_total / total if total else None,
     )
+
+
+def disagreement(
+    scan: Scan, bigger: Scan, recovery: Recovery | None = None
+) -> NDArray[np.float32] | None:
+    """Where the output degraded again is not the input: a difference for each voxel of the input.
+
+    Args:
+        scan: As in `input_consistency`, like the next two.
+        bigger: See there.
+        recovery: See there.
+    """
+    if not _same_field_of_view(scan, bigger):
+        return None
+    scan, bigger = _without_apart(scan, bigger)
+    found = np.empty_like(scan.array, np.float32)
+    into = _slabs(found, bigger.array)
+    for (low, high), (out, _) in zip(_slabs(scan.array, bigger.array), into, strict=True):
+        out[...] = _as_scanned(high, low.shape, recovery) - low
+    return found
+
+
+def _as_scanned(image: NDArray, shape: tuple[int, ...], recovery: Recovery | None) -> NDArray:
+    degraded = _degraded(image, shape)
+    return degraded if recovery is None else recovery.acquire(degraded)
 
 
 def _without_apart(scan: Scan, bigger: Scan) -> tuple[Scan, Scan]:

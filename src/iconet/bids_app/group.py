@@ -44,7 +44,8 @@ def write_group(dataset: Path, derivative: Path, part: Part, *, say: Callable[[s
     write_text("\n".join(lines) + "\n", derivative / f"{NAME}.tsv")
     write_text(json.dumps(COLUMNS, indent=2) + "\n", derivative / f"{NAME}.json")
     write_text(index_page(derivative.resolve().name, rows), derivative / PAGE)
-    _ignore(derivative)
+    for pattern in IGNORED:
+        bids.pass_over(derivative, pattern)
     say(f"{derivative / NAME}.tsv, {derivative / PAGE}: {len(rows)} rows")
 
 
@@ -77,10 +78,3 @@ def _first(missing: Sequence[Row]) -> str:
     names = [row["source"] for row in missing[:5]]
     more = len(missing) - len(names)
     return ", ".join(names) + (f" and {more} more" if more else "")
-
-
-def _ignore(derivative: Path) -> None:
-    path = derivative / ".bidsignore"
-    there = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    if new := [line for line in IGNORED if line not in there]:
-        write_text("\n".join([*there, *new]) + "\n", path)

@@ -5,6 +5,7 @@ from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import iconet
 from iconet.errors import InputError
@@ -17,12 +18,14 @@ from iconet.study.every_series import every_series
 from iconet.study.find import Task, find_tasks
 from iconet.study.jobs import Died, run_in_processes
 from iconet.study.labelled import with_labels
-from iconet.study.pages.index import Indexes
 from iconet.study.part import Part
 from iconet.study.run_one import Upscaler
 from iconet.study.share import Share
 from iconet.study.summary import Outcome, summarise
 from iconet.upscaling.options import Options
+
+if TYPE_CHECKING:
+    from iconet.study.pages.index import Indexes
 
 Results = Generator[tuple[Task, Outcome], None, None]
 Crew = Callable[[Sequence[Task]], Results]
@@ -81,13 +84,19 @@ def upscale_study(
     needs = {"needs_report": reports, "needs_page": pages}
     share = Share.of(tasks, overwrite=overwrite, shard=part.shard, **needs)
     outcomes = _Outcomes(tasks, refused, inputs, say, complain)
-    with Indexes(tasks, overwrite=overwrite) if pages else nullcontext() as indexes:
+    with _indexes(tasks, overwrite=overwrite) if pages else nullcontext() as indexes:
         to_do = _unfinished(tasks, work(), share, outcomes, again=options.again)
         with _folders(to_do, share), _crew(cluster, jobs, start, work, share, say) as crew:
             _do(to_do, crew, work(), share, outcomes)
         if indexes is not None:
             indexes.failed += outcomes.failed()
         return outcomes.end(notes)
+
+
+def _indexes(tasks: Sequence[Task], *, overwrite: bool) -> "Indexes":
+    from iconet.study.pages.index import Indexes
+
+    return Indexes(tasks, overwrite=overwrite)
 
 
 def _do(

@@ -1,7 +1,6 @@
 """The process that reads scans and draws layers, so that broken files end nothing else."""
 
 import math
-import traceback
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +29,8 @@ class Looking:
             if isinstance(task, Find):
                 return _find(task)
             return self._look(task) if isinstance(task, Look) else self._draw(task)
-        except InputError as error:
-            return Refused(str(error))
         except Exception as error:
-            place = traceback.extract_tb(error.__traceback__)[-1]
-            where = f"{Path(place.filename).name}:{place.lineno}"
-            return Refused(f"{type(error).__name__} in {where}, a fault of iconet")
+            return Refused.by(error)
 
     def _look(self, look: Look) -> Seen:
         if is_kspace_file(look.source):

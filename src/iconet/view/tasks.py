@@ -1,9 +1,11 @@
 """What the page's two processes are asked to do, and what they answer."""
 
+import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from iconet.errors import InputError
 from iconet.upscaling.options import Options
 from iconet.upscaling.recovery import Recovery
 
@@ -75,6 +77,15 @@ class Refused:
     """It cannot be done: the line that the command line says."""
 
     line: str
+
+    @classmethod
+    def by(cls, error: Exception) -> "Refused":
+        """What an exception says; of a fault of iconet, where it is."""
+        if isinstance(error, InputError):
+            return cls(str(error))
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{Path(place.filename).name}:{place.lineno}"
+        return cls(f"{type(error).__name__} in {where}, a fault of iconet")
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 import io
 import json
 import time
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, suppress
 from pathlib import Path
@@ -41,12 +40,8 @@ class Upscaling:
             with redirect_stderr(said):
                 one = Task(task.source, task.target, copy=task.copy)
                 line, _ = self._upscaler(task.options)(one)
-        except InputError as error:
-            return Refused(str(error))
         except Exception as error:
-            place = traceback.extract_tb(error.__traceback__)[-1]
-            where = f"{Path(place.filename).name}:{place.lineno}"
-            return Refused(f"{type(error).__name__} in {where}, a fault of iconet")
+            return Refused.by(error)
         made = self._made.pop()
         kspace = made.kspace is not None
         looked = Looked(

@@ -57,7 +57,9 @@ if __name__ == "__main__":
 
 
 def start(*options, **environment):
-    Path("program.py").write_text(PROGRAM)
+    program = Path("program.py")
+    if not program.exists():  # another process may be about to read it
+        program.write_text(PROGRAM)
     source = str(Path(iconet.__file__).parents[1])
     return subprocess.Popen(
         [sys.executable, "program.py", "upscale", "in", "-o", "out", *options],

@@ -1,0 +1,158 @@
+"""The page without a server, in a real browser: what it makes is what the command line makes."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+
+playwright = pytest.importorskip("playwright.sync_api", reason="pip install 'iconet[dev]'")
+pytest.importorskip("onnx", reason="pip install 'iconet[onnx]'")
+
+from iconet import cli  # noqa: E402
+from iconet.demo import SCAN  # noqa: E402
+
+ROOT = Path(__file__).parents[2]
+WEB = ROOT / "web"
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+NPM = shutil.which("npm")
+PICTURES = os.environ.get("ICONET_PICTURES")  # a folder for the pictures of docs/view.md
+PATIENCE = 300_000  # milliseconds: no test of time
+AGREEMENT = 1e-3  # of the range
+
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt-get install chromium"),
+    pytest.mark.skipif(NPM is None, reason="no npm: apt-get install npm"),
+    pytest.mark.skipif(
+        not (WEB / "node_modules" / "onnxruntime-web").is_dir(), reason="no packages: make web"
+    ),
+]
+expect = playwright.expect
+
+
+class Isolated(SimpleHTTPRequestHandler):
+    """A server of files with the headers that let pages use threads."""
+
+    def end_headers(self):
+        self.send_header("Cross-Origin-Opener-Policy", "same-origin")
+        self.send_header("Cross-Origin-Embedder-Policy", "require-corp")
+        super().end_headers()
+
+    def log_message(self, *said):
+        pass
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """The page, built and served from a folder below the server's root."""
+    root = tmp_path_factory.mktemp("server")
+    out = root / "some" / "place"
+    build = ["npx", "vite", "build", "--mode", "static", "--outDir", str(out), "--logLevel", "error"]
+    done = subprocess.run(build, cwd=WEB, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    sys.path.insert(0, str(ROOT / "tools"))
+    try:
+        from static_page import add_models
+    finally:
+        sys.path.pop(0)
+    add_models(out)
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Isolated, directory=str(root))) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/some/place/"
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as started:
+        made = started.chromium.launch(
+            executable_path=CHROMIUM, args=["--enable-unsafe-swiftshader", "--no-sandbox"]
+        )
+        yield made
+        made.close()
+
+
+@pytest.fixture
+def tab(browser, site):
+    """The page in a tab; whatever it logs as an error, or asks for elsewhere, fails the test."""
+    context = browser.new_context(viewport={"width": 1440, "height": 960}, accept_downloads=True)
+    context.set_default_timeout(PATIENCE)
+    expect.set_options(timeout=PATIENCE)
+    page, wrong, asked = context.new_page(), [], []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
+    context.on("request", lambda request: asked.append((request.method, request.url)))
+    page.goto(site)
+    yield page
+    context.close()
+    assert [one for one in asked if one[0] != "GET" or not one[1].startswith((site, "data:", "blob:"))] == []  # fmt: skip
+    assert wrong == []
+
+
+def part(path, box, dtype=None):
+    """A part of the demo scan as a scan of its own."""
+    whole = nibabel.load(ROOT / "src" / "iconet" / "demo_scan" / SCAN)
+    image = whole.slicer[box]
+    data = np.asarray(image.dataobj)
+    nibabel.Nifti1Image(data.astype(dtype or data.dtype), image.affine, image.header).to_filename(path)
+    return path
+
+
+def scan(tab, name):
+    return tab.locator("#list li").filter(has_text=name)
+
+
+def upscaled(tab, path, folder, scale="2"):
+    """What the page makes of a scan."""
+    tab.locator("#files").set_input_files(path)
+    expect(scan(tab, path.name)).to_contain_text("Ready")
+    expect(tab.locator("#details-title")).to_have_text(path.name)
+    if scale != "2":
+        tab.get_by_label("Scale").select_option(scale)
+    tab.get_by_role("button", name="Upscale").click()
+    expect(scan(tab, path.name)).to_contain_text("Done")
+    with tab.expect_download() as started:
+        tab.get_by_role("link", name="Image").click()
+    target = folder / started.value.suggested_filename
+    started.value.save_as(target)
+    return target
+
+
+def compare(path, source, folder, *options):
+    """With the command line, in its own precision."""
+    wanted = folder / "wanted.nii.gz"
+    call = ["upscale", str(source), "-o", str(wanted), "--precision", "fp32", "--backend", "torch"]
+    assert cli.run([*call, *options]) == 0
+    ours, theirs = nibabel.load(path), nibabel.load(wanted)
+    assert ours.header.get_data_dtype() == theirs.header.get_data_dtype()
+    assert ours.header["descrip"] == theirs.header["descrip"]
+    np.testing.assert_allclose(ours.affine, theirs.affine, atol=1e-5)
+    for code in ("qform_code", "sform_code", "xyzt_units", "scl_slope", "scl_inter"):
+        np.testing.assert_array_equal(ours.header[code], theirs.header[code])
+    np.testing.assert_allclose(ours.get_qform(), theirs.get_qform(), atol=1e-4)
+    a, b = ours.get_fdata(), theirs.get_fdata()
+    assert a.shape == b.shape
+    difference = np.abs(a - b).max() / np.ptp(b)
+    assert difference <= max(AGREEMENT, 1.01 / np.ptp(b)), difference
+
+
+def test_the_demo_scan_at_2_times_is_the_command_lines(tab, tmp_path):
+    expect(tab.locator("header")).to_contain_text("never leave this computer")
+    source = part(tmp_path / "head_T1w.nii.gz", np.s_[:, :, 20:23], np.float32)
+    path = upscaled(tab, source, tmp_path)
+    assert path.name == "head_T1w-iconet.nii.gz"
+    compare(path, source, tmp_path)
+    expect(tab.locator("#result")).to_contain_text("Takes about")
+    expect(tab.locator("#result")).to_contain_text("Made coarse again, the result")
+    for layer in ("Interpolation", "Difference", "Consistency"):
+        tab.locator("#right").get_by_role("radio", name=layer, exact=True).click()
+        expect(tab.locator("[aria-busy=true]")).to_have_count(0)
+        expect(tab.locator("#right canvas")).to_have_attribute("aria-label", re.compile(layer))

@@ -13,12 +13,14 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
+import torch
 
 playwright = pytest.importorskip("playwright.sync_api", reason="pip install 'iconet[dev]'")
 pytest.importorskip("onnx", reason="pip install 'iconet[onnx]'")
 
 from iconet import cli  # noqa: E402
 from iconet.demo import SCAN  # noqa: E402
+from iconet.physics.kspace import resize_kspace  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
 WEB = ROOT / "web"
@@ -55,7 +57,8 @@ def site(tmp_path_factory):
     """The page, built and served from a folder below the server's root."""
     root = tmp_path_factory.mktemp("server")
     out = root / "some" / "place"
-    build = ["npx", "vite", "build", "--mode", "static", "--outDir", str(out), "--logLevel", "error"]
+    how = ["--mode", "static", "--minify", "false", "--logLevel", "error", "--outDir", str(out)]
+    build = ["npx", "vite", "build", *how]
     done = subprocess.run(build, cwd=WEB, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     sys.path.insert(0, str(ROOT / "tools"))
@@ -106,6 +109,16 @@ def part(path, box, dtype=None):
     return path
 
 
+def zero_filled(path):
+    """Slices as consoles store them, on a larger matrix than was acquired."""
+    whole = nibabel.load(ROOT / "src" / "iconet" / "demo_scan" / SCAN)
+    slices = torch.from_numpy(np.asarray(whole.dataobj, np.float32)[..., 20:23]).permute(2, 0, 1)
+    stored = resize_kspace(resize_kspace(slices, (72, 96)), (96, 128)).abs().permute(1, 2, 0)
+    affine = whole.affine @ np.diag([2, 2, 1, 1])
+    nibabel.Nifti1Image(stored.numpy().round().astype(np.int16), affine).to_filename(path)
+    return path
+
+
 def scan(tab, name):
     return tab.locator("#list li").filter(has_text=name)
 
@@ -146,7 +159,7 @@ def compare(path, source, folder, *options):
 
 def test_the_demo_scan_at_2_times_is_the_command_lines(tab, tmp_path):
     expect(tab.locator("header")).to_contain_text("never leave this computer")
-    source = part(tmp_path / "head_T1w.nii.gz", np.s_[:, :, 20:23], np.float32)
+    source = part(tmp_path / "head_T1w.nii.gz", np.s_[:, :, 20:22], np.float32)
     path = upscaled(tab, source, tmp_path)
     assert path.name == "head_T1w-iconet.nii.gz"
     compare(path, source, tmp_path)
@@ -156,3 +169,32 @@ def test_the_demo_scan_at_2_times_is_the_command_lines(tab, tmp_path):
         tab.locator("#right").get_by_role("radio", name=layer, exact=True).click()
         expect(tab.locator("[aria-busy=true]")).to_have_count(0)
         expect(tab.locator("#right canvas")).to_have_attribute("aria-label", re.compile(layer))
+
+
+def test_4_times_and_what_a_scanner_interpolated(tab, tmp_path):
+    small = part(tmp_path / "small.nii", np.s_[60:124, 80:150, 22:24])
+    compare(upscaled(tab, small, tmp_path, "4"), small, tmp_path, "--scale", "4")
+    filled = zero_filled(tmp_path / "filled.nii.gz")
+    path = upscaled(tab, filled, tmp_path)
+    expect(tab.locator("#facts")).to_contain_text("72×96, stored as 96×128")
+    compare(path, filled, tmp_path)
+
+
+def test_what_it_does_not_take_gets_a_line(tab, tmp_path):
+    for name, box, says in (
+        ("sub-01_dseg.nii.gz", np.s_[:, :, 20:22], "labels, by its name"),
+        ("thin.nii.gz", np.s_[:, 0:9, 20:40], "at least 16 x 16"),
+    ):
+        path = part(tmp_path / name, box)
+        tab.locator("#files").set_input_files(path)
+        expect(scan(tab, name)).to_contain_text("Cannot be used")
+        scan(tab, name).get_by_role("button").first.click()
+        expect(tab.locator("#result")).to_contain_text(f"{name}: ")
+        expect(tab.locator("#result")).to_contain_text(says)
+        expect(tab.get_by_role("button", name="Upscale")).to_be_disabled()
+    cut = tmp_path / "cut.nii.gz"
+    cut.write_bytes(path.read_bytes()[:3000])
+    tab.locator("#files").set_input_files(cut)
+    expect(scan(tab, "cut")).to_contain_text("Cannot be used")
+    tab.locator("#list li").filter(has_text="cut").get_by_role("button").first.click()
+    expect(tab.locator("#result")).to_contain_text("damaged, or cut off")

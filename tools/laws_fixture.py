@@ -38,6 +38,24 @@ from iconet.upscaling.resampling import resample_axis
 EVERY = 11
 """Values of results that are kept: one of so many."""
 
+WAYS = (
+    ((72, 96), "none"),
+    ((72, 96), "hann"),
+    ((50, 96), "none"),
+    ((54, 72), "hamming"),
+    ((60, 60), "radial-fermi"),
+)
+"""Acquired matrices, and windows over them, of slices stored as 72 x 96."""
+
+GRIDS = (
+    ((192, 256, 48), (0.9, 0.94, 0.94)),
+    ((40, 256, 256), (4, 1, 1)),
+    ((256, 160, 256), (1, 1, 1)),
+    ((20, 30, 1), (1, 1, 9)),
+    ((90, 80, 70), (0.7, 1, 1.02)),
+)
+"""Sizes and spacings of scans."""
+
 FIXTURE = Path(__file__).parents[1] / "web" / "test" / "laws.json"
 
 
@@ -136,7 +154,7 @@ def recoveries() -> list[dict[str, Any]]:
     stack = torch.from_numpy(np.ascontiguousarray(np.moveaxis(scan[..., 10:40:15], 2, 0)))
     small = resize_kspace(stack, (72, 96))
     found = []
-    for matrix, word in (((72, 96), "none"), ((72, 96), "hann"), ((50, 96), "none"), ((54, 72), "hamming"), ((60, 60), "radial-fermi")):  # fmt: skip
+    for matrix, word in WAYS:
         band = torch.fft.fftshift(torch.fft.fft2(resize_kspace(small, matrix)), (-2, -1))
         band = apply_window(band, window_named(word))
         image = torch.fft.ifft2(torch.fft.ifftshift(band, (-2, -1))).real
@@ -161,8 +179,7 @@ def recoveries() -> list[dict[str, Any]]:
 
 def choices() -> dict[str, Any]:
     """Axes across slices, and voxels set apart."""
-    grids = [((192, 256, 48), (0.9, 0.94, 0.94)), ((40, 256, 256), (4, 1, 1)), ((256, 160, 256), (1, 1, 1)), ((20, 30, 1), (1, 1, 9)), ((90, 80, 70), (0.7, 1, 1.02))]  # fmt: skip
-    axes = [[*grid, choose_slice_axis(*grid)] for grid in grids]
+    axes = [[*grid, choose_slice_axis(*grid)] for grid in GRIDS]
     volume = (300 + 40 * wave(20 * 24 * 6)).round().astype(np.float32).reshape(20, 24, 6)
     wild, padded = volume.copy(), volume.copy()
     wild[9, 9, 3] = 30000

@@ -2,7 +2,9 @@
 
     make static-page
 
-The folder is then whole. Any web server may serve it, from any path: python -m http.server -d web/site
+The folder is then whole. Any web server may serve it, from any path, such as
+
+    python -m http.server -d web/site
 """
 
 import json

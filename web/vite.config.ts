@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url'
-import type { UserConfig } from 'vite'
+import type { Plugin, UserConfig } from 'vite'
 import { defaultClientConditions, defineConfig } from 'vite'
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url))
@@ -7,9 +7,22 @@ const here = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 // The package points to files that it does not always hold.
 const NIIVUE = { find: '@niivue/niivue', replacement: here('node_modules/@niivue/niivue/dist/index.js') }
 
+const GRADIENTS = 'function gradientGL(params) {'
+
+/** NiiVue finds gradients for views in three dimensions, which there are none of, in two thirds of the time to a picture. */
+const withoutGradients: Plugin = {
+  name: 'without gradients',
+  transform(code, id) {
+    if (!id.includes('@niivue/niivue/dist/index.js')) return undefined
+    if (!code.includes(GRADIENTS)) throw new Error(`NiiVue has no ${GRADIENTS}: look at what it does with a new volume`)
+    return { code: code.replace(GRADIENTS, `${GRADIENTS} return params.gradientTexture;`), map: null }
+  },
+}
+
 /** The page of `iconet view`. */
 const local: UserConfig = {
   resolve: { alias: [NIIVUE] },
+  plugins: [withoutGradients],
   build: {
     outDir: here('../src/iconet/view/page'),
     emptyOutDir: true,
@@ -40,7 +53,7 @@ const alone: UserConfig = {
   },
   worker: { format: 'es' },
   build: { outDir: here('site'), emptyOutDir: true, chunkSizeWarningLimit: 4000, modulePreload: { polyfill: false } },
-  plugins: [{
+  plugins: [withoutGradients, {
     name: 'words of the static page',
     transformIndexHtml: {
       order: 'pre',

@@ -261,8 +261,9 @@ def test_a_dicom_folder_in_and_a_derived_series_out(tab, tmp_path):
 
 
 def test_files_chosen_before_the_page_is_ready_wait(browser, address, nifti):
-    page = browser.new_page()
-    let_go = []
+    page, let_go = browser.new_page(), []
+    page.set_default_timeout(PATIENCE)
+    expect.set_options(timeout=PATIENCE)
     page.route("**/assets/main.js", lambda route: let_go.append(route))
     page.goto(address, wait_until="commit")
     expect(page.locator("#files")).to_be_visible()

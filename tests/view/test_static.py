@@ -160,6 +160,11 @@ def compare(path, source, folder, *options):
     assert difference <= max(AGREEMENT, 1.01 / np.ptp(b)), difference
 
 
+def keep(tab, name):
+    if PICTURES:
+        tab.screenshot(path=Path(PICTURES) / f"{name}.png", timeout=PATIENCE)
+
+
 def test_what_it_makes_is_what_the_command_line_makes(tab, tmp_path):
     # One test: pytest-xdist would build the page in every process that has one of several.
     refusals(tab, tmp_path)
@@ -180,6 +185,10 @@ def at_2_times(tab, tmp_path):
         tab.locator("#right").get_by_role("radio", name=layer, exact=True).click()
         expect(tab.locator("[aria-busy=true]")).to_have_count(0)
         expect(tab.locator("#right canvas")).to_have_attribute("aria-label", re.compile(layer))
+    tab.locator("#right").get_by_role("radio", name="ICONet", exact=True).click()
+    expect(tab.locator("[aria-busy=true]")).to_have_count(0)
+    tab.wait_for_timeout(300)
+    keep(tab, "view-static")
 
 
 def at_4_times(tab, tmp_path):

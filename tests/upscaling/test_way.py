@@ -43,8 +43,8 @@ def network(way: str) -> iconet.ICONet:
 
 def stack() -> np.ndarray:
     """Smooth blobs: bounds of the local range are met at their skirts alone."""
-    y, x = np.mgrid[:40, :48]
-    blob = 900 * np.exp(-((y - 20) ** 2 + (x - 24) ** 2) / 60)
+    y, x = np.mgrid[:48, :56]
+    blob = 900 * np.exp(-((y - 24) ** 2 + (x - 28) ** 2) / 60)
     return np.stack([blob * (1 + 0.1 * z) for z in range(5)]).astype(np.float32)
 
 
@@ -82,7 +82,7 @@ def test_the_way_is_asked_of_networks_that_were_fitted() -> None:
 
 
 def test_of_constant_and_of_tiny_slices_nothing_is_told() -> None:
-    for slices in (np.full((4, 40, 48), 7.0), stack()[:, :12]):
+    for slices in (np.full((4, 48, 56), 7.0), stack()[:, :40]):
         assert find_way(network("block means"), slices) is None
 
 

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from iconet.runtime.threads import cores
 from iconet.runtime.threads import workers as worker_threads
 from iconet.upscaling.fidelity import is_constant
-from iconet.zoo.model import SMALLEST
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -18,6 +17,9 @@ if TYPE_CHECKING:
 
 PROBES = 6
 """Slices that are asked, at most: one alone is often wrong."""
+
+LEAST = 48
+"""Rows and columns of slices that tell anything; the networks were trained on larger ones."""
 
 MIDDLE = (0.25, 0.75)
 """Where they lie among the slices; those at the ends may show nothing."""
@@ -48,7 +50,7 @@ def find_way(network: "ICONet", stack: NDArray) -> str | None:
 
     numbers = {round(share * (len(stack) - 1)) for share in np.linspace(*MIDDLE, PROBES)}
     probes = [stack[number] for number in sorted(numbers) if not is_constant(stack[number])]
-    if not probes or min(stack.shape[1:]) < SMALLEST:
+    if not probes or min(stack.shape[1:]) < LEAST:
         return None
     told = network.way
     assert told is not None

@@ -116,6 +116,7 @@ def evidence(network: nn.Module, image: Tensor) -> Tensor:
     rows, columns = (slice(max(0, size - SIDE) // 2, None) for size in image.shape)
     low = image[rows, columns][:SIDE, :SIDE][None, None].contiguous()
     there = next(network.parameters()).device
-    answer = network(low.to(there), low.new_ones(1, 1, 1, 1, device=there)).image.cpu()
-    logs = misfits(low[0, 0], answer[0, 0]).clamp_min(torch.finfo(low.dtype).tiny).log()
-    return torch.cat([strengths(low), (logs[1:] - logs[:1])[None]], dim=1)
+    answer = network(low.to(there), low.new_ones(1, 1, 1, 1, device=there)).image.cpu().float()
+    with torch.autocast(there.type, enabled=False):
+        logs = misfits(low[0, 0], answer[0, 0]).clamp_min(torch.finfo(low.dtype).tiny).log()
+        return torch.cat([strengths(low), (logs[1:] - logs[:1])[None]], dim=1)

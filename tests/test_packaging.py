@@ -63,7 +63,7 @@ def test_every_import_is_declared_and_every_declaration_imported() -> None:
     optional |= {"ipyniivue", "ipywidgets", "matplotlib"}  # of `iconet.show`
     assert optional <= set().union(*extras.values())
     # pydicom decodes with these.
-    unseen = {"pylibjpeg", "pylibjpeg-openjpeg", "pylibjpeg-rle", "pyjpegls"}
+    unseen = {"pylibjpeg", "pylibjpeg-openjpeg", "pylibjpeg-rle"}
     core -= optional
     assert names(PROJECT["dependencies"]) == distributions(core) | unseen
     # torch.utils.tensorboard writes the log with it.

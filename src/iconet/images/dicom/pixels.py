@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from iconet.errors import InputError
-from iconet.images.dicom import jpeg_lossless
+from iconet.images.dicom import jpeg
 from iconet.images.memory import require_substance
 from iconet.images.native import native_messages
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 JPEG_START, JPEG_END = b"\xff\xd8", b"\xff\xd9"  # JPEG 2000 ends in the same marker
 # The first that can: Pillow reads JPEG 2000 at 8 bits only, and pydicom's own decoder is slow.
-DECODERS = ("pylibjpeg", "pyjpegls", "pillow", jpeg_lossless.PLUGIN, "pydicom")
+DECODERS = ("pylibjpeg", "pillow", jpeg.PLUGIN, "pydicom")
 J2K_START = b"\xff\x4f\xff\x51"
 J2K_SEARCH = 4096  # bytes in which a codestream begins if a JP2 file's boxes come before it
 # Start-of-frame markers of JPEG (the others in their range are tables) and of JPEG-LS.
@@ -129,7 +129,7 @@ def _decoder(syntax: "UID", name: str) -> "Decoder":
 
     with contextlib.suppress(NotImplementedError):
         decoder = get_decoder(syntax)
-        jpeg_lossless.add_to(decoder)
+        jpeg.add_to(decoder)
         if decoder.is_available:
             return decoder
     kind = syntax.name if syntax.is_transfer_syntax else "an unknown encoding"

@@ -13,7 +13,8 @@ import yaml
 from iconet.extras import EXTRAS
 
 ROOT = Path(__file__).parents[1]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT = PYPROJECT["project"]
 DOCUMENTS = [
     path
     for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("src/**/*.md"))
@@ -103,3 +104,25 @@ def test_readme_shows_only_commands_that_exist() -> None:
     shown = re.findall(r"(?:^ {4}|`)iconet ([a-z]+)", (ROOT / "README.md").read_text(), re.M)
     assert len(shown) > 5
     assert set(shown) <= commands
+
+
+def test_one_version_everywhere() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    newest = re.search(r"^## \[(\d.*)\] - (.*)$", (ROOT / "CHANGELOG.md").read_text(), re.M)
+    assert newest and newest[1] == PROJECT["version"] == citation["version"]
+    assert newest[2] == citation["date-released"]
+
+
+def test_on_the_package_index_no_link_of_the_readme_is_relative() -> None:
+    text = (ROOT / "README.md").read_text()
+    before = re.findall(r"\]\(([^)]+)\)", text)
+    assert any("://" not in target for target in before)
+    for rule in PYPROJECT["tool"]["hatch"]["metadata"]["hooks"]["fancy-pypi-readme"][
+        "substitutions"
+    ]:
+        text = re.sub(rule["pattern"], rule["replacement"], text)
+    after = re.findall(r"(!?)\[[^\]]*\]\(([^)]+)\)", text)
+    assert len(after) == len(before)
+    for picture, target in after:
+        assert re.match(r"\w+:|#", target), target
+        assert not picture or "raw.githubusercontent.com" in target

@@ -38,9 +38,11 @@ def side_by_side(
     return figure
 
 
-def maps(images: Mapping[str, np.ndarray], *, largest: float, cmap: str, columns: int = 4) -> Figure:
+def maps(
+    images: Mapping[str, np.ndarray], *, largest: float, cmap: str, columns: int = 4
+) -> Figure:
     """Pictures on one scale of colour: from 0, or from minus the largest for a diverging one."""
-    figure, axes = _grid(len(images), columns)
+    figure, axes = _grid(len(images), 4)
     low = 0 if cmap in ("magma", "gray") else -largest
     for place, (name, image) in zip(axes, images.items(), strict=False):
         place.imshow(image, cmap=cmap, vmin=low, vmax=largest, interpolation="nearest")

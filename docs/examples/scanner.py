@@ -37,10 +37,8 @@ def write_dicom(scan: nibabel.Nifti1Image, folder: Path) -> None:
         image.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
         image.SOPClassUID = image.file_meta.MediaStorageSOPClassUID = MRImageStorage
         image.SOPInstanceUID = image.file_meta.MediaStorageSOPInstanceUID = generate_uid()
-        image.StudyInstanceUID, image.SeriesInstanceUID, image.FrameOfReferenceUID = (
-            *(study, series),
-            frame,
-        )
+        image.StudyInstanceUID, image.SeriesInstanceUID = study, series
+        image.FrameOfReferenceUID = frame
         image.PatientName, image.PatientID, image.Modality = "Example^One", "1", "MR"
         image.SeriesNumber, image.InstanceNumber, image.SeriesDescription = 4, k + 1, "T1w axial"
         image.ImageType = ["ORIGINAL", "PRIMARY", "M"]
@@ -70,10 +68,10 @@ def write_kspace(
     """Undersampled k-space of several coils, as fastMRI stores it; the readout runs along i."""
     generator = torch.Generator().manual_seed(1)
     images = torch.from_numpy(scan.get_fdata(dtype=np.float32)).permute(2, 0, 1)[:, None]
-    bright = float(images.quantile(0.99))
+    noise *= float(images.quantile(0.99))
     phase = smooth_phase(images.shape, generator=generator)
     maps = coil_array(coils, images.shape[-2:], generator)
-    seen = torch.polar(images / bright, phase) * maps
+    seen = torch.polar(images, phase) * maps
     kspace = fft2c(seen)
     kspace = kspace + noise * torch.randn(kspace.shape, dtype=kspace.dtype, generator=generator)
     lines = cartesian_mask(

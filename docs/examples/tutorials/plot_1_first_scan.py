@@ -4,7 +4,8 @@ Your first scan
 
 You enlarge a scan, look at it, and check how well it fits. This takes four commands.
 
-``Terminal`` types a command and prints what it prints. In your own terminal, type what follows the ``$``.
+``Terminal`` types a command and prints what it prints. In your own terminal, type what follows the
+``$``.
 """
 
 import nibabel
@@ -18,8 +19,8 @@ nibabel.save(bundled(), terminal.folder / "truth.nii.gz")
 # %%
 # Make a scan to try it on
 # ------------------------
-# With a scan of your own, skip this step. Here we make one with half as many voxels along each side of its slices, as a
-# shorter acquisition measures it. So we know the truth.
+# With a scan of your own, skip this step. Here we make one with half as many voxels along each side
+# of its slices, as a shorter acquisition measures it. So we know the truth.
 
 terminal("iconet degrade truth.nii.gz -o scan.nii.gz --scale 2")
 
@@ -33,7 +34,8 @@ terminal("iconet upscale scan.nii.gz -o bigger.nii.gz --report")
 # %%
 # Look at it
 # ----------
-# ``iconet view scan.nii.gz`` opens a page on your computer, on which you compare before and after. Here is a picture instead.
+# ``iconet view scan.nii.gz`` opens a page on your computer, on which you compare before and after.
+# Here is a picture instead.
 
 names = {"Scan": "scan", "ICONet": "bigger", "Truth": "truth"}
 scans = {name: nibabel.load(terminal.folder / f"{file}.nii.gz") for name, file in names.items()}
@@ -55,7 +57,8 @@ terminal("iconet evaluate bigger.nii.gz truth.nii.gz")
 # %%
 # It lies at the same place
 # -------------------------
-# The voxels are half as wide and cover the same field of view. So the first centre moves by a quarter of an old voxel.
+# The voxels are half as wide and cover the same field of view. So the first centre moves by a
+# quarter of an old voxel.
 
 for name, scan in scans.items():
     print(f"{name:7}", scan.shape, scan.affine[:3, 3].round(3))

@@ -2,8 +2,9 @@
 An interpolated scan
 ====================
 
-Most MR consoles zero-fill k-space before they store an image: the stored matrix is larger than the acquired one. A network
-that was trained on acquired matrices sharpens such a scan a second time. So iconet looks at the spectrum first.
+Most MR consoles zero-fill k-space before they store an image: the stored matrix is larger than the
+acquired one. A network that was trained on acquired matrices sharpens such a scan a second time. So
+iconet looks at the spectrum first.
 """
 
 import nibabel
@@ -44,13 +45,15 @@ maps({"Truth": spectrum(truth), "Stored scan": spectrum(stored_scan)}, largest=1
 # %%
 # Upscale it
 # ----------
-# iconet finds the acquired matrix and says so. It starts from what was acquired and goes to the grid you asked for: here
-# four times the acquired matrix, twice the stored one.
+# iconet finds the acquired matrix and says so. It starts from what was acquired and goes to the
+# grid you asked for: here four times the acquired matrix, twice the stored one.
 
 terminal("iconet upscale stored.nii.gz -o bigger.nii.gz")
 
 # %%
-# If you know better, say so: ``--acquired 96x128`` names the matrix, ``--acquired off`` takes the scan as it is.
+# If you know better, say so: ``--acquired 96x128`` names the matrix, ``--acquired off`` takes the
+# scan as it is.
 #
-# Consoles also multiply k-space by a window (Hamming, Hann, Fermi, Tukey). iconet finds it and undoes it as far as the noise
-# allows. ``--window none`` leaves it. How often iconet is right is `measured </scans.html#the-k-space-window>`_.
+# Consoles also multiply k-space by a window (Hamming, Hann, Fermi, Tukey). iconet finds it and
+# undoes it as far as the noise allows. ``--window none`` leaves it. How often iconet is right is
+# `measured </scans.html#the-k-space-window>`_.

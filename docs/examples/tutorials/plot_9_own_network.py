@@ -75,7 +75,7 @@ networks:
   - {name: mine, network: {architecture: "nets:Small"}}
 steps: 5
 training:
-  optimisation: {batch: 4, patch: 48, warm_up: 2, validate_every: 1000}
+  optimisation: {batch: 4, patch: 64, warm_up: 2, validate_every: 1000}
 """
 (terminal.folder / "compare.yaml").write_text(RECIPE)
 terminal("iconet benchmark compare.yaml")

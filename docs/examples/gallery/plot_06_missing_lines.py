@@ -12,12 +12,13 @@ from matplotlib import pyplot
 from scanner import bundled
 
 import iconet
+from iconet.intensity import robust_scale
 from iconet.network import Samples
 from iconet.physics.acquisition import Acquisition
 
 truth = torch.from_numpy(bundled(20, 22).get_fdata(dtype=np.float32)).permute(2, 0, 1)[:1, None]
 scan = Acquisition(acceleration=(4, 4), mask="equispaced", noise_min=0.01, noise_max=0.01)
-measured = scan(truth, 2, generator=torch.Generator().manual_seed(0))
+measured = scan(truth, 2, torch.Generator().manual_seed(0), robust_scale(truth))
 
 model = iconet.load("mri-x2-joint")
 image = torch.cat((measured.image.real, measured.image.imag), dim=1)

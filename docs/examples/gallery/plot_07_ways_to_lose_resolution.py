@@ -11,6 +11,7 @@ import torch
 from pictures import maps
 from scanner import bundled
 
+from iconet.intensity import robust_scale
 from iconet.physics.degradation import DegradationMix
 
 slices = bundled(20, 22).get_fdata(dtype=np.float32)
@@ -21,6 +22,6 @@ nothing = dict.fromkeys((*ways, "resampled", "interpolated"), 0)
 images = {}
 for way in ways:
     mix = DegradationMix(**{**nothing, way: 1}, noise_probability=0)
-    low = mix(truth, 4, generator=torch.Generator().manual_seed(3))
+    low = mix(truth, 4, torch.Generator().manual_seed(3), robust_scale(truth))
     images[way] = low[0, 0].numpy()[20:40, ::-1][:, 10:36].T
 maps(images, largest=float(truth.quantile(0.993)), cmap="gray")

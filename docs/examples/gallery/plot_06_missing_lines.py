@@ -17,8 +17,9 @@ from iconet.network import Samples
 from iconet.physics.acquisition import Acquisition
 
 truth = torch.from_numpy(bundled(20, 22).get_fdata(dtype=np.float32)).permute(2, 0, 1)[:1, None]
+bright = torch.full((1, 1, 1, 1), robust_scale(truth.numpy()))
 scan = Acquisition(acceleration=(4, 4), mask="equispaced", noise_min=0.01, noise_max=0.01)
-measured = scan(truth, 2, torch.Generator().manual_seed(0), robust_scale(truth))
+measured = scan(truth, 2, torch.Generator().manual_seed(0), bright)
 
 model = iconet.load("mri-x2-joint")
 image = torch.cat((measured.image.real, measured.image.imag), dim=1)

@@ -155,11 +155,20 @@ def main(folder: Path) -> None:
             waiting=float(metadata["waiting"]),
             best=best["step"],
             validation=scores,
-            folded=f" Afterwards folded: {metadata['folded']}." if "folded" in metadata else "",
+            folded=folded(metadata),
             sha256=entry.sha256,
         )
         (ZOO / f"{entry.name}.md").write_text(card, encoding="utf-8")
         print(f"**`{entry.name}`**\n\n{text}\n")
+
+
+def folded(metadata: dict[str, str]) -> str:
+    """What was folded into the weights afterwards."""
+    if "folded" not in metadata:
+        return ""
+    # The log of experiments was one page when the weights were written.
+    what = metadata["folded"].replace("docs/experiments.md", "docs/experiments")
+    return f" Afterwards folded: {what}."
 
 
 LIMITS = """- It was trained on three T2w scans and tested on none. FLAIR and clinical T1w are tested on two subjects each.

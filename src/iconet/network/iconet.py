@@ -3,7 +3,7 @@
 Kui, Ji, Zou, Li, Dai, Chen, Vera, Ruan: Iterative Collaboration Network Guided by Reconstruction
 Prior for Medical Image Super-Resolution, IEEE Transactions on Computational Imaging 11:827-838,
 2025. The abstract is the contract; the equations are ours, chosen by ablation
-(docs/experiments.md).
+(docs/experiments).
 """
 
 from collections.abc import Iterator, Mapping

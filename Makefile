@@ -30,6 +30,7 @@ lint: $(VENV)/.installed-dev
 docs: $(VENV)/.installed-docs
 	@echo "==> Documentation"
 	@$(BIN)/python -m sphinx --fail-on-warning --keep-going --nitpicky --quiet docs site
+	@$(BIN)/python tools/check_site.py site
 	@echo "site/index.html"
 
 # The page of `iconet view`, which git does not keep; by node of the system, or else of $(VENV).

@@ -66,7 +66,7 @@ for name, scan in scans.items():
 # %%
 # Next
 # ----
-# * ``--scale 4`` enlarges four times. Read the `limits </models.html#limits>`_ first.
+# * ``--scale 4`` enlarges four times. Read the `limits <../models.html#limits>`_ first.
 # * ``iconet upscale folder/ -o results/`` takes all scans of a folder. Rerun it to resume.
 # * Wrong input ends with one line that says what to do:
 

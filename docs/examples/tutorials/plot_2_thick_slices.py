@@ -53,4 +53,4 @@ by_axis = iconet.upscale(scans["Thick slices"], axes="j", scale=4)
 print(iconet.evaluate(by_axis, scans["Truth"]))
 
 # %%
-# The page on `thick slices </through-plane.html>`_ has the numbers for test subjects.
+# The page on `thick slices <../through-plane.html>`_ has the numbers for test subjects.

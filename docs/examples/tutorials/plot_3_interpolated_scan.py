@@ -56,4 +56,4 @@ terminal("iconet upscale stored.nii.gz -o bigger.nii.gz")
 #
 # Consoles also multiply k-space by a window (Hamming, Hann, Fermi, Tukey). iconet finds it and
 # undoes it as far as the noise allows. ``--window none`` leaves it. How often iconet is right is
-# `measured </scans.html#the-k-space-window>`_.
+# `measured <../scans.html#the-k-space-window>`_.

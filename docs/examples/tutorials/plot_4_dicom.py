@@ -57,5 +57,5 @@ print(nibabel.load(terminal.folder / "bigger.nii.gz").affine.round(3))
 terminal("iconet upscale derived -o again", code=2)
 
 # %%
-# To let a PACS send series by itself, run a `DICOM node </node.html>`_. What becomes of missing
-# slices, tilted gantries and several volumes is on the page about `files </files.html>`_.
+# To let a PACS send series by itself, run a `DICOM node <../node.html>`_. What becomes of missing
+# slices, tilted gantries and several volumes is on the page about `files <../files.html>`_.

@@ -65,4 +65,4 @@ report = json.loads((terminal.folder / "bigger.nii.gz.report.json").read_text())
 print(json.dumps(report["input"]["kspace"], indent=2))
 
 # %%
-# What is refused, and what becomes of partial Fourier: `raw k-space </kspace.html>`_.
+# What is refused, and what becomes of partial Fourier: `raw k-space <../kspace.html>`_.

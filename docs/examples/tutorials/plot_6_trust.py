@@ -87,4 +87,4 @@ maps(
 # * Test on scans of your own whose truth you know: ``iconet degrade``, ``iconet upscale``, ``iconet
 #   evaluate``.
 # * Never decide about a patient on detail that only the result shows.
-# * The `limits </models.html#limits>`_ say what the models have not seen.
+# * The `limits <../models.html#limits>`_ say what the models have not seen.

@@ -54,4 +54,4 @@ terminal(
 # For 4x: ``iconet train fine-tune-x2 data.root=five name=fine-tune-x4 scale=4 start_from=mri-x4``.
 #
 # Use it with ``--model runs/fine-tune-x2/fine-tune-x2.safetensors``. The learning rate and what
-# else was tried: `training </training.html#fine-tuning>`_.
+# else was tried: `training <../training.html#fine-tuning>`_.

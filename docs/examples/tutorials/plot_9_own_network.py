@@ -91,4 +91,4 @@ print("\n".join(line for line in page.splitlines() if line.startswith("|"))[:150
 
 # %%
 # Naming a class imports its module, and importing runs it. Read a recipe of somebody else before
-# you use it. `Training </training.html#a-network-of-your-own>`_ has the interface.
+# you use it. `Training <../training.html#a-network-of-your-own>`_ has the interface.

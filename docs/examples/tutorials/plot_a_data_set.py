@@ -48,4 +48,4 @@ print((terminal.folder / "runs" / "own-scans-x2" / "splits.csv").read_text())
 # -------------------
 # To make iconet know a published data set, write a function in ``src/iconet/data/layouts.py`` that
 # finds its scans, a test with small files in exactly that layout, and a recipe. `Data
-# </data.html>`_ says what a run does with them.
+# <../data.html>`_ says what a run does with them.

@@ -38,6 +38,7 @@ sphinx_gallery_conf = {
     "abort_on_example_error": True,
     "download_all_examples": False,
     "show_signature": False,
+    "capture_repr": (),
     "min_reported_time": 600,
     "thumbnail_size": (400, 280),
     "remove_config_comments": True,
@@ -47,7 +48,7 @@ sphinx_gallery_conf = {
 html_theme = "furo"
 html_title = "iconet"
 html_static_path = ["_static"]
-html_css_files = ["wide_tables.css"]
+html_css_files = ["site.css"]
 html_copy_source = False
 html_theme_options = {
     "source_directory": "docs/",

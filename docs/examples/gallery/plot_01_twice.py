@@ -25,4 +25,4 @@ scans = {
     "ICONet": iconet.upscale(low),
     "Truth": truth,
 }
-side_by_side(scans, detail=(0.45, 0.35, 0.4, 0.35))
+side_by_side(scans, detail=(0.45, 0.35, 0.4, 0.35), columns=2)

@@ -57,5 +57,5 @@ terminal(
 
 # %%
 # How long a real run takes depends on your machine: ``--max-time 8h`` ends it in time. `Training
-# <../training.html>`_ is about long runs, several GPUs and several nodes. `Data <../data.html>`_ has a
-# recipe for each published data set.
+# <../training.html>`_ is about long runs, several GPUs and several nodes. `Data <../data.html>`_
+# has a recipe for each published data set.

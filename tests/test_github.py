@@ -1,4 +1,4 @@
-"""What GitHub runs and asks: what a mistake there would let through is seen only when it is late."""
+"""What GitHub runs and asks: a mistake there is otherwise seen only when it is late."""
 
 import re
 from pathlib import Path

@@ -71,7 +71,7 @@ def spandrel(models: dict[Entry, Model]) -> str:
     lines = [
         "# ICONet for spandrel",
         "",
-        f"Source: <{REPOSITORY}src/iconet/network/iconet.py>, Apache-2.0; depends on PyTorch alone.",
+        f"Source: <{REPOSITORY}src/iconet/network/iconet.py>, Apache-2.0; needs PyTorch.",
         "Weights: safetensors; their metadata hold the configuration. Any height and width.",
         "",
         "| Model | purpose | scale | input_channels | output_channels | SizeRequirements"

@@ -59,7 +59,7 @@ def cifti():
         (lambda: torch.ones(20, 20, dtype=torch.complex64), "magnitude"),
         (lambda: torch.eye(20).to_sparse(), "give a dense one"),
         (lambda: torch.ones(20, 20, device="meta"), "give a dense one"),
-        (lambda: sitk.Image([20, 20], sitk.sitkVectorFloat32, 2), "several numbers a voxel"),
+        (lambda: sitk.Image([20, 20], sitk.sitkVectorFloat32, 2), "several numbers in each voxel"),
         (lambda: sitk.Image([20, 20], sitk.sitkComplexFloat32), "real numbers"),
         (lambda: sitk.Image([20, 20], sitk.sitkLabelUInt8), "a label map"),
     ],

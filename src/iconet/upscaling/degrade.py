@@ -299,7 +299,7 @@ def _lowered(
             whole = "whole " * (numbers_of is Integral)
             raise InputError(f"{name} {value!r}: give a {whole}number")
     if thickness is not None and axis is None:
-        raise InputError("a thickness is that of slices: give the axis across them too")
+        raise InputError("--thickness needs --axis: give the axis across the slices too")
     if axis is None:
         return degrade_scan(scan, scale, noise=noise, seed=seed + index, kind=kind)
     return thicken_scan(

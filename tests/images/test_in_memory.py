@@ -98,7 +98,7 @@ def test_shapes_that_may_be_read_in_two_ways_must_say_which(kind, shape):
         ("bcxy", "give two or three"),
         ("dhhw", "give two or three"),
         ("", "give two or three"),
-        (3, "give a letter an axis"),
+        (3, "give one letter for each axis"),
     ],
 )
 def test_orders_that_cannot_be_meant(order, said):

@@ -7,7 +7,6 @@ import tomllib
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
-import pytest
 import yaml
 
 from iconet.extras import EXTRAS
@@ -15,12 +14,6 @@ from iconet.extras import EXTRAS
 ROOT = Path(__file__).parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PROJECT = PYPROJECT["project"]
-DOCUMENTS = [
-    path
-    for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("src/**/*.md"))
-    if path.name != "CHANGELOG.md"
-]
-
 
 PACKAGE = ROOT / "src" / "iconet"
 # What only `iconet train`, `benchmark`, `evaluate` and `demo` use.
@@ -88,12 +81,6 @@ def test_citation_names_the_same_licence_and_paper_as_the_readme() -> None:
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
     assert citation["license"] == PROJECT["license"]
     assert citation["preferred-citation"]["doi"] in (ROOT / "README.md").read_text()
-
-
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_links_between_documents_lead_somewhere(document: Path) -> None:
-    for target in re.findall(r"\]\(([^)#]+)", document.read_text()):
-        assert "://" in target or (document.parent / target).exists(), target
 
 
 def test_readme_shows_only_commands_that_exist() -> None:

@@ -38,7 +38,9 @@ def test_the_recipe_of_conda_forge_says_what_the_project_says(tmp_path: Path) ->
     run = recipe["requirements"]["run"]
     assert "pytorch >=2.10" in run
     assert not any(line.startswith("torch ") for line in run), "conda-forge calls it otherwise"
-    assert len(run) == 1 + len(re.findall(r'"', text.split("dependencies = [")[1].split("]")[0])) / 2
+    assert (
+        len(run) == 1 + len(re.findall(r'"', text.split("dependencies = [")[1].split("]")[0])) / 2
+    )
 
 
 def test_cards_of_hubs_lead_to_pages_that_exist(tmp_path: Path) -> None:

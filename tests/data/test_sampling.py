@@ -326,7 +326,7 @@ def test_joint_batches_of_nothing_are_refused() -> None:
         make_joint(volume(count=0))
     with pytest.raises(InputError, match=r"data\.weights"):
         make_joint(weights={"a": 0.0})
-    with pytest.raises(InputError, match="no multiple of the scale"):
+    with pytest.raises(InputError, match="not a multiple of the scale"):
         make_joint(patch=36, scale=8)
 
 

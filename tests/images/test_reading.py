@@ -310,7 +310,7 @@ def test_centimetres_and_no_unit_of_a_picture(tmp_path):
 def test_several_numbers_a_voxel_are_refused(tmp_path):
     vectors = nibabel.Nifti1Image(np.zeros((5, 4, 3, 1, 3), np.float32), AFFINE)
     vectors.to_filename(tmp_path / "a.nii")
-    assert "5-D; it holds several numbers a voxel" in refusal(tmp_path / "a.nii")
+    assert "5-D; it holds several numbers in each voxel" in refusal(tmp_path / "a.nii")
 
 
 def test_an_image_of_nibabel_whose_file_is_damaged(tmp_path):

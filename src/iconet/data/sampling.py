@@ -189,7 +189,7 @@ class JointSampler:
         if not self.volumes:
             raise InputError("no training scan has a slice; give others")
         if patch % scale:
-            raise InputError(f"patch {patch} is no multiple of the scale {scale}; make it one")
+            raise InputError(f"patch {patch} is not a multiple of the scale {scale}; make it one")
         self.probabilities = _probabilities(self.volumes, weights)
         self.items = _share(batch, 1, rank, world)
         self.scale, self.patch, self.acquisition = scale, patch, acquisition

@@ -20,7 +20,7 @@ SAME = 1e-5
 
 
 IMAGE = Kind("MR", "nothing else is said")
-LABEL_BY_LABEL = "label by label: no other values, no label less"
+LABEL_BY_LABEL = "label by label: no new values, and no label is lost"
 LINEARLY = "by means of neighbours, which stay within their range"
 
 

@@ -141,7 +141,7 @@ def test_a_detached_file_behind_a_header_of_its_own(tmp_path):
         ({"extra": ["what is this"]}, "not a MetaImage"),
         ({"ElementDataFile": "LIST"}, "several files"),
         ({"ElementDataFile": "a%03d.raw 1 3 1"}, "several files"),
-        ({"ElementDataFile": None}, "not a MetaImage|no text"),
+        ({"ElementDataFile": None}, "not a MetaImage|not text"),
         ({"ElementDataFile": ""}, "no ElementDataFile"),
     ],
 )

@@ -61,7 +61,8 @@ def stored_frames(image: "Dataset", name: str) -> Iterator[np.ndarray]:
     high = int(image.get("HighBit", stored - 1))
     if allocated not in (8, 16, 32) or not 1 <= stored <= allocated or high != stored - 1:
         raise InputError(
-            f"{name}: {stored} bits up to bit {high} in {allocated} are no scan's; export it again"
+            f"{name}: {stored} bits up to bit {high} in {allocated} cannot be a scan's;"
+            " export it again"
         )
     decoder = _decoder(image.file_meta.TransferSyntaxUID, name)
     _check_complete(image, frames, frames * rows * columns * allocated // 8, name)

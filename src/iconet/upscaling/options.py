@@ -66,7 +66,7 @@ class Options:
 
             window_named(self.window)
         if self.scale is not None and self.by_spacing:
-            raise InputError(f"scale {self.scale} and a spacing: give only one of them")
+            raise InputError(f"scale {self.scale} and a spacing: give only one")
 
     @property
     def as_stored(self) -> bool:

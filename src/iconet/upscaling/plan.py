@@ -30,7 +30,7 @@ SEEMS = {
 }
 """What is said of the ways of `iconet.network.description.WAYS`, but for crops of k-space."""
 
-LABEL_BY_LABEL = "label by label: no other values, no label less"
+LABEL_BY_LABEL = "label by label: no new values, and no label is lost"
 LINEARLY = "by means of neighbours, which stay within their range"
 
 

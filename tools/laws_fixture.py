@@ -18,15 +18,16 @@ from numpy.typing import NDArray
 
 from iconet.demo import SCAN
 from iconet.images.geometry import choose_slice_axis
-from iconet.intensity import levels_of_slice
+from iconet.intensity import SPIKE, levels_of_slice
+from iconet.network.description import WAYS, strengths
 from iconet.physics.acquired import acquired, is_periodic
 from iconet.physics.cosines import cosines2, from_cosines2
 from iconet.physics.kspace import resize_kspace
+from iconet.physics.point_spread import misfits
 from iconet.physics.window import apply_window, window_named
 from iconet.upscaling.apart import Apart
 from iconet.upscaling.background import frame_of_object, is_noise
 from iconet.upscaling.fidelity import (
-    SPIKE,
     flat_background,
     keep_to_line,
     keep_to_slice,
@@ -38,7 +39,7 @@ from iconet.upscaling.resampling import resample_axis
 EVERY = 11
 """Values of results that are kept: one of so many."""
 
-WAYS = (
+ACQUIRED = (
     ((72, 96), "none"),
     ((72, 96), "hann"),
     ((50, 96), "none"),
@@ -130,6 +131,20 @@ def laws() -> Iterator[tuple[str, dict[str, Any]]]:
         yield name, case
 
 
+def ways() -> list[dict[str, Any]]:
+    """What tells how an image lost its resolution, and what a result owes one that did."""
+    image = images()["tissue"]
+    dark, bright = levels_of_slice(image)
+    low = torch.from_numpy((image - dark) / (bright - dark)).clamp(*SPIKE).float()
+    high = torch.from_numpy(answer(low.numpy(), 2))
+    told = strengths(low[None, None])[0].tolist()
+    found: list[dict[str, Any]] = [{"strengths": told, "misfits": misfits(low, high).tolist()}]
+    for way in WAYS[1:]:
+        kept = keep_to_slice(low, high.clone(), way=way)
+        found.append({"way": way, "is": some(kept.numpy())})
+    return found
+
+
 def sizes() -> list[dict[str, Any]]:
     """Resized in k-space and by cosines, from even and odd sizes to both."""
     image = images()["tissue"]
@@ -154,7 +169,7 @@ def recoveries() -> list[dict[str, Any]]:
     stack = torch.from_numpy(np.ascontiguousarray(np.moveaxis(scan[..., 10:40:15], 2, 0)))
     small = resize_kspace(stack, (72, 96))
     found = []
-    for matrix, word in WAYS:
+    for matrix, word in ACQUIRED:
         band = torch.fft.fftshift(torch.fft.fft2(resize_kspace(small, matrix)), (-2, -1))
         band = apply_window(band, window_named(word))
         image = torch.fft.ifft2(torch.fft.ifftshift(band, (-2, -1))).real
@@ -193,6 +208,7 @@ def content() -> dict[str, Any]:
     with torch.inference_mode():
         return {
             "laws": dict(laws()),
+            "ways": ways(),
             "sizes": sizes(),
             "recoveries": recoveries(),
             "choices": choices(),

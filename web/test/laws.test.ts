@@ -14,6 +14,9 @@ import { sliceAxis } from '../src/laws/plan'
 import { findRecovery, recoverSlice } from '../src/laws/recovery'
 import { cosineWeights, resample } from '../src/laws/resampling'
 import type { Shape } from '../src/laws/volume'
+import { misfits } from '../src/laws/spread'
+import type { Way } from '../src/laws/way'
+import { strengths } from '../src/laws/way'
 import text from './laws.json?raw'
 
 const EVERY = 11
@@ -25,6 +28,7 @@ interface Law {
 }
 interface Fixture {
   laws: Record<string, Law>
+  ways: [{ strengths: number[]; misfits: number[] }, ...{ way: Way; is: number[] }[]]
   sizes: { size: Size; resized: number[]; step: number; lines: number[] }[]
   recoveries: { stack: Packed; matrix: Size; window: [string, boolean] | null; snr: number; slope: number; periodic: boolean; recovered: number[] }[]
   choices: { axes: [Shape, Shape, number][]; volumes: Packed[]; apart: boolean[] }
@@ -77,6 +81,19 @@ describe.each(Object.entries(fixture.laws))('%s', (_, law) => {
     expect(Math.max(...given.data)).toBeLessThanOrEqual(SPIKE[1])
     alike(keepToSlice(given, answer(given, scale), flatBackground(scan), beyond, periodic).data, is)
   })
+})
+
+describe('a slice that was made smaller', () => {
+  const scan = slice(fixture.laws.tissue!.image)
+  const [dark, bright] = fixture.laws.tissue!.levels
+  const low = () => image(scan.height, scan.width, scan.data.map((value) => Math.min(Math.max((value - dark) / (bright - dark), SPIKE[0]), SPIKE[1])))
+  const [told, ...ways] = fixture.ways
+
+  it('tells how', () => {
+    strengths(low()).forEach((value, i) => expect(value).toBeCloseTo(told.strengths[i]!, 4))
+    misfits(low(), answer(low(), 2)).forEach((value, i) => expect(value / told.misfits[i]!).toBeCloseTo(1, 3))
+  })
+  it.each(ways)('is kept, $way', ({ way, is }) => alike(keepToSlice(low(), answer(low(), 2), null, null, false, way).data, is, 1e-5))
 })
 
 it.each(fixture.sizes)('is resized to $size', ({ size, resized, step, lines }) => {

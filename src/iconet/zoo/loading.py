@@ -24,12 +24,12 @@ def load(name: str | Path, device: str = "cpu") -> "ICONet | Peer":
 
     Args:
         name: A name that ``iconet models`` lists, or a ``.safetensors`` file from ``iconet train``.
-            For a network of your own ``package.module:Class@file.safetensors``: you name the class,
-            as code never runs because a file of weights says so.
-        device: Where to put it, as torch names devices.
+            For a network of your own: ``package.module:Class@file.safetensors``. You name the class
+            yourself, because a file of weights never makes iconet run code.
+        device: Where to put the network, as torch names devices.
 
     Returns:
-        The network in evaluation mode; its ``metadata`` holds what the file says of itself, and
+        The network in evaluation mode. Its ``metadata`` holds what the file says of itself, and
         ``sha256`` the file's hash.
 
     Raises:
@@ -108,7 +108,7 @@ def read_weights(path: Path) -> "tuple[dict[str, str], dict[str, Tensor]]":
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error}); check the path") from None
     if not all(bool(tensor.isfinite().all()) for tensor in tensors.values()):
-        raise InputError(f"{path}: damaged (some weights are no numbers); get it again")
+        raise InputError(f"{path}: damaged (some weights are not numbers); get it again")
     return metadata, tensors
 
 

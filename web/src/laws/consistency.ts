@@ -5,10 +5,13 @@ import type { Image } from './image'
 import { extremes, image, sizeOf } from './image'
 import { resizeKspace } from './kspace'
 import type { Recovery } from './recovery'
+import { acquiredThrough } from './spread'
+import type { Way } from './way'
 import { gainAt } from './window'
 
 /** A slice of a result as it would have been acquired and stored. */
-export function madeCoarse(high: Image, low: Image, recovery: Recovery | null): Image {
+export function madeCoarse(high: Image, low: Image, recovery: Recovery | null, way: Way | null): Image {
+  if (way) return acquiredThrough(way === 'another way' ? 'block means' : way, high, high.width / low.width)
   const coarse = resizeKspace(high, sizeOf(low))
   if (!recovery) return coarse
   const spectrum = spectrumOf(coarse.data, coarse.height, coarse.width)
@@ -34,8 +37,8 @@ export class Agreeing {
   private largest = -Infinity
   private count = 0
 
-  add(low: Image, high: Image, recovery: Recovery | null): void {
-    const again = madeCoarse(high, low, recovery)
+  add(low: Image, high: Image, recovery: Recovery | null, way: Way | null): void {
+    const again = madeCoarse(high, low, recovery, way)
     for (let i = 0; i < low.data.length; i++) {
       this.error += (again.data[i]! - low.data[i]!) ** 2
       this.total += low.data[i]!

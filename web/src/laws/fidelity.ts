@@ -4,12 +4,15 @@ import { cosines2, fromCosines2 } from './cosines'
 import type { Image } from './image'
 import { extremes, image, sizeOf } from './image'
 import { withLowFrequencies } from './kspace'
+import type { Spread } from './spread'
+import { broughtBack, lacking } from './spread'
 
 const OVERSHOOT = 0.5
 const DARK = 0.1
 const EDGE = 0.25
 const FOLDED = 0.1
 const ALTERNATIONS = 3
+const TOLERANCE = 0.05
 const AIR = 0.1
 const FLAT = 0.01
 export const SMALLEST = 16
@@ -20,11 +23,12 @@ export interface Background { mask: Uint8Array; value: number }
 /** Make an enlarged slice agree with the slice.
  *
  * `beyond` is what the slice has beyond `SPIKE`; `low` is without it. */
-export function keepToSlice(low: Image, high: Image, background: Background | null, beyond: Float32Array | null, periodic: boolean): Image {
+export function keepToSlice(low: Image, high: Image, background: Background | null, beyond: Float32Array | null, periodic: boolean, way: Spread | 'another way' | null = null): Image {
   const factor = high.width / low.width
   let [least, most] = localRange(low)
-  const allowed = folded(low, least.map((value, i) => most[i]! - value))
-  const agreeing = (one: Image) => withBandOf(low, one, allowed, periodic)
+  const span = least.map((value, i) => most[i]! - value)
+  const allowed = folded(low, span)
+  const agreeing = (one: Image) => (way ? acquiredAlike(low, span, way, one) : withBandOf(low, one, allowed, periodic))
   high = agreeing(high)
   if (background) {
     const first = low.data[background.mask.indexOf(1)]!
@@ -45,8 +49,8 @@ export function keepToSlice(low: Image, high: Image, background: Background | nu
     const row = Math.floor(y / factor) * low.width
     for (let x = 0; x < high.width; x++, i++) {
       const place = row + Math.floor(x / factor)
-      const span = OVERSHOOT * (most[place]! - least[place]!)
-      high.data[i] = Math.min(Math.max(high.data[i]!, Math.max(least[place]! - span, floor)), most[place]! + span)
+      const beside = OVERSHOOT * (most[place]! - least[place]!)
+      high.data[i] = Math.min(Math.max(high.data[i]!, Math.max(least[place]! - beside, floor)), most[place]! + beside)
     }
   }
   return high
@@ -90,6 +94,16 @@ function linear({ data, height, width }: Image, factor: number): Float32Array {
     }
   }
   return found
+}
+
+/** Change as little of an enlarged slice as it takes to be the slice once it is made smaller again. */
+function acquiredAlike(low: Image, span: Float32Array, way: Spread | 'another way', high: Image): Image {
+  const name = way === 'another way' ? 'block means' : way
+  const missing = lacking(name, low, high)
+  if (way === 'another way') missing.data.forEach((value, i) => { missing.data[i] = value - Math.min(Math.max(value, -TOLERANCE * span[i]!), TOLERANCE * span[i]!) })
+  const added = broughtBack(name, missing, high.width / low.width)
+  for (let i = 0; i < added.data.length; i++) added.data[i] = added.data[i]! + high.data[i]!
+  return added
 }
 
 /** Replace what an enlarged slice holds below the Nyquist frequency of the slice by what that holds. */

@@ -6,6 +6,7 @@ import { DIM, frameOfObject, isNoise } from './frame'
 import type { Image } from './image'
 import { extremes, image, sizeOf } from './image'
 import { levelsOfSlice } from './intensity'
+import type { Way } from './way'
 
 const BATCH_PIXELS = 256 * 256
 const NEIGHBOURS = 4 // slices whose objects go through the network in one frame
@@ -20,7 +21,7 @@ export interface Network {
 interface Part { index: number; low: Image; beyond: Float32Array | null; dark: number; bright: number }
 
 /** Enlarges slices one by one, which `take` is given in order; the stack may be let go of meanwhile. */
-export async function predictStack(network: Network, stack: Image[], periodic: boolean, take: (slice: Image, index: number) => void, done: () => void): Promise<void> {
+export async function predictStack(network: Network, stack: Image[], periodic: boolean, way: Way | null, take: (slice: Image, index: number) => void, done: () => void): Promise<void> {
   const levels = stack.map(({ data }) => {
     const [least, most] = extremes(data)
     return least === most ? null : levelsOfSlice(data)
@@ -48,7 +49,7 @@ export async function predictStack(network: Network, stack: Image[], periodic: b
     for (const part of near) {
       const high = image(size[0] * network.scale, size[1] * network.scale)
       if (frame) await throughNetwork(network, part.low, frame, high)
-      take(finished(part, high, stack[part.index]!, network.scale, periodic), part.index)
+      take(finished(part, high, stack[part.index]!, network.scale, periodic, way), part.index)
       done()
     }
   }
@@ -76,9 +77,9 @@ async function throughNetwork({ scale, run }: Network, low: Image, { top, bottom
 }
 
 /** The enlarged slice on the intensity scale of the slice itself. */
-function finished({ low, beyond, dark, bright }: Part, high: Image, slice: Image, scale: number, periodic: boolean): Image {
+function finished({ low, beyond, dark, bright }: Part, high: Image, slice: Image, scale: number, periodic: boolean, way: Way | null): Image {
   const background = flatBackground(slice)
-  const kept = keepToSlice(low, high, background, beyond, periodic)
+  const kept = keepToSlice(low, high, background, beyond, periodic, way)
   const range = Math.fround(bright - dark)
   const [least] = extremes(slice.data)
   for (let i = 0; i < kept.data.length; i++) kept.data[i] = Math.max(Math.fround(kept.data[i]! * range) + dark, least)

@@ -11,6 +11,7 @@ import type { Network } from './slices'
 import { predictStack } from './slices'
 import type { Shape } from './volume'
 import { inPlane, sliceOf } from './volume'
+import type { Way } from './way'
 
 /** Enlarges a volume; `take` is given its slices, in any order, and `progress` how many are done. */
 export async function upscale(
@@ -18,7 +19,8 @@ export async function upscale(
   shape: Shape,
   plan: Plan,
   recovery: Recovery | null,
-  networkOf: (factor: 2 | 4) => Promise<Network>,
+  way: Way | null,
+  networkOf: (factor: 2 | 4, way: Way | null) => Promise<Network>,
   take: (slice: Image, index: number) => void,
   progress: (done: number, total: number) => void,
 ): Promise<void> {
@@ -37,7 +39,8 @@ export async function upscale(
     const next: Image[] = []
     const ends = step === plan.factors.length - 1 && !plan.resampled.length
     const keep = (slice: Image, index: number) => { next[index] = slice }
-    await predictStack(await networkOf(factor), stack, recovery !== null && recovery.periodic && recovery.zeroFilled, ends ? owed : keep, advance)
+    const told = step === 0 ? way : null // after the first network there is nothing acquired
+    await predictStack(await networkOf(factor, told), stack, recovery !== null && recovery.periodic && recovery.zeroFilled, told, ends ? owed : keep, advance)
     stack = next
   }
   for (const [number, { axis, step }] of plan.resampled.entries()) {

@@ -161,5 +161,5 @@ export const fileOf = (scan: Scan, _key: string) => entries.get(scan.id)?.url ??
 export async function layer(scan: Scan, key: string, _volume: number): Promise<{ data: ArrayBuffer; about: About }> {
   const entry = entries.get(scan.id)
   if (!entry) throw new Refused('this scan is not here any more; drop it again')
-  return reading.ask('layer', [entry.scan.name, entry.file, entry.done?.plain ?? null, key, Boolean(entry.done?.acquired)])
+  return reading.ask('layer', [entry.scan.name, entry.file, entry.done?.plain ?? null, key, Boolean(entry.done?.acquired), entry.done?.way ?? null])
 }

@@ -8,12 +8,13 @@ import cpuCode from 'onnxruntime-web/ort-wasm-simd-threaded.wasm?url'
 import type { Image } from '../laws/image'
 import { image } from '../laws/image'
 import type { Network } from '../laws/slices'
+import type { Telling } from '../laws/way'
 
 const THREADS = 4
 const SAME = 1e-4 // of two runtimes, where something bright is 1
 const CHECKED = 48 // pixels along the sides of the image that both are given
 
-export interface Weights { name: string; scale: 2 | 4; multiple: number; channels: number }
+export interface Weights { name: string; scale: 2 | 4; multiple: number; channels: number; telling: Telling | null }
 
 type Runtime = typeof import('onnxruntime-web/wasm')
 

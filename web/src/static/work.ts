@@ -4,6 +4,7 @@ import { apartOf } from '../laws/apart'
 import type { Agreement } from '../laws/consistency'
 import { Agreeing, madeCoarse } from '../laws/consistency'
 import { frameOfObject } from '../laws/frame'
+import type { Image } from '../laws/image'
 import { image } from '../laws/image'
 import { levelsOfSlice } from '../laws/intensity'
 import { otherThanMr } from '../laws/kind'
@@ -17,6 +18,8 @@ import type { Network } from '../laws/slices'
 import { upscale } from '../laws/upscale'
 import type { Shape } from '../laws/volume'
 import { inPlane, putSlice, sliceOf, voxels } from '../laws/volume'
+import type { Way } from '../laws/way'
+import { SEEMS, findWay } from '../laws/way'
 import type { Picture } from './files'
 import { opened, packed, picture } from './files'
 import type { Weights } from './runtime'
@@ -36,6 +39,7 @@ export interface Done {
   shape: Shape
   spacing: Shape
   acquired: { matrix: number[]; stored: number[]; window: string | null } | null
+  way: Way | null
   remarks: string[]
   consistency: Agreement
   models: string[]
@@ -89,14 +93,16 @@ function axesOf({ affine }: Header): string {
   }).join('')
 }
 
-const networks = new Map<number, Promise<{ network: Network; by: string }>>()
+const networks = new Map<string, Promise<{ network: Network; by: string }>>()
 
-function networkOf(site: Site, scale: 2 | 4): Promise<{ network: Network; by: string }> {
-  let found = networks.get(scale)
+/** For scans as acquired, or for those that lost their resolution in another way. */
+const weightsOf = (site: Site, scale: 2 | 4, way: Way | null) => site.models.find((one) => one.scale === scale && (one.telling !== null) === (way !== null))
+
+function networkOf(site: Site, weights: Weights): Promise<{ network: Network; by: string }> {
+  let found = networks.get(weights.name)
   if (!found) {
-    const weights = site.models.find((one) => one.scale === scale)!
-    networks.set(scale, (found = open(weights, new URL(`models/${weights.name}.onnx`, site.at).href)))
-    found.catch(() => networks.delete(scale))
+    networks.set(weights.name, (found = open(weights, new URL(`models/${weights.name}.onnx`, site.at).href)))
+    found.catch(() => networks.delete(weights.name))
   }
   return found
 }
@@ -105,7 +111,7 @@ const PROBE = 96
 
 /** Seconds a pixel, at 2 times. */
 export async function speed(site: Site): Promise<number> {
-  const { network } = await networkOf(site, 2)
+  const { network } = await networkOf(site, weightsOf(site, 2, null)!)
   const given = image(PROBE, PROBE)
   given.data.fill(0.5)
   await network.run(given)
@@ -127,12 +133,14 @@ export async function upscaled(site: Site, name: string, file: Blob, scale: 2 | 
   const result = make(voxels(plan.shape))
   const agreeing = new Agreeing()
   const used = new Map<string, string>()
-  await upscale(volume, shape, plan, recovery, async (factor) => {
-    const { network, by } = await networkOf(site, factor)
-    used.set(site.models.find((one) => one.scale === factor)!.name, by)
+  const way = recovery ? null : await wayOf(site, plan.factors[0]!, shape[across]!, (index) => sliceOf(volume, shape, across, index))
+  await upscale(volume, shape, plan, recovery, way, async (factor, told) => {
+    const weights = weightsOf(site, factor, told)!
+    const { network, by } = await networkOf(site, weights)
+    used.set(weights.name, by)
     return network
   }, (slice, index) => {
-    agreeing.add(sliceOf(volume, shape, across, index), slice, recovery)
+    agreeing.add(sliceOf(volume, shape, across, index), slice, recovery, way)
     putSlice(image(slice.height, slice.width, slice.data.map(store)), result, plan.shape, across, index)
   }, progress)
   const mark = `iconet ${site.version} ${[...used.keys()].join('-+-')} ${plan.finest}x`
@@ -143,11 +151,17 @@ export async function upscaled(site: Site, name: string, file: Blob, scale: 2 | 
     shape: plan.shape,
     spacing: inMillimetres(header).map((mm, axis) => mm * plan.ratios[axis]!) as Shape,
     acquired: recovery && { matrix: recovery.found.matrix, stored: recovery.stored, window: recovery.window },
-    remarks: [...(recovery ? [`${name}: ${said(recovery)}`] : []), `Computed by ${[...new Set(used.values())].join(' and ')} in this browser.`],
+    way,
+    remarks: [...(way ? [`${name}: ${SEEMS[way]}: enlarged by ${[...used.keys()][0]}`] : []), ...(recovery ? [`${name}: ${said(recovery)}`] : []), `Computed by ${[...new Set(used.values())].join(' and ')} in this browser.`],
     consistency: agreeing.found,
     models: [...used.keys()],
     seconds: (performance.now() - start) / 1000,
   }
+}
+
+async function wayOf(site: Site, factor: 2 | 4, count: number, slice: (index: number) => Image): Promise<Way | null> {
+  const weights = weightsOf(site, factor, 'another way')
+  return weights?.telling ? findWay((await networkOf(site, weights)).network, weights.telling, count, slice) : null
 }
 
 function refuseTooLarge(site: Site, name: string, shape: Shape, factors: (2 | 4)[], size: number[]): void {
@@ -161,7 +175,7 @@ function refuseTooLarge(site: Site, name: string, shape: Shape, factors: (2 | 4)
 }
 
 /** A layer of a scan and its result, as the viewer wants it. */
-export async function layer(name: string, file: Blob, plain: Blob | null, key: string, acquired: boolean): Promise<Picture> {
+export async function layer(name: string, file: Blob, plain: Blob | null, key: string, acquired: boolean, way: Way | null): Promise<Picture> {
   const scan = await read(name, file)
   const { header, volume, across } = scan
   const place = (one: Header) => one.affine.map((row) => row.map((n) => n * unitOf(header)))
@@ -178,7 +192,7 @@ export async function layer(name: string, file: Blob, plain: Blob | null, key: s
     const found = new Float32Array(volume.length)
     for (let index = 0; index < count; index++) {
       const low = sliceOf(volume, header.shape, across, index)
-      const again = madeCoarse(sliceOf(values, high.shape, across, index), low, recovery)
+      const again = madeCoarse(sliceOf(values, high.shape, across, index), low, recovery, way)
       putSlice(image(low.height, low.width, again.data.map((value, i) => value - low.data[i]!)), found, header.shape, across, index)
     }
     return picture(found, header.shape, place(header), true)

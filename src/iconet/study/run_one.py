@@ -209,7 +209,7 @@ class Upscaler:
             *(line, scan, bigger, models, clock.seconds),
             interpolated=plan.instead,
             apart=apart,
-            recovery=plan.recovery,
+            acquisition=plan.acquisition,
             kind=plan.kind,
             remarks=[*said, *[CONSTANT] * bool(constant)],
         )

@@ -9,19 +9,22 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from iconet.data import Volume
-from iconet.intensity import levels_of_slice
 from iconet.network import ICONet
-from iconet.network.description import CROP, OTHER, WAYS, Way, evidence, strengths
+from iconet.network.description import CROP, OTHER, WAYS, Way, evidence
 from iconet.physics.degradation import DegradationMix
-from iconet.physics.point_spread import POINT_SPREADS, acquired_through, misfits
+from iconet.physics.point_spread import POINT_SPREADS, acquired_through
 from iconet.training.checkpoint import write_safetensors
 from iconet.zoo.loading import load, read_weights
 from iconet.zoo.model import SMALLEST
 
-SLICES = 1200
+SLICES = 1500
 STEPS, BATCH, RATE = 1500, 256, 5e-3
-CROPS = 0.4
-"""Share of the slices that are crops of k-space; the other ways of a mix have equal shares."""
+CROPS, STORED = 0.25, 0.25
+"""Shares of the slices that are crops of k-space, and that are left as they were stored: these are
+what a scanner made of k-space, too. The other ways of a mix have equal shares of the rest."""
+
+UNDONE = "windowed"
+"""The way of a mix that is left out: windows over k-space are undone before a network sees them."""
 
 
 def fit_way_of(weights: Path, volumes: Sequence[Volume], mix: DegradationMix, *, seed: int) -> None:
@@ -76,25 +79,23 @@ def _examples(
     """Evidence (1, n) and number of the way (1,)."""
     scale = network.scale
     large = [v for v in volumes if min(v.slices.shape[1:]) >= 2 * SMALLEST * scale]
-    ways = [name for name in mix.ways if getattr(mix, name) > 0]
-    others = [name for name in ways if name != "kspace"]
-    shares = torch.tensor(
-        [CROPS if name == "kspace" else (1 - CROPS) / len(others) for name in ways]
-    )
+    others = [name for name in mix.ways if getattr(mix, name) > 0]
+    others = [name for name in others if name not in ("kspace", UNDONE)]
+    rest = (1 - CROPS - STORED) / max(1, len(others))
+    shares = torch.tensor([CROPS, STORED, *(rest for _ in others)])
     for number in range(SLICES if large else 0):
         volume = large[number % len(large)]
         index = int(torch.randint(len(volume.slices), (1,), generator=generator))
         clean = volume.slices[index][None, None].float()
         clean = clean[..., : clean.shape[-2] // scale * scale, : clean.shape[-1] // scale * scale]
-        name = ways[int(torch.multinomial(shares, 1, generator=generator))]
-        alone = replace(mix, **{way: float(way == name) for way in mix.ways})
-        low = alone(clean, scale, generator, torch.ones(1, 1, 1, 1))
-        dark, bright = levels_of_slice(low[0, 0].numpy())
-        low = (low - dark) / (bright - dark)
-        answer = network(low, torch.ones(1, 1, 1, 1)).image
-        found = evidence(strengths(low), misfits(low[0, 0], answer[0, 0])[None])
-        truth = _way(name, low, (clean - dark) / (bright - dark))
-        yield found, torch.tensor([WAYS.index(truth)])
+        drawn = int(torch.multinomial(shares, 1, generator=generator))
+        name = ("kspace", None, *others)[drawn]
+        low, truth = clean, CROP
+        if name is not None:
+            alone = replace(mix, **{way: float(way == name) for way in mix.ways})
+            low = alone(clean, scale, generator, torch.ones(1, 1, 1, 1))
+            truth = _way(name, low, clean)
+        yield evidence(network, low[0, 0]), torch.tensor([WAYS.index(truth)])
 
 
 def _way(name: str, low: Tensor, clean: Tensor) -> str:

@@ -68,6 +68,11 @@ class Options:
         if self.scale is not None and self.by_spacing:
             raise InputError(f"scale {self.scale} and a spacing: give only one")
 
+    @property
+    def as_stored(self) -> bool:
+        """Whether slices are to be taken as they are."""
+        return self.acquired == "off" and self.window == "none"
+
     def _check_types(self) -> None:
         for name in ("plane", "axes", "device", "precision", "backend", "acquired", "window"):
             if not isinstance(value := getattr(self, name), str):

@@ -18,7 +18,7 @@ import iconet
 # %%
 # A file as fastMRI stores it
 # ---------------------------
-# Four slices, eight coils, every third line measured, with noise. The coils and the noise are
+# Four slices, eight coils, about every third line measured, with noise. The coils and the noise are
 # simulated.
 
 terminal = Terminal()

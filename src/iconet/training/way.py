@@ -24,7 +24,7 @@ CROPS, STORED = 0.25, 0.25
 """Shares of the slices that are crops of k-space, and that are left as they were stored: these are
 what a scanner made of k-space, too. The other ways of a mix have equal shares of the rest."""
 
-SMOOTH, FWHM = 0.5, (0.4, 2.2)
+SMOOTH, FWHM = 0.6, (0.4, 1.6)
 """Share of these that are smooth, as maps and filtered scans are, and how smooth, in voxels. What
 folds down when a program makes an image smaller is not there, so nothing is to be undone."""
 

@@ -171,6 +171,7 @@ def test_what_it_makes_is_what_the_command_line_makes(tab, tmp_path):
     at_2_times(tab, tmp_path)
     at_4_times(tab, tmp_path)
     zero_filled_by_the_scanner(tab, tmp_path)
+    made_smaller_by_a_program(tab, tmp_path)
 
 
 def at_2_times(tab, tmp_path):
@@ -226,3 +227,19 @@ def refusals(tab, tmp_path):
     expect(scan(tab, "broken")).to_contain_text("Cannot be used")
     tab.locator("#list li").filter(has_text="broken").get_by_role("button").first.click()
     expect(tab.locator("#result")).to_contain_text("damaged, or cut off")
+
+
+def made_smaller_by_a_program(tab, tmp_path):
+    """By linear interpolation of a noisy scan, which a network is sure not to be a scanner's."""
+    whole = nibabel.load(ROOT / "src" / "iconet" / "demo_scan" / SCAN)
+    data = np.asarray(whole.dataobj, np.float32)[..., 20:22]
+    noisy = np.abs(data + np.random.default_rng(0).normal(0, 30, data.shape)).astype(np.float32)
+    slices = torch.from_numpy(noisy).permute(2, 0, 1)[:, None]
+    small = torch.nn.functional.interpolate(slices, (96, 128), mode="bilinear", antialias=True)
+    source = tmp_path / "smaller.nii.gz"
+    affine = whole.affine @ np.diag([2, 2, 1, 1])
+    nibabel.Nifti1Image(small[:, 0].permute(1, 2, 0).numpy(), affine).to_filename(source)
+    path = upscaled(tab, source, tmp_path)
+    expect(tab.locator("#result")).to_contain_text("seems to have been blurred, filtered")
+    expect(tab.locator("#result")).to_contain_text("enlarged by mri-any-x2")
+    compare(path, source, tmp_path)

@@ -3,7 +3,7 @@
 import type { Offered, Options, Scan } from './api'
 import { make } from './dom'
 
-const AXES = { '': 'in the plane of the slices', k: 'along k', i: 'along i', j: 'along j', ij: 'along i and j', ijk: 'along all three' }
+const AXES = { '': 'in plane', k: 'along k', i: 'along i', j: 'along j', ij: 'along i and j', ijk: 'along all three' }
 const READING = ['series', 'volume', 'allow_missing', 'kind']
 
 export class Form {

@@ -14,6 +14,7 @@ const SIDE = 128
 const PROBES = 3
 const MIDDLE = [0.25, 0.75] as const
 const LEAST = 48
+const SURE = 2 // times that a way must be likelier than a crop of k-space
 const TINY = 1.1754943508222875e-38
 
 export type Way = Spread | 'another way'
@@ -44,7 +45,10 @@ export async function findWay(network: Network, telling: Telling, count: number,
     logSoftmax(applied(telling, await evidence(network, probe))).forEach((score, i) => { total[i] = total[i]! + score })
     asked++
   }
-  return asked ? WAYS[total.indexOf(Math.max(...total))]! : null
+  if (!asked) return null
+  const [crop, ...others] = total
+  const likeliest = Math.max(...others)
+  return likeliest - crop! > asked * Math.log(SURE) ? WAYS[others.indexOf(likeliest) + 1]! : null
 }
 
 /** What the way is told from: strengths, and how the network's answer misfits. */

@@ -231,6 +231,18 @@ def upscale(
     again: Annotated[
         bool, typer.Option("--again", help="Upscale results of iconet once more too.")
     ] = False,
+    uncertainty: Annotated[
+        bool,
+        typer.Option(
+            "--uncertainty",
+            help="Write bounds of 90 % intervals too (OUT_desc-lower, OUT_desc-upper), and how far"
+            " the result is from the scan (OUT_desc-residual).",
+        ),
+    ] = False,
+    strict: Annotated[
+        bool,
+        typer.Option("--strict", help="Refuse scans that are unlike those the model knows."),
+    ] = False,
     report: Annotated[
         bool,
         typer.Option("--report", help="Write OUT.report.json: what was done, and how well it fits"),
@@ -256,6 +268,8 @@ def upscale(
             volume=volume,
             allow_missing=allow_missing,
             again=again,
+            uncertainty=uncertainty,
+            strict=strict,
         ),
         jobs=jobs,
         overwrite=overwrite,

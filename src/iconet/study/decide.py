@@ -23,6 +23,7 @@ from iconet.images.kspace.hdf5 import check_hdf5
 from iconet.images.kspace.read_kspace import is_kspace_file
 from iconet.images.one_line import one_line_errors
 from iconet.images.text_headers.layout import DETACHED, raw_name
+from iconet.study.beside import refuse_others
 from iconet.study.find import Task, names_series
 from iconet.study.ledger import unchanged
 
@@ -56,6 +57,8 @@ def is_finished(
     if not task.target.exists() or (folder and not any(task.target.iterdir())):
         if reported and task.report_path.exists() and not known:
             raise InputError(f"{task.report_path}: is there already; move it, or give --overwrite")
+        if how.get("uncertainty") and not known:
+            refuse_others(task)
         return False
     # The clearer line if it is the input.
     (check_apart if folder else check_output)(task.target, [task.source])
@@ -83,6 +86,7 @@ def is_finished(
         and latest.get("how") == how
         and unchanged(files, latest["files"])
         and unchanged(_sources(task, latest), latest.get("inputs"))
+        and all(task.target.with_name(name).exists() for name in latest.get("beside", ()))
         and (task.report_path.exists() or not reported)
     )
 

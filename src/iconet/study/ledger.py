@@ -68,7 +68,14 @@ class Ledger:
         """Bytes so far: what comes later is in `entries` of this `since`."""
         return self.path.stat().st_size if self.path.exists() else 0
 
-    def finish(self, output: str, files: Iterable[Path], inputs: Iterable[Path], how: Any) -> None:
+    def finish(
+        self,
+        output: str,
+        files: Iterable[Path],
+        inputs: Iterable[Path],
+        how: Any,
+        beside: Iterable[Path] = (),
+    ) -> None:
         """Note that an output is complete.
 
         Args:
@@ -76,13 +83,16 @@ class Ledger:
             files: All it consists of.
             inputs: The files it was made from.
             how: The model and options, anything that JSON can hold.
+            beside: Files and folders that belong to it.
         """
+        names = [path.name for path in beside]
         self._append(
             {
                 "output": output,
                 "files": [fingerprint(path) for path in files],
                 "inputs": [fingerprint(path) for path in inputs],
                 "how": how,
+                **({"beside": names} if names else {}),
             }
         )
 

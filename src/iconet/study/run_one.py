@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property, reduce
 from pathlib import Path
@@ -17,6 +18,7 @@ from iconet.images.kspace.read_kspace import is_kspace_file, read_kspace
 from iconet.images.reading import holds_dicom
 from iconet.runtime.backends import backend_for, prepare_ahead
 from iconet.runtime.device import Compute, choose_compute
+from iconet.study.beside import check_beside, describe_beside, write_beside, write_bounds
 from iconet.study.decide import files_of, read_from, written_files
 from iconet.study.find import Task, names_series
 from iconet.study.label import result_label
@@ -24,9 +26,12 @@ from iconet.study.labelled import read_labels, write_labels
 from iconet.study.progress import shown_progress
 from iconet.study.provenance import provenance_of
 from iconet.study.report import Made, make_report
+from iconet.study.summary import OUT_OF_RANGE
 from iconet.upscaling.apart import SetApart
+from iconet.upscaling.input_consistency import INCONSISTENT, sampled_consistency
 from iconet.upscaling.models import Models
 from iconet.upscaling.options import Options
+from iconet.upscaling.out_of_range import Finding, out_of_range
 from iconet.upscaling.plan import plan_grid, remarks, taking_part
 from iconet.upscaling.regrid import as_stack
 from iconet.upscaling.scan_labels import upscale_labels
@@ -35,6 +40,8 @@ from iconet.upscaling.windows import count_windows, plan_windows
 from iconet.zoo.model import open_model
 
 if TYPE_CHECKING:
+    from iconet.network import ICONet
+    from iconet.peers import Peer
     from iconet.upscaling.from_kspace import KspaceModels
 
 
@@ -53,6 +60,11 @@ class Upscaler:
         self.options, self.reports = options, reports
         backend = backend_for(options.model, options.backend)
         self.compute = choose_compute(options.device, options.precision, backend)
+
+    @property
+    def bounded(self) -> bool:
+        """Whether bounds of a result are written beside it."""
+        return self.options.uncertainty
 
     @cached_property
     def models(self) -> Models:
@@ -99,7 +111,7 @@ class Upscaler:
         else:
             made = self._image(task)
         if self.reports or task.dataset is not None:
-            task.write_report(
+            content = task.write_report(
                 make_report(
                     made,
                     inputs=[
@@ -109,11 +121,13 @@ class Upscaler:
                     outputs=[
                         *written_files(task.target),
                         *(target for _, target in task.labels),
+                        *(file for path in made.beside for file in written_files(path)),
                     ],
                     compute=compute,
                     options=self.options.deciding,
                 )
             )
+            describe_beside(task, content)
         return made.line, [*task.files] or files_of(task.source, made.scan)
 
     def _image(self, task: Task) -> Made:
@@ -122,7 +136,7 @@ class Upscaler:
         sure = self.models.only or not holds_dicom(task.source)
         sure = sure and not self.options.own_grid
         if sure:
-            prepare_ahead(self.models.chosen.network, self.compute)
+            prepare_ahead(self._running, self.compute)
         factor = 1 if self.options.own_grid else self.models.chosen.scale
         scan = read(
             task.source,
@@ -133,6 +147,8 @@ class Upscaler:
         )
         clock.note("read")
         _check_writable(task, scan)
+        if self.options.uncertainty:
+            check_beside(task)
         if sure:
             self._prepare_for(scan)
         plan = plan_grid(scan, self.models, self.options)
@@ -140,8 +156,15 @@ class Upscaler:
             raise InputError(f"{task.target}: labels become no DICOM series; write .nii.gz")
         labels = read_labels(task, scan)
         models = taking_part(plan, self.models)
-        for line in (*scan.remarks, *remarks(scan, plan, self.models)):
+        said = [*scan.remarks, *remarks(scan, plan, self.models)]
+        findings = out_of_range(scan, plan, self.models, self.options)
+        if findings and self.options.strict:
+            raise InputError(f"{findings[0].line} (or omit --strict)")
+        if self.options.uncertainty and plan.interpolated:
+            said.append(f"{scan.name}: interpolated without a network: there are no bounds")
+        for line in dict.fromkeys([*said, *(finding.line for finding in findings)]):
             print(line, file=sys.stderr)
+        clock.note("check")
         found: list[SetApart] = []
         with shown_progress(task.title or task.source.name) as progress:
             bigger = upscale_scan(
@@ -156,7 +179,22 @@ class Upscaler:
             for each in labels
         ]
         clock.note("upscale")
-        _write(task, scan, bigger, provenance_of(models, plan.finest, self.options.deciding))
+        agreement = None
+        if models and not any(len(step.axes) == 1 for step in plan.steps):
+            agreement = sampled_consistency(scan, bigger, plan.recovery)
+        if agreement is not None and agreement > INCONSISTENT:
+            line = (
+                f"{scan.name}: the result, degraded again, is {agreement:.1f} times the noise away"
+                f" from the scan (up to {INCONSISTENT:g} is usual): do not trust its detail;"
+                " compare both"
+            )
+            findings.append(Finding("consistency", line))
+            print(line, file=sys.stderr)
+            if self.options.strict:
+                raise InputError(f"{line} (or omit --strict)")
+        provenance = provenance_of(models, plan.finest, self.options.deciding)
+        _write(task, scan, bigger, provenance)
+        bounds = write_beside(task, scan, bigger, plan.recovery, provenance)
         beside = write_labels(bigger_labels)
         clock.note("write")
         constant = np.fmin.reduce(scan.array, axis=None) == np.fmax.reduce(scan.array, axis=None)
@@ -166,18 +204,26 @@ class Upscaler:
             + f"{clock.total} s"
             + (" (the scan is constant: its value was repeated)" if constant else "")
             + beside
+            + (f"; beside it: {', '.join(path.name for path in bounds)}" if bounds else "")
+            + out_of_range_in_short(findings)
         )
         return Made(
             *(line, scan, bigger, models, clock.seconds),
+            findings=tuple(findings),
+            beside=tuple(bounds),
             interpolated=plan.instead,
             apart=apart,
             recovery=plan.recovery,
             kind=plan.kind,
         )
 
+    @property
+    def _running(self) -> "ICONet | Peer":
+        return self.models.chosen.running(self.options.uncertainty)
+
     def _prepare_for(self, scan: Scan) -> None:
         """Get the network ready for slices like these, while it is found out what they are."""
-        network, compute = self.models.chosen.network, self.compute
+        network, compute = self._running, self.compute
         count, *size = as_stack(scan.first_volume, slice_axis_of(scan, self.options.plane)).shape
         where, tile = compute.device.type, self.options.tile
         plan = plan_windows(network, *size, device=where, tile=tile)
@@ -189,28 +235,44 @@ class Upscaler:
 
         clock = _Clock()
         check_output(task.target, [task.source])
+        if self.options.uncertainty:
+            check_beside(task)
         raw = read_kspace(task.source)
         for line in raw.remarks:
             print(line, file=sys.stderr)
         clock.note("read")
         with shown_progress(task.title or task.source.name) as progress:
             bigger, found = upscale_kspace(
-                raw, self.kspace_models, compute=compute, progress=progress
+                raw,
+                self.kspace_models,
+                compute=compute,
+                progress=progress,
+                uncertainty=self.options.uncertainty,
             )
         clock.note("upscale")
         write(bigger, task.target, like=bigger)
+        bounds = write_bounds(task, bigger, bigger)
         clock.note("write")
         line = (
             f"{task.target}: {raw.coils} coil{'s' * (raw.coils > 1)}, {raw.slices} slices, "
             f"{found.acceleration:.1f}x accelerated -> {bigger.size}, magnitude in the raw data's "
             f"units, {compute}, {clock.total} s"
             + ("" if raw.placed else " (the file does not say where the slices are)")
+            + (f"; beside it: {', '.join(path.name for path in bounds)}" if bounds else "")
         )
         # The grid alone: numbers that are all one take no memory.
         grid = np.broadcast_to(np.float32(0), (*raw.shown, raw.slices))
         scan = Scan(grid, affine=shown_affine(raw), path=raw.path)
         kspace = {"coils": raw.coils, "acceleration": found.acceleration}
-        return Made(line, scan, bigger, [self.kspace_models.suited(found)], clock.seconds, kspace)
+        return Made(
+            *(line, scan, bigger, [self.kspace_models.suited(found)], clock.seconds, kspace),
+            beside=tuple(bounds),
+        )
+
+
+def out_of_range_in_short(findings: Sequence[Finding]) -> str:
+    """For the end of a line, such as "; OUT OF RANGE: noise, features"."""
+    return f"; {OUT_OF_RANGE}: {', '.join(each.what for each in findings)}" if findings else ""
 
 
 def _derives(task: Task, scan: Scan) -> bool:

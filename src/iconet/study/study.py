@@ -14,6 +14,7 @@ from iconet.errors import InputError
 from iconet.images import bids
 from iconet.images.own import OwnResult, is_own, own_result
 from iconet.runtime.allocator import collect_from_now, collecting_later
+from iconet.study.beside import all_beside
 from iconet.study.decide import written_files
 from iconet.study.every_series import every_series
 from iconet.study.find import Task, find_tasks
@@ -283,7 +284,8 @@ def _recorded(task: Task, work: Upscaler) -> str:
     ledger = Ledger(task.root)
     try:
         line, inputs = work(task)
-        ledger.finish(task.key, written_files(task.target), inputs, work.how(task))
+        beside = [path for path in all_beside(task) if path.exists()] if work.bounded else []
+        ledger.finish(task.key, written_files(task.target), inputs, work.how(task), beside)
     except Exception:
         with suppress(InputError):
             ledger.give_up(task.key)

@@ -17,6 +17,7 @@ from iconet.images import Scan, require_memory, scaled_affine
 from iconet.images.kspace.raw_data import RawData, middle
 from iconet.images.own import mark
 from iconet.runtime.device import Compute
+from iconet.upscaling.interval import Bounds
 from iconet.upscaling.models import Models
 from iconet.upscaling.options import Options
 from iconet.upscaling.plan import plan_grid
@@ -90,7 +91,12 @@ def open_kspace_models(options: Options, *, device: str) -> KspaceModels:
 
 
 def upscale_kspace(
-    raw: RawData, models: KspaceModels, *, compute: Compute, progress: Progress | None = None
+    raw: RawData,
+    models: KspaceModels,
+    *,
+    compute: Compute,
+    progress: Progress | None = None,
+    uncertainty: bool = False,
 ) -> tuple[Scan, Reconstruction]:
     """Reconstruct and upscale.
 
@@ -99,6 +105,7 @@ def upscale_kspace(
         models: Of the same scale, the one for undersampled data of complex images.
         compute: Device and precision.
         progress: Called with (done, in all) slices.
+        uncertainty: Whether the result is to have bounds.
 
     Returns:
         The magnitude, float32 on the scale of the root of the sum of squares of the orthonormal
@@ -112,16 +119,19 @@ def upscale_kspace(
     factor = models.complete.scale
     height, width = raw.shown[0], raw.matrix[1]
     # The combined slices as they are and magnified, of the latter a copy.
-    require_memory(str(raw.path), (3, raw.slices, height, width), factor)
+    arrays = 9 if uncertainty else 3
+    require_memory(str(raw.path), (arrays, raw.slices, height, width), factor)
     try:
         given = reconstruct(raw)
         model = models.suited(given)
         if model.channels == 1:
-            scan = _upscaled_magnitude(raw, given, model, compute, progress)
+            scan = _upscaled_magnitude(raw, given, model, compute, progress, uncertainty)
         else:
-            bigger = _predict(raw, given, model.network, compute, progress)
+            network = model.running(uncertainty)
+            bigger, bounds = _predict(raw, given, network, compute, progress, uncertainty)
             scan = _scan(raw, bigger, shown_affine(raw), factor)
-            scan = replace(scan, mark=mark(model.name or "weights of a user", factor))
+            both = None if bounds is None else bounds.both
+            scan = replace(scan, bounds=both, mark=mark(model.name or "weights of a user", factor))
     except (MemoryError, OutOfMemoryError):
         raise InputError(
             f"{raw.path}: the memory of {compute.device} is too small: try the CPU or a larger"
@@ -174,6 +184,7 @@ def _upscaled_magnitude(
     model: Model,
     compute: Compute,
     progress: Progress | None,
+    uncertainty: bool,
 ) -> Scan:
     if not given.complete:
         raise InputError(
@@ -185,6 +196,7 @@ def _upscaled_magnitude(
     low = _scan(raw, np.asfortranarray(shown), shown_affine(raw), 1)
     # Raw data say themselves what was acquired.
     models, options = Models(model), Options(plane="k", acquired="off", window="none")
+    options = replace(options, uncertainty=uncertainty)
     plan = plan_grid(low, models, options)
     return upscale_scan(low, plan, models, compute, options, progress=progress)
 
@@ -195,8 +207,9 @@ def _predict(
     network: "ICONet | Peer",
     compute: Compute,
     progress: Progress | None,
-) -> NDArray[np.float32]:
-    """(s h, s w, S) magnitudes, cut to the wanted field of view."""
+    uncertainty: bool,
+) -> tuple[NDArray[np.float32], Bounds | None]:
+    """(s h, s w, S) magnitudes, cut to the wanted field of view, and their bounds."""
     import torch
 
     from iconet.network import Samples
@@ -207,6 +220,9 @@ def _predict(
     columns = slice(columns.start * factor, columns.stop * factor)
     shape = (raw.shown[0] * factor, raw.shown[1] * factor, count)
     out = np.zeros(shape, np.float32, order="F")
+    bounds = (
+        Bounds(*(np.zeros(shape, np.float32, order="F") for _ in "lu")) if uncertainty else None
+    )
     network = network.to(compute.device)
     with torch.inference_mode(), compute.autocast():
         for index in range(count):
@@ -216,11 +232,16 @@ def _predict(
                 samples = Samples(torch.where(mask, fft2c(image), 0), mask)
                 parts = torch.cat([image.real, image.imag], dim=1)
                 # On a scale of its own, whatever other slices hold.
-                bigger = network(parts, samples=samples).image.float()
-                out[..., index] = bigger.norm(dim=1)[0, :, columns].cpu().numpy()
+                output = network(parts, samples=samples)
+                magnitude = output.image.float().norm(dim=1)[0, :, columns].cpu().numpy()
+                out[..., index] = magnitude
+                if bounds is not None:
+                    below, above = output.stages[-1].interval[0, :, :, columns].cpu().numpy()
+                    bounds.lower[..., index] = np.maximum(magnitude - below, 0)
+                    bounds.upper[..., index] = magnitude + above
             if progress is not None:
                 progress(index + 1, count)
-    return out
+    return out, bounds
 
 
 def shown_affine(raw: RawData) -> NDArray[np.float64]:

@@ -45,6 +45,8 @@ class Options:
     volume: int | None = None
     allow_missing: bool = False
     again: bool = False
+    uncertainty: bool = False
+    strict: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what no scan could be given."""
@@ -96,6 +98,8 @@ class Options:
             given["volume"] = self.volume
         if self.allow_missing:
             given["allow_missing"] = True
+        if self.uncertainty:
+            given["uncertainty"] = True
         return given
 
     @property

@@ -167,9 +167,15 @@ def remarks(scan: Scan, plan: GridPlan, models: Models) -> list[str]:
         found.append(f"{what} ({kind.why}){unit}: enlarged as images are, near the values around")
     if plan.recovery is not None:
         found.append(f"{scan.name}: {plan.recovery}")
-    return found + [
-        f"{what}, for which {model.name or 'the model'} was not trained ({model.purpose}): its"
-        " result may be worse than interpolation"
+    return found + unsuited(scan, plan, models)
+
+
+def unsuited(scan: Scan, plan: GridPlan, models: Models) -> list[str]:
+    """Lines that say of which models a scan is no image that they were trained for."""
+    kind = plan.kind
+    return [
+        f"{scan.name}: {kind.noun}, for which {model.name or 'the model'} was not trained"
+        f" ({model.purpose}): its result may be worse than interpolation"
         for model in taking_part(plan, models)
         if kind.complex_part or not trained_for(model.purpose, kind.modality)
     ]

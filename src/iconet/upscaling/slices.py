@@ -38,6 +38,7 @@ from iconet.upscaling.fidelity import (
     repeated,
     spikes,
 )
+from iconet.upscaling.interval import Bounds, around_slice
 from iconet.upscaling.windows import Window, WindowPlan, plan_windows, tiles
 from iconet.zoo.model import SMALLEST
 
@@ -68,6 +69,7 @@ def predict_stack(
     batch: int | None = None,
     tile: int | None = None,
     progress: Progress | None = None,
+    bounds: Bounds | None = None,
 ) -> NDArray[np.float32]:
     """Run the network over a stack of slices, each on an intensity scale of its own.
 
@@ -82,6 +84,7 @@ def predict_stack(
         batch: see `plan_windows`.
         tile: likewise.
         progress: called after each batch.
+        bounds: written into as `out` is, by a network with a head for them.
 
     Returns:
         `out`, on the intensity scale of `stack`. The network sees the objects in the slices; the
@@ -96,6 +99,9 @@ def predict_stack(
     # Convolutions on channels-last tensors are up to 3 times as fast (bf16 on a CPU with AMX).
     network = network.to(compute.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     waiting = _repeat_constants(stack, out)
+    if bounds is not None:
+        for bound in bounds.both:
+            _repeat_constants(stack, bound)
     windows = len(list(tiles(_whole(stack), plan.side, network)))
     told = windows > 1 and _is_told(network)
     if told:  # tiles, of their whole slice; other runtimes know no such input
@@ -110,7 +116,7 @@ def predict_stack(
         preparing = ahead.submit(prepare, network, compute, workers)
         levels = {number: levels_of_slice(stack[number]) for number in waiting}
         run = preparing.result()
-        work = _Work(network, run, stack, out, levels, plan, faithful, periodic, told)
+        work = _Work(network, run, stack, out, levels, plan, faithful, periodic, told, bounds)
     each = max(1, cores() // workers)
     with worker_threads(workers, each=each) as pool:
         for finished in _few_ahead(pool, work.jobs(waiting, windows), workers):
@@ -171,6 +177,7 @@ class _Work:
     faithful: bool
     periodic: bool
     told: bool
+    bounds: Bounds | None = None
 
     def jobs(self, waiting: Sequence[int], windows: int) -> Iterator[Job]:
         """What makes these slices, batch by batch, window by window.
@@ -201,7 +208,10 @@ class _Work:
             )
             inside = list(tiles(frame, self.plan.side, self.network)) if frame else []
             for part in near:
-                part.begin(self.network.scale, frame, len(inside), windows)
+                part.begin(
+                    *(self.network.scale, frame, len(inside), windows),
+                    bounded=self.bounds is not None,
+                )
                 if not inside:
                     yield partial(self.finish, part)
                 yield from (partial(self.predict, part, window) for window in inside)
@@ -214,19 +224,25 @@ class _Work:
         with torch.inference_mode():
             given = torch.from_numpy(np.ascontiguousarray(part.low[(slice(None), *read)]))
             told = [part.strengths] if self.told else []
-            part.high[(slice(None), *write)] = self._enlarged(given[:, None], *told)[(..., *keep)]
+            made = self._enlarged(given[:, None], *told)[(..., *keep)]
+            part.high[(slice(None), *write)] = made[:, 0]
+            if part.distances is not None:
+                part.distances[(slice(None), slice(None), *write)] = made[:, 1:]
         return len(part.numbers) + (self.finish(part) if part.was_last_window() else 0)
 
     def finish(self, part: "_Part") -> int:
         """Add the background, make the slices agree with the scan and write them."""
         for position, number in enumerate(part.numbers):
-            self.out[number] = part.finished(
-                position, self.stack[number], faithful=self.faithful, periodic=self.periodic
-            )
+            image = self.stack[number]
+            high = part.finished(position, image, faithful=self.faithful, periodic=self.periodic)
+            self.out[number] = high
+            if self.bounds is not None:
+                pair = part.bounds(position, image, high, faithful=self.faithful)
+                self.bounds.lower[number], self.bounds.upper[number] = pair
         return part.spared * len(part.numbers)
 
     def _enlarged(self, slices: "Tensor", *told: "Tensor") -> NDArray[np.float32]:
-        """(B, 1, H, W) -> (B, scale * H, scale * W).
+        """(B, 1, H, W) -> (B, 1 or 3, scale * H, scale * W): image and distances to its bounds.
 
         Smaller slices than the network takes are padded with their edge values.
         """
@@ -237,8 +253,8 @@ class _Work:
         padding = (0, max(0, SMALLEST - width), 0, max(0, SMALLEST - height))
         if any(padding):
             slices = F.pad(slices, padding, mode="replicate")
-        image = self.run(slices, torch.ones(len(slices), 1, 1, 1), *told)[:, 0]
-        return image[:, : height * self.network.scale, : width * self.network.scale].numpy()
+        image = self.run(slices, torch.ones(len(slices), 1, 1, 1), *told)
+        return image[..., : height * self.network.scale, : width * self.network.scale].numpy()
 
 
 class _Part:
@@ -250,6 +266,7 @@ class _Part:
         low: (B, H, W), between these levels 0 and 1, without spikes.
         beyond: spikes of each, (H, W), if it has any.
         high: (B, scale H, scale W) likewise, once `begin` made it.
+        distances: (B, 2, scale H, scale W), from there to both bounds; None where none are wanted.
         spared: windows of a slice that the network does not see.
     """
 
@@ -276,11 +293,15 @@ class _Part:
         np.clip(low, *SPIKE, out=low)
         return cls(numbers, levels, low, beyond)
 
-    def begin(self, scale: int, frame: Frame | None, inside: int, windows: int) -> None:
+    def begin(
+        self, scale: int, frame: Frame | None, inside: int, windows: int, *, bounded: bool
+    ) -> None:
         """Make room for the result, of which the network makes so many windows."""
         count, height, width = self.low.shape
         # Where the network sees nothing, 0: the band that is put in makes an interpolation of it.
         self.high = np.zeros((count, scale * height, scale * width), np.float32)
+        size = self.high.shape[1:]
+        self.distances = np.zeros((count, 2, *size), np.float32) if bounded else None
         self.frame, self.spared, self._to_come = frame, windows - inside, inside
 
     @cached_property
@@ -329,3 +350,21 @@ class _Part:
         if background is not None:
             high[repeated(background, len(high) // len(low))] = image[background][0]
         return high
+
+    def bounds(
+        self, position: int, image: NDArray, high: NDArray, *, faithful: bool
+    ) -> tuple[NDArray, NDArray]:
+        """Both bounds of what `finished` made of the slice at a position."""
+        assert self.distances is not None
+        dark, bright = self.levels[position]
+        distances = self.distances[position]
+        distances *= np.float32(bright - dark)
+        low = np.asarray(image, np.float32)
+        found = Bounds(*around_slice(high, low, distances, self.frame, float(image.min())))
+        background = flat_background(image) if faithful else None
+        if background is not None:
+            masked = repeated(background, len(high) // len(image))
+            for bound in found.both:
+                bound[masked] = high[masked]
+        found.hold(high)
+        return found.both

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import count
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +17,16 @@ from iconet.images.own import mark
 from iconet.runtime.device import Compute
 from iconet.upscaling.apart import MEMORY, Apart, SetApart
 from iconet.upscaling.fidelity import keep_background
+from iconet.upscaling.interval import Bounds
 from iconet.upscaling.labels import LostLabelsError
 from iconet.upscaling.models import Models
-from iconet.upscaling.operations import Operation, memory_between, operations
+from iconet.upscaling.operations import (
+    Enlarging,
+    Operation,
+    carry_bounds,
+    memory_between,
+    operations,
+)
 from iconet.upscaling.options import Options
 from iconet.upscaling.plan import GridPlan, taking_part
 from iconet.upscaling.regrid import regrid
@@ -54,10 +62,15 @@ def upscale_scan(
     """
     chain = operations(plan, models, compute, options)
     shape, volumes = scan.array.shape[:3], math.prod(scan.array.shape[3:])
-    needed = memory_between(chain, shape) + MEMORY * math.prod(shape)
-    require_memory_to_upscale(scan, math.prod(plan.shape) * volumes, needed)
+    uncertain = options.uncertainty and bool(plan.steps)
+    arrays = 3 if uncertain else 1  # the image alone, or with both of its bounds
+    needed = arrays * memory_between(chain, shape) + MEMORY * math.prod(shape)
+    require_memory_to_upscale(scan, arrays * math.prod(plan.shape) * volumes, needed)
     total = volumes * _windows(chain, shape)
     finished = 0
+    new = (*plan.shape, *scan.array.shape[3:])
+    bounds = Bounds.empty(new) if uncertain else None
+    filled = count()
 
     def advance(done: int, _: int) -> None:
         if progress is not None:
@@ -69,21 +82,36 @@ def upscale_scan(
         whole = plan.kind.labels or (plan.kind.name == PROBABILITIES and not np.isnan(volume).any())
         apart = None if whole else Apart.of(volume, scan.padding)
         image = clean = volume if apart is None else apart.clean
+        within = None if bounds is None else bounds.of_volume(next(filled))
+        around: Bounds | None = None
         for operation in chain:
-            windows = operation.windows(image.shape)
-            image = operation(image, out if operation is chain[-1] else None, advance)
+            windows, before, last = operation.windows(image.shape), image, operation is chain[-1]
+            place = out if last else None
+            if within is None:
+                image = operation(before, place, advance)
+            else:
+                room = within if last else Bounds.empty(operation.shape(before.shape))
+                given = {"bounds": room} if isinstance(operation, Enlarging) else {}
+                image = operation(before, place, advance, **given)
+                around = carry_bounds(operation, before, image, around, room)
             finished += windows
+        made = (out,) if within is None else (out, *within.both)
         if (plan.resampled or plan.recovery is not None) and not plan.kind.labels:
-            keep_background(clean, out, plan.across, plan.ratios)
+            for each in made:
+                keep_background(clean, each, plan.across, plan.ratios)
         if apart is not None:
-            apart.put_back(out, plan.ratios)
+            for each in made:
+                apart.put_back(each, plan.ratios)
             if note is not None:
                 note(apart.found)
+        if within is not None:
+            within.hold(out)  # to the last bit
 
     with _memory_errors(scan, compute):
         made = regrid(scan, plan.shape, plan.ratios, fill)
     names = [model.name or "weights of a user" for model in taking_part(plan, models)]
-    return replace(made, mark=mark(" + ".join(names) or None, plan.finest))
+    both = None if bounds is None else bounds.both
+    return replace(made, mark=mark(" + ".join(names) or None, plan.finest), bounds=both)
 
 
 @contextmanager

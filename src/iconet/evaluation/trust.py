@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 SAMPLE = 40_000
 """Foreground voxels of a scan that are looked at; more tell nothing more."""
 
+DRAWS = 2
+"""Times that a training scan is looked at: as it is, and degraded by the mix."""
+
 SEED = 29
 
 WAYS = {
@@ -147,7 +150,7 @@ def ways_of(recipe: "Recipe") -> dict[str, float]:
 
 
 def sampled(
-    model: Model, network: "ICONet", case: Case, way: str, compute: Compute, *, slices: int = SLICES
+    model: Model, network: "ICONet", case: Case, way: str, compute: Compute, *, slices: int = 4
 ) -> Sampled | None:
     """Degrade a scan, enlarge it with intervals, and take voxels of its foreground.
 
@@ -332,7 +335,7 @@ def familiar_with(
     noises: list[float] = []
     sizes = [case.spacing for case in training if case.spacing]
     for case in training:
-        for draw in range(3):
+        for draw in range(DRAWS):
             given = given_slices(case, recipe, draw)
             vectors = features([middle_of(image) for image in given], model)
             if vectors is None:
@@ -343,7 +346,7 @@ def familiar_with(
     familiar = Familiar.of(torch.cat(known))
     far = []
     for case in validation:
-        for draw in range(4):
+        for draw in range(DRAWS + 1):
             vectors = features([middle_of(i) for i in given_slices(case, recipe, draw)], model)
             if vectors is not None:
                 far.append(float(np.median(familiar.distance(vectors).numpy())))

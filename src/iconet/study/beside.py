@@ -1,6 +1,7 @@
 """What goes beside an output where it is asked how far the output may be trusted."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -123,6 +124,11 @@ def _write_series(task: Task, scan: Scan, bigger: Scan, provenance: Provenance) 
     return written
 
 
+def named_beside(paths: Sequence[Path]) -> str:
+    """For the end of a line about an output."""
+    return f"; beside it: {', '.join(path.name for path in paths)}" if paths else ""
+
+
 def describe_beside(task: Task, content: dict[str, Any]) -> None:
     """Write the sidecars that BIDS asks for beside the files of `write_beside`.
 
@@ -141,12 +147,16 @@ def describe_beside(task: Task, content: dict[str, Any]) -> None:
             write_text(text, bids.sidecar(path))
 
 
-def refuse_others(task: Task) -> None:
+def refuse_others(task: Task, wanted: bool) -> None:
     """Refuse to replace what another program may have written beside an output.
+
+    Args:
+        task: whose output is not there.
+        wanted: whether anything is to be written beside it.
 
     Raises:
         InputError: Something is there.
     """
-    for path in all_beside(task):
+    for path in all_beside(task) if wanted else ():
         if path.exists():
             raise InputError(f"{path}: is there already; move it, or give --overwrite")

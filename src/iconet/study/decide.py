@@ -57,8 +57,7 @@ def is_finished(
     if not task.target.exists() or (folder and not any(task.target.iterdir())):
         if reported and task.report_path.exists() and not known:
             raise InputError(f"{task.report_path}: is there already; move it, or give --overwrite")
-        if how.get("uncertainty") and not known:
-            refuse_others(task)
+        refuse_others(task, bool(how.get("uncertainty")) and not known)
         return False
     # The clearer line if it is the input.
     (check_apart if folder else check_output)(task.target, [task.source])
@@ -86,9 +85,14 @@ def is_finished(
         and latest.get("how") == how
         and unchanged(files, latest["files"])
         and unchanged(_sources(task, latest), latest.get("inputs"))
-        and all(task.target.with_name(name).exists() for name in latest.get("beside", ()))
-        and (task.report_path.exists() or not reported)
+        and all(path.exists() for path in _needed(task, latest, reported))
     )
+
+
+def _needed(task: Task, entry: Mapping[str, Any], reported: bool) -> list[Path]:
+    """The files that belong to an output beside its own."""
+    names = [task.target.with_name(name) for name in entry.get("beside", ())]
+    return [*names, task.report_path] if reported else names
 
 
 def _check_source(path: Path) -> None:

@@ -18,7 +18,13 @@ from iconet.images.kspace.read_kspace import is_kspace_file, read_kspace
 from iconet.images.reading import holds_dicom
 from iconet.runtime.backends import backend_for, prepare_ahead
 from iconet.runtime.device import Compute, choose_compute
-from iconet.study.beside import check_beside, describe_beside, write_beside, write_bounds
+from iconet.study.beside import (
+    check_beside,
+    describe_beside,
+    named_beside,
+    write_beside,
+    write_bounds,
+)
 from iconet.study.decide import files_of, read_from, written_files
 from iconet.study.find import Task, names_series
 from iconet.study.label import result_label
@@ -28,10 +34,9 @@ from iconet.study.provenance import provenance_of
 from iconet.study.report import Made, make_report
 from iconet.study.summary import OUT_OF_RANGE
 from iconet.upscaling.apart import SetApart
-from iconet.upscaling.input_consistency import INCONSISTENT, sampled_consistency
 from iconet.upscaling.models import Models
 from iconet.upscaling.options import Options
-from iconet.upscaling.out_of_range import Finding, out_of_range
+from iconet.upscaling.out_of_range import Finding, inconsistent, out_of_range
 from iconet.upscaling.plan import plan_grid, remarks, taking_part
 from iconet.upscaling.regrid import as_stack
 from iconet.upscaling.scan_labels import upscale_labels
@@ -94,6 +99,8 @@ class Upscaler:
             weights = self.models.weights
             if not self.models.only:
                 how["untrained"] = "interpolated"  # what earlier versions gave to a network
+            if self.options.uncertainty and (trust := self.models.chosen.trust) is not None:
+                how["trust"] = trust.sha256
         return {"weights": weights, **how}
 
     def __call__(self, task: Task) -> tuple[str, list[Path]]:
@@ -137,18 +144,8 @@ class Upscaler:
         sure = sure and not self.options.own_grid
         if sure:
             prepare_ahead(self._running, self.compute)
-        factor = 1 if self.options.own_grid else self.models.chosen.scale
-        scan = read(
-            task.source,
-            scale=factor,
-            series=task.series or self.options.series,
-            volume=self.options.volume,
-            allow_missing=self.options.allow_missing,
-        )
+        scan = self._read(task)
         clock.note("read")
-        _check_writable(task, scan)
-        if self.options.uncertainty:
-            check_beside(task)
         if sure:
             self._prepare_for(scan)
         plan = plan_grid(scan, self.models, self.options)
@@ -157,14 +154,9 @@ class Upscaler:
         labels = read_labels(task, scan)
         models = taking_part(plan, self.models)
         said = [*scan.remarks, *remarks(scan, plan, self.models)]
-        findings = out_of_range(scan, plan, self.models, self.options)
-        if findings and self.options.strict:
-            raise InputError(f"{findings[0].line} (or omit --strict)")
         if self.options.uncertainty and plan.interpolated:
             said.append(f"{scan.name}: interpolated without a network: there are no bounds")
-        for line in dict.fromkeys([*said, *(finding.line for finding in findings)]):
-            print(line, file=sys.stderr)
-        clock.note("check")
+        findings = self._told(out_of_range(scan, plan, self.models, self.options), said)
         found: list[SetApart] = []
         with shown_progress(task.title or task.source.name) as progress:
             bigger = upscale_scan(
@@ -179,19 +171,7 @@ class Upscaler:
             for each in labels
         ]
         clock.note("upscale")
-        agreement = None
-        if models and not any(len(step.axes) == 1 for step in plan.steps):
-            agreement = sampled_consistency(scan, bigger, plan.recovery)
-        if agreement is not None and agreement > INCONSISTENT:
-            line = (
-                f"{scan.name}: the result, degraded again, is {agreement:.1f} times the noise away"
-                f" from the scan (up to {INCONSISTENT:g} is usual): do not trust its detail;"
-                " compare both"
-            )
-            findings.append(Finding("consistency", line))
-            print(line, file=sys.stderr)
-            if self.options.strict:
-                raise InputError(f"{line} (or omit --strict)")
+        findings += self._told(inconsistent(scan, bigger, plan))
         provenance = provenance_of(models, plan.finest, self.options.deciding)
         _write(task, scan, bigger, provenance)
         bounds = write_beside(task, scan, bigger, plan.recovery, provenance)
@@ -204,18 +184,44 @@ class Upscaler:
             + f"{clock.total} s"
             + (" (the scan is constant: its value was repeated)" if constant else "")
             + beside
-            + (f"; beside it: {', '.join(path.name for path in bounds)}" if bounds else "")
+            + named_beside(bounds)
             + out_of_range_in_short(findings)
         )
         return Made(
             *(line, scan, bigger, models, clock.seconds),
-            findings=tuple(findings),
+            findings=findings,
             beside=tuple(bounds),
             interpolated=plan.instead,
             apart=apart,
             recovery=plan.recovery,
             kind=plan.kind,
         )
+
+    def _read(self, task: Task) -> Scan:
+        """The scan of a task, whose output can be written."""
+        scan = read(
+            task.source,
+            scale=1 if self.options.own_grid else self.models.chosen.scale,
+            series=task.series or self.options.series,
+            volume=self.options.volume,
+            allow_missing=self.options.allow_missing,
+        )
+        _check_writable(task, scan)
+        if self.options.uncertainty:
+            check_beside(task)
+        return scan
+
+    def _told(self, findings: list[Finding], others: Sequence[str] = ()) -> list[Finding]:
+        """Say what was found, each line once.
+
+        Raises:
+            InputError: something was, and the user wants no such scan.
+        """
+        if findings and self.options.strict:
+            raise InputError(f"{findings[0].line} (or omit --strict)")
+        for line in dict.fromkeys([*others, *(finding.line for finding in findings)]):
+            print(line, file=sys.stderr)
+        return findings
 
     @property
     def _running(self) -> "ICONet | Peer":
@@ -258,7 +264,7 @@ class Upscaler:
             f"{found.acceleration:.1f}x accelerated -> {bigger.size}, magnitude in the raw data's "
             f"units, {compute}, {clock.total} s"
             + ("" if raw.placed else " (the file does not say where the slices are)")
-            + (f"; beside it: {', '.join(path.name for path in bounds)}" if bounds else "")
+            + named_beside(bounds)
         )
         # The grid alone: numbers that are all one take no memory.
         grid = np.broadcast_to(np.float32(0), (*raw.shown, raw.slices))

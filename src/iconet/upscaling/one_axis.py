@@ -20,7 +20,7 @@ steps of training, one validation head: 38.4 and 38.5 dB for one plane, 38.6 dB 
 flicker for both; the network for two axes, not trained for this, 37.4 dB; zero-filling 36.5 dB.)
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -91,8 +91,7 @@ def enlarge_axis(
     predict = partial(
         predict_stack, network, compute=compute, faithful=False, batch=batch, tile=tile
     )
-    device = compute.device.type
-    windows = partial(count_windows, network, device=device, batch=batch, tile=tile)
+    windows = partial(count_windows, network, device=compute.device.type, batch=batch, tile=tile)
     planes = planes_containing(axis, shape)
     total = sum(windows(old.transpose(plane).shape) for plane in planes)
     finished = 0
@@ -109,23 +108,35 @@ def enlarge_axis(
         several = max(1, CHUNK // (before[0].size * network.scale**2))
         for start in range(0, len(before), several):
             chunk = before[start : start + several]
-            size = (len(chunk), *(network.scale * side for side in chunk.shape[1:]))
-            around = None if bounds is None else Bounds.empty(size)
-            predicted = predict(chunk, progress=advance, bounds=around)
+            made = _predicted(chunk, partial(predict, progress=advance), network.scale, after)
             finished += windows(chunk.shape)
-            made = [predicted, *(() if around is None else around.both)]
             for found, sums in zip(made, after, strict=True):
                 columns = resample_axis(found, 2, before.shape[2], network.scale)
                 sums[start : start + several] += columns / len(planes)
-    for bound in within:
-        bound -= new  # they move with the image
+    _keep(old, new, within, axis)
+    return out
+
+
+def _keep(old: NDArray, new: NDArray, bounds: Sequence[NDArray], axis: int) -> None:
+    """Make a volume and its bounds, if any, agree with what it was made from."""
+    for bound in bounds:  # they move with the image
+        bound -= new
     keep_to_axis(old, new, axis)
-    for bound in within:
+    for bound in bounds:
         bound += new
         np.maximum(bound, old.min(), out=bound)
-    if bounds is not None:
-        bounds.hold(out)
-    return out
+    if bounds:
+        Bounds(*bounds).hold(new)
+
+
+def _predicted(
+    chunk: NDArray, predict: Callable[..., NDArray], scale: int, wanted: Sequence[NDArray]
+) -> list[NDArray]:
+    """Slices enlarged, and their bounds if these are wanted too."""
+    if len(wanted) == 1:
+        return [predict(chunk)]
+    around = Bounds.empty((len(chunk), *(scale * side for side in chunk.shape[1:])))
+    return [predict(chunk, bounds=around), *around.both]
 
 
 def _as_volume(array: NDArray) -> NDArray:

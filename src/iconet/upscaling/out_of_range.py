@@ -16,6 +16,7 @@ from iconet.intensity import levels_of_slice
 from iconet.runtime.threads import workers
 from iconet.upscaling.background import frame_of_object
 from iconet.upscaling.fidelity import is_constant
+from iconet.upscaling.input_consistency import INCONSISTENT, sampled_consistency
 from iconet.upscaling.models import Models
 from iconet.upscaling.noise import noise_of
 from iconet.upscaling.one_axis import planes_containing
@@ -103,6 +104,25 @@ def out_of_range(scan: Scan, plan: GridPlan, models: Models, options: Options) -
             )
         )
     return found
+
+
+def inconsistent(scan: Scan, bigger: Scan, plan: GridPlan) -> list[Finding]:
+    """Whether a result, degraded again, is another image than the scan.
+
+    Across slices nobody knows how they were acquired: there the two may differ.
+    """
+    if not plan.steps or any(len(step.axes) == 1 for step in plan.steps):
+        return []
+    found = sampled_consistency(scan, bigger, plan.recovery)
+    if found is None or found <= INCONSISTENT:
+        return []
+    return [
+        Finding(
+            "consistency",
+            f"{scan.name}: the result, degraded again, is {found:.1f} times the noise away from the"
+            f" scan (up to {INCONSISTENT:g} is usual): do not trust its detail; compare both",
+        )
+    ]
 
 
 def _unlike(scan: Scan, plan: GridPlan, model: Model, trust: "Trust") -> list[Finding]:

@@ -87,8 +87,8 @@ def predict_stack(
         bounds: written into as `out` is, by a network with a head for them.
 
     Returns:
-        `out`, on the intensity scale of `stack`. The network sees the objects in the slices; the
-        background beyond (`iconet.upscaling.background`) is interpolated, constants are repeated.
+        `out`, on the intensity scale of `stack`. The network sees objects; the background beyond
+        (`iconet.upscaling.background`) is interpolated, constants are repeated.
     """
     import torch
 
@@ -98,16 +98,12 @@ def predict_stack(
         out = np.empty((count, *(network.scale * side for side in size)), np.float32)
     # Convolutions on channels-last tensors are up to 3 times as fast (bf16 on a CPU with AMX).
     network = network.to(compute.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    waiting = _repeat_constants(stack, out)
-    if bounds is not None:
-        for bound in bounds.both:
-            _repeat_constants(stack, bound)
+    waiting = _repeat_constants(stack, out, *(() if bounds is None else bounds.both))
     windows = len(list(tiles(_whole(stack), plan.side, network)))
-    told = windows > 1 and _is_told(network)
-    if told:  # tiles, of their whole slice; other runtimes know no such input
-        compute = replace(compute, backend="torch")
+    if told := windows > 1 and _is_told(network):  # tiles, of their whole slice
+        compute = replace(compute, backend="torch")  # other runtimes know no such input
     done, total = (count - len(waiting)) * windows, count * windows
-    advance = progress or (lambda done, total: None)
+    advance = progress or _no_progress
     advance(done, total)
     if not waiting:
         return out
@@ -117,12 +113,15 @@ def predict_stack(
         levels = {number: levels_of_slice(stack[number]) for number in waiting}
         run = preparing.result()
         work = _Work(network, run, stack, out, levels, plan, faithful, periodic, told, bounds)
-    each = max(1, cores() // workers)
-    with worker_threads(workers, each=each) as pool:
+    with worker_threads(workers, each=max(1, cores() // workers)) as pool:
         for finished in _few_ahead(pool, work.jobs(waiting, windows), workers):
             done += finished
             advance(done, total)
     return out
+
+
+def _no_progress(done: int, total: int) -> None:
+    """Nobody wants to know."""
 
 
 def _is_told(network: object) -> bool:
@@ -132,12 +131,13 @@ def _is_told(network: object) -> bool:
     return isinstance(network, ICONet) and network.describe is not None
 
 
-def _repeat_constants(stack: NDArray, out: NDArray) -> list[int]:
+def _repeat_constants(stack: NDArray, *outs: NDArray) -> list[int]:
     """Fill what constant slices become; returns the numbers of the others."""
     others = []
     for index, image in enumerate(stack):
         if is_constant(image):
-            out[index] = image[0, 0]
+            for out in outs:
+                out[index] = image[0, 0]
         else:
             others.append(index)
     return others

@@ -63,18 +63,15 @@ def upscale_scan(
     chain = operations(plan, models, compute, options)
     shape, volumes = scan.array.shape[:3], math.prod(scan.array.shape[3:])
     uncertain = options.uncertainty and bool(plan.steps)
-    arrays = 3 if uncertain else 1  # the image alone, or with both of its bounds
-    needed = arrays * memory_between(chain, shape) + MEMORY * math.prod(shape)
-    require_memory_to_upscale(scan, arrays * math.prod(plan.shape) * volumes, needed)
+    _require_memory(scan, plan, chain, arrays=3 if uncertain else 1)
     total = volumes * _windows(chain, shape)
     finished = 0
-    new = (*plan.shape, *scan.array.shape[3:])
-    bounds = Bounds.empty(new) if uncertain else None
+    bounds = Bounds.empty((*plan.shape, *scan.array.shape[3:])) if uncertain else None
     filled = count()
+    tell = progress or _nobody
 
     def advance(done: int, _: int) -> None:
-        if progress is not None:
-            progress(finished + done, total)
+        tell(finished + done, total)
 
     def fill(volume: NDArray, out: NDArray) -> None:
         nonlocal finished
@@ -86,32 +83,48 @@ def upscale_scan(
         around: Bounds | None = None
         for operation in chain:
             windows, before, last = operation.windows(image.shape), image, operation is chain[-1]
-            place = out if last else None
-            if within is None:
-                image = operation(before, place, advance)
-            else:
-                room = within if last else Bounds.empty(operation.shape(before.shape))
-                given = {"bounds": room} if isinstance(operation, Enlarging) else {}
-                image = operation(before, place, advance, **given)
+            room = within if last or within is None else Bounds.empty(operation.shape(image.shape))
+            given = {"bounds": room} if isinstance(operation, Enlarging) else {}
+            image = operation(before, out if last else None, advance, **given)
+            if room is not None:
                 around = carry_bounds(operation, before, image, around, room)
             finished += windows
-        made = (out,) if within is None else (out, *within.both)
-        if (plan.resampled or plan.recovery is not None) and not plan.kind.labels:
-            for each in made:
-                keep_background(clean, each, plan.across, plan.ratios)
-        if apart is not None:
-            for each in made:
-                apart.put_back(each, plan.ratios)
-            if note is not None:
-                note(apart.found)
+        for each in (out, *_both(within)):
+            _keep_what_was(plan, clean, apart, each)
+        if apart is not None and note is not None:
+            note(apart.found)
         if within is not None:
             within.hold(out)  # to the last bit
 
     with _memory_errors(scan, compute):
         made = regrid(scan, plan.shape, plan.ratios, fill)
     names = [model.name or "weights of a user" for model in taking_part(plan, models)]
-    both = None if bounds is None else bounds.both
+    both = _both(bounds) or None
     return replace(made, mark=mark(" + ".join(names) or None, plan.finest), bounds=both)
+
+
+def _nobody(done: int, total: int) -> None:
+    """Wants to know the progress."""
+
+
+def _require_memory(scan: Scan, plan: GridPlan, chain: Sequence[Operation], arrays: int) -> None:
+    """For so many arrays of the result: the image alone, or with both of its bounds."""
+    shape, voxels = scan.array.shape[:3], math.prod((*plan.shape, *scan.array.shape[3:]))
+    needed = arrays * memory_between(chain, shape) + MEMORY * math.prod(shape)
+    require_memory_to_upscale(scan, arrays * voxels, needed)
+
+
+def _keep_what_was(plan: GridPlan, clean: NDArray, apart: Apart | None, out: NDArray) -> None:
+    """Put a masked background, and what was set apart, into a result or a bound of it."""
+    if (plan.resampled or plan.recovery is not None) and not plan.kind.labels:
+        keep_background(clean, out, plan.across, plan.ratios)
+    if apart is not None:
+        apart.put_back(out, plan.ratios)
+
+
+def _both(bounds: Bounds | None) -> tuple[NDArray, ...]:
+    """Both bounds, where there are any."""
+    return () if bounds is None else bounds.both
 
 
 @contextmanager

@@ -23,10 +23,12 @@ from iconet.evaluation.trust import (
     calibrated_factors,
     cases,
     familiar_with,
+    fitted_widening,
     rescaled,
     sampled,
     summary,
     ways_of,
+    widened,
     with_factors,
 )
 from iconet.files import sha256_of, write_text
@@ -69,6 +71,8 @@ def publish(name: str, root: Path, steps: int = STEPS) -> Path:
         for case in validation
         if (found := sampled(model, running, case, way, CPU)) is not None
     ]
+    head.widening.copy_(fitted_widening(measured))
+    measured = [widened(one, head) for one in measured]
     factors = calibrated_factors(measured, shares)
     calibration = {}
     for way in shares:

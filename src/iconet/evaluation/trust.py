@@ -19,10 +19,11 @@ from iconet.data.truth import read_truth
 from iconet.evaluation.lowering import lower
 from iconet.evaluation.metrics import foreground
 from iconet.images.geometry import choose_slice_axis
-from iconet.intensity import robust_scale
+from iconet.intensity import levels_of_slice, robust_scale
 from iconet.network.interval import TAILS
 from iconet.runtime.device import Compute
-from iconet.upscaling.fidelity import is_constant
+from iconet.upscaling.background import frame_of_object
+from iconet.upscaling.fidelity import SPIKE, is_constant
 from iconet.upscaling.interval import Bounds
 from iconet.upscaling.one_axis import enlarge_axis
 from iconet.upscaling.out_of_range import SLICES, features, middle_of, properties
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
 
 SAMPLE = 40_000
 """Foreground voxels of a scan that are looked at; more tell nothing more."""
+
+RIDGE = 1e-3
+"""Weight of small coefficients; of several the one that leaves subjects out best."""
 
 DRAWS = 2
 """Times that a training scan is looked at: as it is, and degraded by the mix."""
@@ -84,6 +88,7 @@ class Sampled(NamedTuple):
         case: what was enlarged.
         way: how it had lost its resolution.
         truth, image, lower, upper: (N,).
+        strengths: (F,), how the slices lost their resolution; None of complex images.
     """
 
     case: Case
@@ -92,6 +97,7 @@ class Sampled(NamedTuple):
     image: NDArray[np.float32]
     lower: NDArray[np.float32]
     upper: NDArray[np.float32]
+    strengths: "Tensor | None" = None
 
     @property
     def coverage(self) -> float:
@@ -165,8 +171,9 @@ def sampled(
     Returns:
         None where its slices are too small.
     """
+    told: Tensor | None = None
     if model.one_axis:
-        truth, image, bounds = _enlarged_rows(network, case, compute)
+        truth, image, bounds, told = _enlarged_rows(network, case, compute)
     else:
         every = max(1, len(case.stack) // slices)
         lowered = lower(case.stack, way, network.scale, every=every, name=case.name)
@@ -179,20 +186,39 @@ def sampled(
             bounds = Bounds.empty(truth.shape)
             stack = lowered.magnitude[:, 0].numpy()
             image = predict_stack(network, stack, compute=compute, bounds=bounds)
+            told = _strengths(stack)
     inside = np.flatnonzero(foreground(truth))
     if not len(inside):
         return None
     generator = np.random.default_rng(SEED)
     some = np.sort(generator.choice(inside, min(SAMPLE, len(inside)), replace=False))
     return Sampled(
-        *(case, way), *(np.ravel(each)[some] for each in (truth, image, bounds.lower, bounds.upper))
+        *(case, way),
+        *(np.ravel(each)[some] for each in (truth, image, bounds.lower, bounds.upper)),
+        told,
     )
+
+
+def _strengths(stack: NDArray[np.float32]) -> "Tensor | None":
+    """Mean over slices of what tells how they lost their resolution."""
+    import torch
+
+    from iconet.network.description import strengths
+
+    found = []
+    for image in stack:
+        if not is_constant(image):
+            dark, bright = levels_of_slice(image)
+            scaled = ((image - dark) / (bright - dark)).astype(np.float32).clip(*SPIKE)
+            if (frame := frame_of_object([scaled], scaled.shape)) is not None:
+                found.append(strengths(torch.from_numpy(scaled[frame])[None, None]))
+    return torch.cat(found).mean(0) if found else None
 
 
 def _enlarged_rows(
     network: "ICONet", case: Case, compute: Compute
-) -> tuple[NDArray, NDArray, Bounds]:
-    """Of thick slices along the rows: truth, image and bounds; about the middle of the scan."""
+) -> "tuple[NDArray, NDArray, Bounds, Tensor | None]":
+    """Of thick slices along the rows: truth, image, bounds, strengths; the middle of the scan."""
     import torch
 
     from iconet.physics.slice_profile import thick_slices
@@ -203,7 +229,7 @@ def _enlarged_rows(
     thick = thick_slices(thin, network.scale, profile="gaussian").numpy().transpose(0, 2, 1)
     bounds = Bounds.empty(truth.shape)
     image = enlarge_axis(thick, 1, network, compute=compute, bounds=bounds)
-    return truth, image, bounds
+    return truth, image, bounds, _strengths(thick)
 
 
 def _of_complex(
@@ -264,6 +290,37 @@ def _factor(measured: Sequence[Sampled], shares: Mapping[str, float], sign: int)
         between = (low * high) ** 0.5
         low, high = (between, high) if missed(between) > TAILS else (low, between)
     return round(high, 4)
+
+
+def fitted_widening(measured: Sequence[Sampled]) -> "Tensor":
+    """How much wider intervals must be by the strengths of a scan, (2, `TERMS`).
+
+    A ridge regression of the logarithms of the factors that each scan alone would need.
+
+    Args:
+        measured: enlarged without widening, with factors of 1.
+    """
+    import torch
+
+    from iconet.network.interval import TERMS, terms
+
+    known = [one for one in measured if one.strengths is not None]
+    if len(known) < 2 * TERMS:
+        return torch.zeros(2, TERMS)
+    needed = torch.tensor(
+        [[_factor([one], {one.way: 1.0}, sign) for sign in (1, -1)] for one in known],
+        dtype=torch.float64,
+    )
+    given = terms(torch.stack([one.strengths for one in known])).double()  # type: ignore[misc]
+    square = given.T @ given + RIDGE * len(known) * torch.eye(TERMS, dtype=torch.float64)
+    return torch.linalg.solve(square, given.T @ needed.log()).T.float()
+
+
+def widened(one: Sampled, head: "IntervalHead") -> Sampled:
+    """With the widening of a head, where that had none when it was enlarged."""
+    if one.strengths is None:
+        return one
+    return rescaled(one, head.widened(one.strengths[None])[0].tolist())
 
 
 def rescaled(one: Sampled, factors: Sequence[float]) -> Sampled:

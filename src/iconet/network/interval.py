@@ -5,6 +5,7 @@ Of every voxel it gives two distances, to the 5 % quantile of the truth below th
 before the head is trained, and the image does not depend on it.
 """
 
+import math
 from typing import Any
 
 import torch
@@ -16,6 +17,12 @@ from iconet.network.rscfl import activate
 
 TAILS = 0.05
 """Share of the truth that should lie below the interval, and above it."""
+
+TERMS = 6
+"""Of the polynomial that tells how wide intervals must be."""
+
+MOST_WIDENED = 3.0
+"""Times wider, or narrower, at most."""
 
 HIDDEN = 32
 START = -4.0  # softplus of this is 0.018: 2 % of what is bright
@@ -38,6 +45,8 @@ class IntervalHead(nn.Module):
         # Calibrated after training, below and above; see `iconet.evaluation.trust`.
         self.factors: Tensor
         self.register_buffer("factors", torch.ones(2))
+        self.widening: Tensor
+        self.register_buffer("widening", torch.zeros(2, TERMS))
 
     def forward(self, features: Tensor, like: Tensor) -> Tensor:
         """Read distances from features.
@@ -51,6 +60,33 @@ class IntervalHead(nn.Module):
         """
         raw = self.distances(activate(self.hidden(features)))
         return F.softplus(to_pixels(raw, like=like)) * self.factors[:, None, None]
+
+    def widened(self, strengths: Tensor) -> Tensor:
+        """How much wider the intervals of slices must be than the head says.
+
+        Convolutions cannot see how the whole of an image lost its resolution. Its strengths tell:
+        after a blur the head is too sure.
+
+        Args:
+            strengths: (B, F), see `iconet.network.description.strengths`.
+
+        Returns:
+            (B, 2), factors for the distances below and above; 1 before calibration.
+        """
+        least, most = -math.log(MOST_WIDENED), math.log(MOST_WIDENED)
+        return (terms(strengths) @ self.widening.T).clamp(least, most).exp()
+
+
+def terms(strengths: Tensor) -> Tensor:
+    """(B, `TERMS`) of a polynomial of two numbers: how fine an image is, and how fine at the end.
+
+    Args:
+        strengths: (B, F): differences at distance 1 along both axes first, second ones last.
+    """
+    fine = strengths[:, :2].mean(1) + 2
+    finest = strengths[:, -2:].mean(1) - strengths[:, :2].mean(1)
+    one = torch.ones_like(fine)
+    return torch.stack([one, fine, finest, fine**2, finest**2, fine * finest], dim=1)
 
 
 def pinball_loss(image: Tensor, interval: Tensor, truth: Tensor) -> Tensor:

@@ -237,9 +237,18 @@ class _Work:
             high = part.finished(position, image, faithful=self.faithful, periodic=self.periodic)
             self.out[number] = high
             if self.bounds is not None:
-                pair = part.bounds(position, image, high, faithful=self.faithful)
+                wider = self.wider(part, position)
+                pair = part.bounds(position, image, high, wider, faithful=self.faithful)
                 self.bounds.lower[number], self.bounds.upper[number] = pair
         return part.spared * len(part.numbers)
+
+    def wider(self, part: "_Part", position: int) -> NDArray[np.float32]:
+        """Factors of the distances below and above, see `IntervalHead.widened`."""
+        head = getattr(self.network, "interval_head", None)
+        if part.frame is None or head is None:
+            return np.ones(2, np.float32)
+        strengths = part.strengths[position : position + 1].to(head.widening.device)
+        return np.asarray(head.widened(strengths)[0].detach().cpu().numpy())
 
     def _enlarged(self, slices: "Tensor", *told: "Tensor") -> NDArray[np.float32]:
         """(B, 1, H, W) -> (B, 1 or 3, scale * H, scale * W): image and distances to its bounds.
@@ -352,13 +361,19 @@ class _Part:
         return high
 
     def bounds(
-        self, position: int, image: NDArray, high: NDArray, *, faithful: bool
+        self,
+        position: int,
+        image: NDArray,
+        high: NDArray,
+        wider: NDArray[np.float32],
+        *,
+        faithful: bool,
     ) -> tuple[NDArray, NDArray]:
         """Both bounds of what `finished` made of the slice at a position."""
         assert self.distances is not None
         dark, bright = self.levels[position]
         distances = self.distances[position]
-        distances *= np.float32(bright - dark)
+        distances *= np.float32(bright - dark) * wider[:, None, None]
         low = np.asarray(image, np.float32)
         found = Bounds(*around_slice(high, low, distances, self.frame, float(image.min())))
         background = flat_background(image) if faithful else None

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import count
 
 import numpy as np
@@ -64,31 +64,16 @@ def upscale_scan(
     shape, volumes = scan.array.shape[:3], math.prod(scan.array.shape[3:])
     uncertain = options.uncertainty and bool(plan.steps)
     _require_memory(scan, plan, chain, arrays=3 if uncertain else 1)
-    total = volumes * _windows(chain, shape)
-    finished = 0
     bounds = Bounds.empty((*plan.shape, *scan.array.shape[3:])) if uncertain else None
-    filled = count()
-    tell = progress or _nobody
-
-    def advance(done: int, _: int) -> None:
-        tell(finished + done, total)
+    advance, filled = _Advance(progress or _nobody, volumes * _windows(chain, shape)), count()
 
     def fill(volume: NDArray, out: NDArray) -> None:
-        nonlocal finished
         # Labels are names, of which none is far beyond others; probabilities have their range.
         whole = plan.kind.labels or (plan.kind.name == PROBABILITIES and not np.isnan(volume).any())
         apart = None if whole else Apart.of(volume, scan.padding)
-        image = clean = volume if apart is None else apart.clean
+        clean = volume if apart is None else apart.clean
         within = None if bounds is None else bounds.of_volume(next(filled))
-        around: Bounds | None = None
-        for operation in chain:
-            windows, before, last = operation.windows(image.shape), image, operation is chain[-1]
-            room = within if last or within is None else Bounds.empty(operation.shape(image.shape))
-            given = {"bounds": room} if isinstance(operation, Enlarging) else {}
-            image = operation(before, out if last else None, advance, **given)
-            if room is not None:
-                around = carry_bounds(operation, before, image, around, room)
-            finished += windows
+        _through(chain, clean, out, within, advance)
         for each in (out, *_both(within)):
             _keep_what_was(plan, clean, apart, each)
         if apart is not None and note is not None:
@@ -101,6 +86,43 @@ def upscale_scan(
     names = [model.name or "weights of a user" for model in taking_part(plan, models)]
     both = _both(bounds) or None
     return replace(made, mark=mark(" + ".join(names) or None, plan.finest), bounds=both)
+
+
+@dataclass
+class _Advance:
+    """The progress of operations, one after the other.
+
+    Attributes:
+        tell: called with (done, in all).
+        total: of all operations on all volumes.
+        finished: of those before the one at work.
+    """
+
+    tell: Progress
+    total: int
+    finished: int = 0
+
+    def __call__(self, done: int, _: int) -> None:
+        self.tell(self.finished + done, self.total)
+
+
+def _through(
+    chain: Sequence[Operation],
+    image: NDArray,
+    out: NDArray,
+    within: Bounds | None,
+    advance: _Advance,
+) -> None:
+    """Fill `out`, and its bounds if these are wanted, by one operation after the other."""
+    around: Bounds | None = None
+    for operation in chain:
+        windows, before, last = operation.windows(image.shape), image, operation is chain[-1]
+        room = within if last or within is None else Bounds.empty(operation.shape(image.shape))
+        given = {"bounds": room} if isinstance(operation, Enlarging) else {}
+        image = operation(before, out if last else None, advance, **given)
+        if room is not None:
+            around = carry_bounds(operation, before, image, around, room)
+        advance.finished += windows
 
 
 def _nobody(done: int, total: int) -> None:

@@ -1,0 +1,56 @@
+"""Calibration: closed forms of what distances must be multiplied by."""
+
+import numpy as np
+import pytest
+
+from iconet.evaluation.trust import Case, Sampled, calibrated_factors, rescaled, summary, ways_of
+from iconet.training.recipe import Recipe
+
+
+def measured(subject, spread, way="kspace-crop", count=20001):
+    """Errors evenly spread over -spread to spread, distances of 1 to both sides."""
+    case = Case("a", subject, "T1w", np.zeros((1, 8, 8), np.float32), 1.0)
+    truth = np.linspace(-spread, spread, count)
+    image = np.zeros(count)
+    return Sampled(case, way, truth, image, image - 1, image + 1)
+
+
+def test_factors_leave_a_twentieth_beyond_each_side():
+    one = measured("1", 3.0)
+    factors = calibrated_factors([one], {"kspace-crop": 1.0})
+    assert factors == pytest.approx([2.7, 2.7], rel=1e-3)
+    assert rescaled(one, factors).coverage == pytest.approx(0.9, abs=1e-3)
+
+
+def test_subjects_count_alike_however_many_scans_they_have():
+    many = [measured("1", 1.0) for _ in range(9)] + [measured("2", 3.0)]
+    few = [measured("1", 1.0), measured("2", 3.0)]
+    shares = {"kspace-crop": 1.0}
+    assert calibrated_factors(many, shares) == calibrated_factors(few, shares)
+    factors = calibrated_factors(few, shares)
+    found = summary([rescaled(one, factors) for one in few])
+    assert found["coverage"] == pytest.approx(0.9, abs=2e-3)
+    assert found["subjects"] == 2 and found["worst_scan"] < 0.85
+
+
+def test_ways_count_as_often_as_the_mix_has_them():
+    both = [measured("1", 1.0), measured("1", 3.0, "noisy")]
+    only = calibrated_factors(both, {"kspace-crop": 1.0})
+    assert only == calibrated_factors(both[:1], {"kspace-crop": 1.0})
+    assert calibrated_factors(both, {"kspace-crop": 0.5, "noisy": 0.5})[0] > only[0]
+
+
+def test_a_recipe_names_the_ways_of_its_mix():
+    content = {
+        "name": "a",
+        "purpose": "b",
+        "scale": 2,
+        "data": {"root": "."},
+        "optimisation": {"steps": 1},
+        "degradation": {"kspace": 3, "windowed": 1, "blurred": 0, "averaged": 0},
+    }
+    content["degradation"] |= {"noise_probability": 0.2, "noise_max": 0.01}
+    assert ways_of(Recipe(**content)) == pytest.approx(
+        {"kspace-crop": 0.6, "windowed": 0.2, "noisy": 0.2}
+    )
+    assert ways_of(Recipe(**content, task={"kind": "through-plane"})) == {"thick-slices": 1.0}

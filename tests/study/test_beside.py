@@ -17,7 +17,7 @@ from iconet.training.checkpoint import write_safetensors
 from iconet.zoo.loading import load
 from iconet.zoo.trust import trust_content, trust_file
 
-from .studies import files_below, raw, scan, series, upscale
+from .studies import files_below, scan, series, upscale
 
 
 @pytest.fixture
@@ -93,14 +93,6 @@ def test_bounds_of_a_series_are_series_whose_values_keep_the_order(trusted, moda
     assert "lower bound, research use, not for diagnosis" in low.SeriesDescription
     assert "upper bound" in high.SeriesDescription
     assert (trusted / "out_desc-residual.nii.gz").exists()
-
-
-def test_k_space_has_bounds_too(trusted):
-    network = load("model.safetensors")
-    assert network.channels == 1  # whole k-space goes to it
-    raw("raw.h5")
-    code = upscale("raw.h5", "-o", "b.nii", "--uncertainty")
-    assert code == 2 and not files_below(trusted / "b.nii")  # undersampled: another model
 
 
 def test_a_study_is_finished_only_with_its_bounds(trusted, capsys):

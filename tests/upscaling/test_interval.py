@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 import iconet
 from iconet.errors import InputError
 from iconet.images import Scan
+from iconet.images.kspace.read_kspace import read_kspace
 from iconet.network import IntervalHead
 from iconet.network.trust import Trust
 from iconet.runtime.device import choose_compute
+from iconet.upscaling.from_kspace import KspaceModels, upscale_kspace
 from iconet.upscaling.interval import Bounds
 from iconet.upscaling.models import Models
 from iconet.upscaling.options import Options
@@ -22,14 +24,16 @@ from iconet.upscaling.slices import predict_stack
 from iconet.upscaling.upscale import upscale_scan
 from iconet.zoo.model import Model
 
+from ..study.studies import raw
+
 CPU = choose_compute("cpu", "fp32", "torch")
 SETTINGS = {"width": 8, "exchanges": 1, "rec_units": 1, "sr_units": 1}
 
 
-def trusted(scale=2, described=0):
+def trusted(scale=2, **kind):
     """An untrained network with a head that answers to what it sees."""
     torch.manual_seed(scale)
-    network = iconet.ICONet(scale, **SETTINGS, described=described).eval()
+    network = iconet.ICONet(scale, **SETTINGS, **kind).eval()
     head = IntervalHead(network.width).eval()
     with torch.no_grad():
         for weight in (*network.parameters(), *head.parameters()):
@@ -116,6 +120,12 @@ def test_a_series_has_bounds_of_every_volume():
         np.testing.assert_array_equal(series[..., 1], single)
 
 
+def test_integers_beyond_24_bits_keep_the_order_too():
+    array = volume((32, 28, 3), 0, "plain").astype(np.float64) + 2**26
+    _, made = both_ways(Scan(array, affine=AFFINE), NETWORKS[2], Options())
+    assert made.array.dtype == np.float64 and ordered(made)
+
+
 def test_a_masked_background_and_constants_are_certain():
     image = volume((32, 28, 2), 0, "masked")
     image[..., 1] = 5
@@ -127,7 +137,7 @@ def test_a_masked_background_and_constants_are_certain():
 
 @pytest.mark.parametrize("described", [0, 6])
 def test_bounds_of_tiles_are_those_of_whole_slices(described):
-    network = trusted(2, described)
+    network = trusted(2, described=described)
     running = network.with_head(network.trust.head)
     stack = np.moveaxis(volume((70, 66, 2), 0, "plain"), 2, 0)
     found = []
@@ -162,6 +172,22 @@ def test_python_gives_three_of_a_kind_and_refuses_weights_without_a_head():
     assert isinstance(tensor.lower, torch.Tensor)
     with pytest.raises(InputError, match="no intervals come with these weights"):
         iconet.upscale(array, iconet.ICONet(2, **SETTINGS).eval(), uncertainty=True, **given)
+
+
+def test_k_space_has_bounds_whose_image_is_what_it_was(tmp_path):
+    raw(tmp_path / "raw.h5")
+    model = Model.of(trusted(2, channels=2))
+    found = [
+        upscale_kspace(
+            read_kspace(tmp_path / "raw.h5"),
+            KspaceModels(model, model),
+            compute=CPU,
+            uncertainty=uncertainty,
+        )[0]
+        for uncertainty in (False, True)
+    ]
+    np.testing.assert_array_equal(found[0].array, found[1].array)
+    assert ordered(found[1]) and found[1].bounds[0].min() >= 0
 
 
 def test_what_two_networks_do_not_know_adds_as_squares():

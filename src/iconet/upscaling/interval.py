@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from iconet.upscaling.fidelity import OVERSHOOT, enlarged, local_range
 
@@ -30,7 +30,7 @@ class Bounds:
     """Both bounds of an image's voxels; arrays of its shape, to be written into.
 
     Attributes:
-        lower: float32.
+        lower: of the image's type.
         upper: likewise.
     """
 
@@ -38,9 +38,9 @@ class Bounds:
     upper: NDArray
 
     @classmethod
-    def empty(cls, shape: Sequence[int]) -> "Bounds":
-        """Room for those of an image."""
-        return cls(*(np.empty(shape, np.float32, order="F") for _ in range(2)))
+    def empty(cls, shape: Sequence[int], dtype: DTypeLike = np.float32) -> "Bounds":
+        """Room for those of an image, which must have its type: none may cross it by rounding."""
+        return cls(*(np.empty(shape, dtype, order="F") for _ in range(2)))
 
     @property
     def both(self) -> tuple[NDArray, NDArray]:

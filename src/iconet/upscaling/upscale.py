@@ -64,7 +64,7 @@ def upscale_scan(
     shape, volumes = scan.array.shape[:3], math.prod(scan.array.shape[3:])
     uncertain = options.uncertainty and bool(plan.steps)
     _require_memory(scan, plan, chain, arrays=3 if uncertain else 1)
-    bounds = Bounds.empty((*plan.shape, *scan.array.shape[3:])) if uncertain else None
+    bounds = _room(scan, plan) if uncertain else None
     advance, filled = _Advance(progress or _nobody, volumes * _windows(chain, shape)), count()
 
     def fill(volume: NDArray, out: NDArray) -> None:
@@ -123,6 +123,12 @@ def _through(
         if room is not None:
             around = carry_bounds(operation, before, image, around, room)
         advance.finished += windows
+
+
+def _room(scan: Scan, plan: GridPlan) -> Bounds:
+    """For the bounds of all volumes, of the type that `regrid` makes."""
+    exact = np.float64 if scan.array.dtype == np.float64 else np.float32
+    return Bounds.empty((*plan.shape, *scan.array.shape[3:]), exact)
 
 
 def _nobody(done: int, total: int) -> None:

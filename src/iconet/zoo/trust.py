@@ -27,7 +27,9 @@ def trust_file(weights: Path) -> Path:
 
 
 def read_trust(weights: Path, sha256: str, expected: str | None = None) -> "Trust | None":
-    """Read the file beside weights; None where there is none.
+    """Read the file beside weights; None where there is none, or one of other weights.
+
+    Training writes new weights to the same place: what was measured of the old ones is no fault.
 
     Args:
         weights: The file of weights.
@@ -35,7 +37,7 @@ def read_trust(weights: Path, sha256: str, expected: str | None = None) -> "Trus
         expected: Hash of the file to be read, where that is recorded.
 
     Raises:
-        InputError: It is damaged, of another program or of other weights.
+        InputError: It is damaged, or of another program or version.
     """
     from iconet.network.interval import IntervalHead
     from iconet.network.trust import Familiar, Trust
@@ -48,7 +50,7 @@ def read_trust(weights: Path, sha256: str, expected: str | None = None) -> "Trus
     if expected and digest != expected:
         raise InputError(f"{path}: damaged (its SHA-256 is not the recorded one); reinstall iconet")
     if metadata.get("weights") != sha256:
-        raise InputError(f"{path}: belongs to other weights than {weights.name}; {REMEDY}")
+        return None
     try:
         head = IntervalHead(tensors["head.hidden.weight"].shape[1])
         head.load_state_dict(_part(tensors, "head."))

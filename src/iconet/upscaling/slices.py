@@ -245,8 +245,9 @@ class _Work:
     def wider(self, part: "_Part", position: int) -> NDArray[np.float32]:
         """Factors of the distances below and above, see `IntervalHead.widened`."""
         head = getattr(self.network, "interval_head", None)
-        if part.frame is None or head is None:
-            return np.ones(2, np.float32)
+        sides = part.frame or (slice(0),)
+        if head is None or min(side.stop - (side.start or 0) for side in sides) < SMALLEST:
+            return np.ones(2, np.float32)  # so few pixels tell nothing
         strengths = part.strengths[position : position + 1].to(head.widening.device)
         return np.asarray(head.widened(strengths)[0].detach().cpu().numpy())
 

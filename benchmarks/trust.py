@@ -41,7 +41,9 @@ WORST = 0.05
 
 def coverage(model: Model, recipe: Recipe, tested: list[Case], slices: int) -> None:
     network = model.running(True)
-    print("| degradation | data | subjects | coverage | worst scan | width |\n|---|---|---|---|---|---|")
+    print(
+        "| degradation | data | subjects | coverage | worst scan | width |\n|---|---|---|---|---|---|"
+    )
     for way in ways_of(recipe):
         found = [sampled(model, network, case, way, CPU, slices=slices) for case in tested]  # type: ignore[arg-type]
         groups: dict[str, list[Sampled]] = {}
@@ -54,8 +56,10 @@ def coverage(model: Model, recipe: Recipe, tested: list[Case], slices: int) -> N
                 np.mean([getattr(one, what) for one in members]) for what in ("coverage", "width")
             )
             worst = min(one.coverage for one in members)
-            print(f"| {way} | {group} | {len(people)} | {cover:.1%} | {worst:.1%} | {width:.3f} |",
-                  flush=True)
+            print(
+                f"| {way} | {group} | {len(people)} | {cover:.1%} | {worst:.1%} | {width:.3f} |",
+                flush=True,
+            )
 
 
 def ranking(model: Model, tested: list[Case], slices: int) -> None:
@@ -73,13 +77,18 @@ def ranking(model: Model, tested: list[Case], slices: int) -> None:
         spread = np.std([image, *_turned(plain, stack)], axis=0)
         inside = foreground(lowered.truth)
         error = np.abs(image - lowered.truth)[inside]
-        doubts = {"width": (bounds.upper - bounds.lower)[inside], "8 flips and turns": spread[inside]}
+        doubts = {
+            "width": (bounds.upper - bounds.lower)[inside],
+            "8 flips and turns": spread[inside],
+        }
         gradient = np.hypot(*np.gradient(image, axis=(1, 2)))[inside]
         doubts["gradient of the image"] = gradient
-        rows.append({
-            name: (_auroc(doubt, error), spearmanr(doubt[::7], error[::7]).statistic)
-            for name, doubt in doubts.items()
-        })
+        rows.append(
+            {
+                name: (_auroc(doubt, error), spearmanr(doubt[::7], error[::7]).statistic)
+                for name, doubt in doubts.items()
+            }
+        )
     print("| doubt | AUROC of the worst 5 % | Spearman |\n|---|---|---|")
     for name in rows[0]:
         auroc, spearman = np.mean([row[name] for row in rows], axis=0)
@@ -126,8 +135,10 @@ def _scans(tested: list[Case], root: Path, factor: int) -> Iterator[tuple[str, S
     plain = Options(plane="k", kind="mr")
 
     def scan(stack: np.ndarray, mm: float) -> Scan:
-        return Scan(np.ascontiguousarray(stack.transpose(1, 2, 0), np.float32),
-                    affine=np.diag([-mm, mm, 3, 1.0]))
+        return Scan(
+            np.ascontiguousarray(stack.transpose(1, 2, 0), np.float32),
+            affine=np.diag([-mm, mm, 3, 1.0]),
+        )
 
     for case in tested:
         middle = case.stack[len(case.stack) // 3 : len(case.stack) // 3 + 24]
@@ -142,20 +153,35 @@ def _scans(tested: list[Case], root: Path, factor: int) -> Iterator[tuple[str, S
         yield "10 % noise", scan(noisy, mm * factor), plain
         if len(stack) > 8:
             yield "shuffled slices", scan(stack[rng.permutation(len(stack))], mm * factor), plain
-        bigger = torch.nn.functional.interpolate(
-            low.magnitude, scale_factor=2, mode="bicubic").clamp(min=0)[:, 0].numpy()
+        bigger = (
+            torch.nn.functional.interpolate(low.magnitude, scale_factor=2, mode="bicubic")
+            .clamp(min=0)[:, 0]
+            .numpy()
+        )
         off = replace(plain, acquired="off")
         yield "interpolated 2x, --acquired off", scan(bigger, mm * factor / 2), off
         yield "noise alone", scan(rng.rayleigh(100, stack.shape), mm * factor), plain
         labels = np.floor(8 * stack / max(stack.max(), 1e-6))
         yield "label maps, --kind mr", scan(labels, mm * factor), plain
-        phase = np.angle(np.exp(1j * (9 * np.pi * np.cumsum(stack, axis=2) / stack.shape[2]
-                                      + rng.normal(0, 1, stack.shape) * (stack < 0.1))))
+        phase = np.angle(
+            np.exp(
+                1j
+                * (
+                    9 * np.pi * np.cumsum(stack, axis=2) / stack.shape[2]
+                    + rng.normal(0, 1, stack.shape) * (stack < 0.1)
+                )
+            )
+        )
         yield "phase images, --kind mr", scan(phase, mm * factor), plain
-    for name, kind, pattern in (("CT", "mr", "body/ct/*.nii.gz"), ("PET", "mr", "body/pet/*.nii.gz")):
+    for name, kind, pattern in (
+        ("CT", "mr", "body/ct/*.nii.gz"),
+        ("PET", "mr", "body/pet/*.nii.gz"),
+    ):
         for path in sorted(root.glob(pattern))[:12]:
             volume = read(path)
-            volume = replace(volume, array=volume.array[..., :24] if volume.array.ndim == 3 else volume.array)
+            volume = replace(
+                volume, array=volume.array[..., :24] if volume.array.ndim == 3 else volume.array
+            )
             yield f"{name}, --model and --kind {kind}", volume, replace(plain, kind=kind)
             yield f"{name}, --model", volume, replace(plain, kind=name.lower())
     for array in _photographs():

@@ -52,7 +52,9 @@ def test_distances_follow_the_intensity_and_calibration_multiplies_them():
     network, image = headed(tiny()), torch.rand(1, 1, 24, 24)
     with torch.inference_mode():
         one = network(image).stages[-1].interval
-        torch.testing.assert_close(network(100 * image).stages[-1].interval, 100 * one, rtol=1e-2, atol=1e-2)
+        torch.testing.assert_close(
+            network(100 * image).stages[-1].interval, 100 * one, rtol=1e-2, atol=1e-2
+        )
         network.interval_head.factors.copy_(torch.tensor([2.0, 0.5]))
         below, above = network(image).stages[-1].interval[0]
     torch.testing.assert_close(below, 2 * one[0, 0])

@@ -192,11 +192,10 @@ def sampled(
         return None
     generator = np.random.default_rng(SEED)
     some = np.sort(generator.choice(inside, min(SAMPLE, len(inside)), replace=False))
-    return Sampled(
-        *(case, way),
-        *(np.ravel(each)[some] for each in (truth, image, bounds.lower, bounds.upper)),
-        told,
+    truth, image, low, high = (
+        np.ravel(each)[some] for each in (truth, image, bounds.lower, bounds.upper)
     )
+    return Sampled(case, way, truth, image, low, high, told)
 
 
 def _strengths(stack: NDArray[np.float32]) -> "Tensor | None":

@@ -84,7 +84,7 @@ def upscale_scan(
     with _memory_errors(scan, compute):
         made = regrid(scan, plan.shape, plan.ratios, fill)
     names = [model.name or "weights of a user" for model in taking_part(plan, models)]
-    both = _both(bounds) or None
+    both = None if bounds is None else bounds.both
     return replace(made, mark=mark(" + ".join(names) or None, plan.finest), bounds=both)
 
 

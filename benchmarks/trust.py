@@ -173,16 +173,11 @@ def _scans(tested: list[Case], root: Path, factor: int) -> Iterator[tuple[str, S
             )
         )
         yield "phase images, --kind mr", scan(phase, mm * factor), plain
-    for name, kind, pattern in (
-        ("CT", "mr", "body/ct/*.nii.gz"),
-        ("PET", "mr", "body/pet/*.nii.gz"),
-    ):
-        for path in sorted(root.glob(pattern))[:12]:
+    for name in ("CT", "PET"):
+        for path in sorted((root / "body" / name.lower()).glob("*.nii.gz"))[:12]:
             volume = read(path)
-            volume = replace(
-                volume, array=volume.array[..., :24] if volume.array.ndim == 3 else volume.array
-            )
-            yield f"{name}, --model and --kind {kind}", volume, replace(plain, kind=kind)
+            volume = replace(volume, array=volume.array[:, :, :24])
+            yield f"{name}, --model and --kind mr", volume, plain
             yield f"{name}, --model", volume, replace(plain, kind=name.lower())
     for array in _photographs():
         yield "photographs", Scan(array), Options(kind="mr")

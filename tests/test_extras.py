@@ -57,12 +57,13 @@ def test_every_command_that_needs_more_says_what_to_install(tmp_path):
         "demo",
         "upscale a.npy -o big.npy --backend openvino",
         "export mri-x2 -o x2.onnx",
+        "view --no-browser",
     ]
     codes, said = exit_codes(commands, tmp_path)
     assert codes == [2] * len(commands), said
     lines = said.splitlines()
     assert len(lines) == len(commands), said
-    for line, extra in zip(lines, [*["train"] * 4, "openvino", "onnx"], strict=True):
+    for line, extra in zip(lines, [*["train"] * 4, "openvino", "onnx", "view"], strict=True):
         assert " is not installed; it comes with: " in line
         assert line.endswith(f"pip install 'iconet[{extra}]'")
     assert lines[0].startswith("iconet: error: scipy is not")

@@ -26,6 +26,7 @@ PACKAGE = ROOT / "src" / "iconet"
 TRAINING = [PACKAGE / name for name in ("training", "evaluation", "data", "demo.py")]
 TRAINING.append(PACKAGE / "recipe_files.py")
 NODE = [PACKAGE / "node"]  # what only `iconet node` uses
+VIEW = [PACKAGE / "view"]  # what only `iconet view` uses
 
 
 def files_of(rooms: list[Path]) -> set[Path]:
@@ -56,19 +57,22 @@ def distributions(imports: set[str]) -> set[str]:
 
 def test_every_import_is_declared_and_every_declaration_imported() -> None:
     extras = {name: names(lines) for name, lines in PROJECT["optional-dependencies"].items()}
-    training, node = files_of(TRAINING), files_of(NODE)
-    core = third_party_imports(set(PACKAGE.rglob("*.py")) - training - node)
-    optional = {"openvino", "onnx", "onnxruntime", "monai"}
+    training, node, view = files_of(TRAINING), files_of(NODE), files_of(VIEW)
+    core = third_party_imports(set(PACKAGE.rglob("*.py")) - training - node - view)
+    optional = {"distributed", "openvino", "onnx", "onnxruntime", "monai"}
+    optional |= {"ipyniivue", "ipywidgets", "matplotlib"}  # of `iconet.show`
     assert optional <= set().union(*extras.values())
     # pydicom decodes with these.
     unseen = {"pylibjpeg", "pylibjpeg-openjpeg", "pylibjpeg-rle", "pyjpegls"}
-    assert names(PROJECT["dependencies"]) == distributions(core - optional) | unseen
+    core -= optional
+    assert names(PROJECT["dependencies"]) == distributions(core) | unseen
     # torch.utils.tensorboard writes the log with it.
     more = distributions(third_party_imports(training) - core) | {"tensorboard"}
     assert extras["train"] == more
     # Its settings are read as recipes are.
     node |= {PACKAGE / "recipe_files.py"}
     assert extras["node"] == distributions(third_party_imports(node) - core)
+    assert extras["view"] == distributions(third_party_imports(view) - core)
 
 
 def test_what_is_missing_is_looked_for_in_the_extra_that_has_it() -> None:

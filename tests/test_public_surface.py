@@ -30,6 +30,8 @@ def modules_after(code):
         "from iconet.cli import run; run(['export', '--help'])",
         "from iconet.cli import run; run(['--version'])",
         "from iconet.cli import run; run(['models'])",
+        # Processes of a study find out in a moment what is left to do.
+        "import iconet.study.study, iconet.bids_app.main",
     ],
 )
 def test_nothing_heavy_is_imported_before_it_is_needed(code):

@@ -6,6 +6,7 @@ The names below are loaded on first use, so that `import iconet` takes no time:
     upscale(scan)          a bigger one: path, nibabel or SimpleITK image, array, tensor
     degrade(scan)          a low-resolution one, to try things on
     evaluate(scan, truth)  PSNR, SSIM, NMSE, HaarPSI under a stated convention
+    show(before, after)    both side by side: linked views in a notebook, or a figure
     ICONet(scale=2)        the architecture, untrained
 """
 
@@ -16,11 +17,12 @@ if TYPE_CHECKING:
     from iconet.errors import InputError
     from iconet.evaluation.compare import evaluate
     from iconet.network import ICONet
+    from iconet.pictures.show import show
     from iconet.upscaling.degrade import degrade
     from iconet.upscaling.in_python import upscale
     from iconet.zoo import load
 
-__all__ = ["ICONet", "InputError", "__version__", "degrade", "evaluate", "load", "upscale"]
+__all__ = ["ICONet", "InputError", "__version__", "degrade", "evaluate", "load", "show", "upscale"]
 
 _HOME = {
     "ICONet": "iconet.network",
@@ -28,6 +30,7 @@ _HOME = {
     "degrade": "iconet.upscaling.degrade",
     "evaluate": "iconet.evaluation.compare",
     "load": "iconet.zoo",
+    "show": "iconet.pictures.show",
     "upscale": "iconet.upscaling.in_python",
 }
 

@@ -8,6 +8,7 @@ import gc
 import io
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -77,13 +78,18 @@ def recipes_of_the_package(*, benchmark: bool) -> str:
 
 def main() -> None:
     """Run the program and exit with its code."""
+    start(lambda: run(sys.argv[1:]))
+
+
+def start(program: Callable[[], int]) -> None:
+    """Run a program in the way of all of ours, and exit with its code."""
     keep_freed_blocks()
     # Names that are not UTF-8 are escaped, as on standard error.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     # As an exception, so that what was begun is removed: a scheduler's time limit sends this.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
-    code = run(sys.argv[1:])
+    code = program()
     gc.freeze()  # Python would go through all of torch's objects once more before it ends: 0.4 s
     sys.exit(code)
 
@@ -91,8 +97,13 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """Run the program and return its exit code."""
     command = typer.main.get_command(app)
+    return answered(lambda: command.main(arguments, prog_name="iconet", standalone_mode=False))
+
+
+def answered(call: Callable[[], object]) -> int:
+    """The exit code of a call; what is wrong with the input is said on one line."""
     try:
-        code = command.main(arguments, prog_name="iconet", standalone_mode=False)
+        code = call()
     except InputError as error:
         return complain(error)
     except ModuleNotFoundError as error:
@@ -170,7 +181,11 @@ def upscale(
     ] = None,
     model: ModelOption = None,
     scale: Annotated[
-        int | None, typer.Option(help="2 or 4; chooses the model when --model is not given.")
+        int | None,
+        typer.Option(
+            help="2 or 4; chooses the model when --model is not given. 1: only reconstruct raw "
+            "k-space."
+        ),
     ] = None,
     plane: Annotated[
         str, typer.Option(help="Plane of the slices: auto, axial, coronal, sagittal, i, j or k.")
@@ -227,9 +242,26 @@ def upscale(
         int,
         typer.Option("--jobs", "-j", help="Scans at the same time, which share cores and memory."),
     ] = 1,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="I/N",
+            help="Part I of N, one of several jobs; auto in an array of Slurm, Grid Engine or LSF.",
+        ),
+    ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Dask scheduler whose workers do the scans, such as tcp://head:8786.",
+        ),
+    ] = None,
     overwrite: OverwriteOption = False,
     again: Annotated[
         bool, typer.Option("--again", help="Upscale results of iconet once more too.")
+    ] = False,
+    complex: Annotated[
+        bool, typer.Option("--complex", help="Of raw k-space the complex image, as NIfTI.")
     ] = False,
     uncertainty: Annotated[
         bool,
@@ -247,11 +279,22 @@ def upscale(
         bool,
         typer.Option("--report", help="Write OUT.report.json: what was done, and how well it fits"),
     ] = False,
+    html: Annotated[
+        bool,
+        typer.Option(
+            "--html",
+            help="Write OUT.report.html too, a page with pictures, and index.html in a folder.",
+        ),
+    ] = False,
 ) -> None:
     """Make scans finer: in the plane of their slices, across them, or to any spacing.
 
     Of a study (several scans, folders, BIDS datasets) what is finished is not done again.
     """
+    import os
+
+    from iconet.study.part import Part
+    from iconet.study.shard import read_shard
     from iconet.study.study import upscale_study
     from iconet.upscaling.options import Options
 
@@ -268,20 +311,43 @@ def upscale(
             volume=volume,
             allow_missing=allow_missing,
             again=again,
+            complex=complex,
             uncertainty=uncertainty,
             strict=strict,
         ),
         jobs=jobs,
         overwrite=overwrite,
         reports=report,
+        pages=html,
         labels=labels or (),
-        all_series=all_series,
-        only=only,
+        part=Part(
+            shard=None if shard is None else read_shard(shard, os.environ),
+            all_series=all_series,
+            only=only,
+        ),
+        cluster=cluster,
         say=lambda line: print(line, file=sys.stderr),
         complain=complain,
     )
     if failed:
         raise typer.Exit(2)
+
+
+@app.command()
+def view(
+    scans: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[SCAN]...", help="Scans or folders to begin with."),
+    ] = None,
+    browser: Annotated[
+        bool,
+        typer.Option("--browser/--no-browser", help="Open a browser; the address is printed."),
+    ] = True,
+) -> None:
+    """Open a page on this computer: drop a scan, upscale it, compare before and after."""
+    from iconet.view.run import view
+
+    view(scans or [], browser=browser)
 
 
 @app.command()

@@ -104,7 +104,8 @@ def _interpolate(low: Path, output: Path, method: str) -> None:
 def _draw(
     picture: Path, scans: "dict[str, Scan]", truth: "Scan", results: "dict[str, Comparison]"
 ) -> None:
-    from iconet.evaluation.panel import panel, upright
+    from iconet.evaluation.panel import panel
+    from iconet.pictures.view import upright
 
     axis = results[ICONET].slice_axis
     index = truth.array.shape[axis] // 3

@@ -6,6 +6,9 @@ EXTRAS = {
         *("scipy", "tensorboard", "yaml"),
     ),
     "node": ("pynetdicom", "dicomweb_client", "requests", "pydantic", "yaml"),
+    "view": ("starlette", "uvicorn"),
+    "cluster": ("distributed",),
+    "notebook": ("ipyniivue", "ipywidgets", "matplotlib"),
     "openvino": ("openvino",),
     "onnx": ("onnx", "onnxruntime"),
 }

@@ -134,7 +134,7 @@ def write_errors(path: str | os.PathLike[str]) -> Iterator[None]:
 def partial_files(path: Path) -> list[Path]:
     """What is left of attempts to write `path` whose process was killed at once."""
     target = Path(os.path.realpath(path))
-    return [*target.parent.glob(f".{glob.escape(target.name[:40])}.*.partial*")]
+    return [*target.parent.glob(f".{glob.escape(_short(target.name))}.*.partial*")]
 
 
 def sha256_of(path: Path) -> str:
@@ -144,7 +144,14 @@ def sha256_of(path: Path) -> str:
 
 
 def _partial(target: Path, suffix: str = "") -> Path:
-    return target.with_name(f".{target.name[:40]}.{secrets.token_hex(4)}.partial{suffix}")
+    return target.with_name(f".{_short(target.name)}.{secrets.token_hex(4)}.partial{suffix}")
+
+
+def _short(name: str) -> str:
+    """A name that leaves room for more, and that no other one gets."""
+    if len(name) <= 40:
+        return name
+    return f"{name[:31]}-{hashlib.sha256(os.fsencode(name)).hexdigest()[:8]}"
 
 
 @contextlib.contextmanager

@@ -103,7 +103,7 @@ def test_the_official_validator_finds_no_error(tmp_path):
     image.header.set_xyzt_units("mm", "sec")
     source = raw / "sub-01/anat/sub-01_T1w.nii.gz"
     image.to_filename(source)
-    assert bids.scans(raw) == [source]
+    assert bids.scans(bids.people(raw)) == [source]
     derived = out / "sub-01/anat" / bids.derivative_name(source.name, "iconet")
     derived.parent.mkdir(parents=True)
     image.to_filename(derived)

@@ -47,3 +47,11 @@ def test_settings_of_today_stay() -> None:
     for channels in (1, 2):
         config = asdict(ICONetConfig.default(8, channels, span=5, spatial_first=False))
         assert current_config(config) == config
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("described", [0, 8])
+def test_what_is_saved_today_keeps_its_names(channels: int, described: int) -> None:
+    described *= channels == 1  # complex images are not described
+    tensors = ICONet(4, channels=channels, width=8, exchanges=2, described=described).state_dict()
+    assert list(current_names(tensors)) == list(tensors)

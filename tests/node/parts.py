@@ -23,6 +23,7 @@ pytest.importorskip("dicomweb_client", reason="pip install 'iconet[node]'")
 
 from iconet.node.dicom_peer import close  # noqa: E402
 
+from ..free_port import free_port  # noqa: E402
 from ..images.slices import AFFINE, slices_of  # noqa: E402
 
 PLUGINS = ("/usr/share/orthanc/plugins/libOrthancDicomWeb.so",)
@@ -52,12 +53,6 @@ def mr_series(images=4, size=24, seed=0, **elements):
         for keyword, value in elements.items():
             setattr(one, keyword, value)
     return made
-
-
-def free_port():
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
 
 
 def until(what, patience=PATIENCE):

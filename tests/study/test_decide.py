@@ -1,6 +1,5 @@
 """Each reason why an output is finished, is made again, or is left alone."""
 
-import json
 import os
 
 import pytest
@@ -175,18 +174,14 @@ def test_of_a_folder_only_the_files_of_the_series_were_read(tmp_path):
     assert files_of(folder / "DICOMDIR") == files_of(folder)
 
 
-@pytest.mark.parametrize(
-    ("pid", "removed"), [(2**22 + 1, True), (os.getpid(), False)], ids=["gone", "here"]
-)
-def test_what_a_process_left_is_removed_once_it_is_gone(task, pid, removed):
+def test_what_killed_processes_left_of_an_output_is_removed(task):
     folder = task.root / ".a.nii.deadbeef.partial"
     folder.mkdir()
     (folder / "00001.dcm").write_text("cut off")
     file = task.root / ".a.nii.cafecafe.partial.nii"
     file.write_text("cut off")
-    remove_partial(task, [])
-    remove_partial(task, [json.loads('{"output": "a.nii", "pid": "?"}')])
-    assert folder.exists() and file.exists()
-    remove_partial(task, [{"output": "a.nii", "pid": pid}])
-    assert folder.exists() == file.exists() == (not removed)
+    other = task.root / ".b.nii.cafecafe.partial.nii"
+    other.write_text("of another output")
+    remove_partial(task)
+    assert not folder.exists() and not file.exists() and other.exists()
     assert task.target.exists()

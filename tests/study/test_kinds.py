@@ -104,7 +104,10 @@ def test_raw_kspace_and_images_make_one_study(capsys):
     digest = hashlib.sha256(Path("in/a.h5").read_bytes()).hexdigest()
     assert report["input"]["files"] == [{"name": "a.h5", "sha256": digest}]
     assert (report["input"]["shape"], report["input"]["spacing"]) == ([32, 24, 2], [2, 1.5, 5])
-    assert report["input"]["kspace"] == {"coils": 3, "acceleration": 24 / 11}
+    found = report["input"]["kspace"]
+    assert (found["coils"], found["acceleration"]) == (3, 24 / 11)
+    assert found["partial_fourier"] is None
+    assert set(found["consistency"]) == {"residual_over_noise", "relative_residual", "noise"}
     assert report["compute"]["backend"] == "torch"  # whatever images would be given to
     assert report["output"]["spacing"] == [1, 0.75, 5]
     assert report["consistency"] is None and "k-space" in report["consistency_missing"]

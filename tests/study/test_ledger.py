@@ -11,7 +11,8 @@ import pytest
 
 import iconet
 from iconet.errors import InputError
-from iconet.study.ledger import NAME, Ledger, fingerprint, unchanged
+from iconet.study import ledger as ledger_module
+from iconet.study.ledger import NAME, Ledger, fingerprint, sizes, unchanged
 
 
 @pytest.fixture
@@ -22,11 +23,17 @@ def files(tmp_path):
     return made
 
 
+def finish(ledger, files, how, output="out.nii"):
+    made, read = map(fingerprint, files)
+    ledger.finish(output, [made], [read], how)
+
+
 def test_what_is_complete_is_remembered_with_all_it_depends_on(tmp_path, files):
     ledger = Ledger(tmp_path)
     ledger.begin("out.nii")
-    assert ledger.entries() == {"out.nii": [{"output": "out.nii", "pid": os.getpid()}]}
-    ledger.finish("out.nii", files[:1], files[1:], {"weights": ["a"], "plane": "auto"})
+    ((output, (entry,)),) = ledger.entries().items()
+    assert output == entry["output"] == "out.nii" and entry["pid"] == os.getpid()
+    finish(ledger, files, {"weights": ["a"], "plane": "auto"})
     latest = ledger.entries()["out.nii"][-1]
     assert latest["how"] == {"weights": ["a"], "plane": "auto"}
     assert unchanged(files[:1], latest["files"]) and unchanged(files[1:], latest["inputs"])
@@ -68,7 +75,7 @@ def test_a_record_of_nothing_is_removed_and_one_of_something_stays(tmp_path, fil
     ledger.give_up("a")
     assert ledger.entries()["a"][-1]["files"] == []
     assert ledger.discard_if_unused() and not ledger.path.exists()
-    ledger.finish("out.nii", files[:1], files[1:], None)
+    finish(ledger, files, None)
     assert not ledger.discard_if_unused() and ledger.path.exists()
 
 
@@ -81,7 +88,7 @@ def test_a_record_that_cannot_be_written_is_said_in_one_line(tmp_path, monkeypat
 
 
 def test_entries_are_json_lines_that_other_programs_read(tmp_path, files):
-    Ledger(tmp_path).finish("out ü.nii", files[:1], files[1:], {})
+    finish(Ledger(tmp_path), files, {}, "out ü.nii")
     (line,) = [json.loads(line) for line in (tmp_path / NAME).read_text().splitlines() if line]
     assert line["output"] == "out ü.nii"
     assert {"name", "size", "mtime_ns", "sha256"} == set(line["files"][0])
@@ -124,3 +131,56 @@ def test_a_full_disk_is_said(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "write", real)
     ledger.begin("b.nii")
     assert list(ledger.entries()) == ["b.nii"]
+
+
+def test_a_line_that_another_process_is_writing_is_read_once_it_is_complete(tmp_path):
+    ledger = Ledger(tmp_path)
+    ledger.begin("a")
+    assert set(ledger.entries()) == {"a"}
+    with ledger.path.open("ab", buffering=0) as file:
+        file.write(b'\n{"output": "b", "pi')
+        assert set(ledger.entries()) == {"a"}
+        file.write(b'd": 1}')
+    assert ledger.entries()["b"] == [{"output": "b", "pid": 1}]
+    assert len(ledger.entries()["a"]) == 1, "nothing is read twice"
+
+
+def test_shards_write_files_of_their_own_and_know_what_all_have_made(tmp_path, files):
+    one, two = Ledger(tmp_path, "1-of-2"), Ledger(tmp_path, "2-of-2")
+    finish(one, files, {}, "a")
+    finish(two, files, {}, "b")
+    assert sorted(sizes(tmp_path)) == [".iconet.1-of-2.jsonl", ".iconet.2-of-2.jsonl"]
+    for ledger in (one, two, Ledger(tmp_path), Ledger(tmp_path, "5-of-7")):
+        ledger.look()
+        assert ledger.of("a") and ledger.of("b")
+    finish(two, files, {}, "c")
+    one.look()
+    assert not one.of("c"), "the files of others are read once"
+    one.look(everywhere=True)
+    assert one.of("c")
+
+
+def test_the_later_line_counts_whichever_file_has_it(tmp_path, monkeypatch):
+    clock = iter([3.0, 2.0, 4.0, 1.0])  # the last one is that of a machine that is late
+    monkeypatch.setattr(ledger_module.time, "time", lambda: next(clock))
+    Ledger(tmp_path, "1-of-2").begin("a", "second")
+    Ledger(tmp_path, "2-of-2").begin("a", "first")
+    Ledger(tmp_path).begin("a", "third")
+    Ledger(tmp_path).begin("a", "fourth")
+    said = [entry["how"] for entry in Ledger(tmp_path).entries()["a"]]
+    assert said == ["first", "second", "third", "fourth"]
+
+
+def test_a_run_that_replaces_everything_counts_from_its_beginning(tmp_path):
+    Ledger(tmp_path, "1-of-2").begin("a")
+    since = sizes(tmp_path)
+    assert Ledger(tmp_path, "1-of-2", since).entries() == {}
+    Ledger(tmp_path, "1-of-2").begin("b")
+    assert set(Ledger(tmp_path, "1-of-2", since).entries()) == {"b"}
+
+
+def test_an_unused_file_goes_and_those_of_other_shards_stay(tmp_path, files):
+    one, two = Ledger(tmp_path, "1-of-2"), Ledger(tmp_path, "2-of-2")
+    one.begin("a")
+    finish(two, files, {}, "b")
+    assert not one.discard_if_unused() and not one.path.exists() and two.path.exists()

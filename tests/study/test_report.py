@@ -33,7 +33,8 @@ def keys(value):
     """The structure of a report: keys, without what may be null and the numbers themselves."""
     if isinstance(value, dict):
         return {key: keys(inner) for key, inner in value.items()}
-    return [keys(value[0])] if isinstance(value, list) and isinstance(value[0], dict) else None
+    several = isinstance(value, list) and value and isinstance(value[0], dict)
+    return [keys(value[0])] if several else None
 
 
 def test_a_report_is_what_the_document_says_and_names_no_person(tmp_path, linear, monkeypatch):

@@ -1,6 +1,7 @@
 """Several processes on one folder: each scan is done once, and a killed one's is taken over."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -27,8 +28,8 @@ from iconet import cli
 from iconet.study import share, study
 
 class Upscaler:
-    def __init__(self, options, **more):
-        self.options = options
+    def __init__(self, options, *, reports, pages):
+        self.options, self.pages = options, pages
 
     def how(self, task):
         return {"scale": self.options.scale}
@@ -40,6 +41,12 @@ class Upscaler:
             time.sleep(0.05)
         time.sleep(float(os.environ.get("PACE", 0.05)))
         shutil.copy(task.source, task.target)
+        if self.pages:
+            side = {"shape": [1, 1], "spacing": None}
+            seconds = {"upscale": 1}
+            report = {"input": side, "output": side, "seconds": seconds, "created": "2026"}
+            task.write_report({**report, "remarks": []})
+            task.page_path.write_text("a page")
         return f"copied {task.source.name}", [task.source]
 
 study.Upscaler = Upscaler
@@ -50,7 +57,9 @@ if __name__ == "__main__":
 
 
 def start(*options, **environment):
-    Path("program.py").write_text(PROGRAM)
+    program = Path("program.py")
+    if not program.exists():  # another process may be about to read it
+        program.write_text(PROGRAM)
     source = str(Path(iconet.__file__).parents[1])
     return subprocess.Popen(
         [sys.executable, "program.py", "upscale", "in", "-o", "out", *options],
@@ -98,6 +107,41 @@ def test_three_processes_do_each_scan_once(options):
     code, said = ended(start())
     assert code == 0 and "12 scans: 12 finished before" in said
     assert times("out") == made
+
+
+def listed():
+    """The scans in the index, in order."""
+    return re.findall(r'<a href="([^"]+)\.report\.html">', Path("out/index.html").read_text())
+
+
+@pytest.mark.parametrize("options", [(), ("--jobs", "2")])
+def test_three_processes_write_one_index_of_all_scans(options):
+    names = scans(9)
+    results = [ended(process) for process in [start("--html", *options) for _ in range(3)]]
+    assert [code for code, _ in results] == [0, 0, 0], results
+    assert listed() == names
+    beside = [f"{name}.report.{kind}" for name in names for kind in ("html", "json")]
+    assert files_below("out") == sorted([".iconet.jsonl", "index.html", *names, *beside])
+    # A smaller run into the same folder keeps what is there, and changes nothing.
+    made = times("out")
+    for name in names[1:]:
+        Path("in", name).unlink()
+    assert ended(start("--html"))[0] == 0
+    assert listed() == names and times("out") == made
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_after_a_run_was_stopped_the_next_one_lists_everything(how):
+    names = scans(3)
+    stopped = start("--html", HANG="02.nii")
+    wait_for(lambda: ["02.nii", str(stopped.pid)] in log())
+    stopped.send_signal(how)
+    ended(stopped)
+    if how == signal.SIGTERM:
+        assert listed() == names[:2]
+    assert ended(start("--html"))[0] == 0
+    assert listed() == names
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
@@ -155,3 +199,57 @@ def test_a_name_that_cannot_be_locked_is_said_in_one_line(tmp_path):
     (tmp_path / "a.lock").mkdir()
     with pytest.raises(InputError, match=r"a\.lock: cannot be locked"), claim(tmp_path / "a.lock"):
         pass
+
+
+@pytest.mark.parametrize("form", ["i/n", "array"])
+def test_shards_do_each_scan_once_and_know_of_each_other(form):
+    names = scans(11)
+    array = {"SLURM_ARRAY_TASK_MIN": "0", "SLURM_ARRAY_TASK_MAX": "2"}
+    array |= {"SLURM_ARRAY_TASK_COUNT": "3"}
+    processes = [
+        start("--shard", f"{number + 1}/3")
+        if form == "i/n"
+        else start("--shard", "auto", SLURM_ARRAY_TASK_ID=str(number), **array)
+        for number in range(3)
+    ]
+    results = [ended(process) for process in processes]
+    assert [code for code, _ in results] == [0, 0, 0], results
+    assert [said.splitlines()[0] for _, said in results] == [
+        f"shard {number} of 3: {count} of the scans" for number, count in ((1, 4), (2, 4), (3, 3))
+    ]
+    assert Counter(name for name, _ in log()) == dict.fromkeys(names, 1)
+    records = [f".iconet.{number}-of-3.jsonl" for number in (1, 2, 3)]
+    assert files_below("out") == [*records, *names]
+    made = times("out")
+    for options, count in (((), 11), (("--shard", "2/2"), 5)):
+        code, said = ended(start(*options))
+        assert code == 0 and f"{count} scans: {count} finished before" in said
+    assert times("out") == made
+
+
+def test_a_shard_with_nothing_to_do_ends_well():
+    scans(2)
+    code, said = ended(start("--shard", "3/3"))
+    assert code == 0 and "shard 3 of 3: 0 of the scans" in said
+    assert files_below(".") == ["in/00.nii", "in/01.nii", "model.safetensors", "program.py"]
+
+
+NO_LOCKS = """
+import errno, fcntl
+def flock(descriptor, operation):
+    raise OSError(errno.ENOLCK, "No locks available")
+fcntl.flock = flock
+"""
+
+
+def test_a_disk_without_locks_is_for_shards_and_others_are_told(monkeypatch):
+    scans(4)
+    monkeypatch.setitem(globals(), "PROGRAM", NO_LOCKS + PROGRAM)
+    code, said = ended(start())
+    assert code == 2 and "this disk has no locks; give --shard 1/1" in said
+    assert not Path("out").exists()
+    assert [ended(start("--shard", f"{number}/2"))[0] for number in (1, 2)] == [0, 0]
+    assert files_below("out") == [
+        *(".iconet.1-of-2.jsonl", ".iconet.2-of-2.jsonl"),
+        *("00.nii", "01.nii", "02.nii", "03.nii"),
+    ]

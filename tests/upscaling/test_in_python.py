@@ -158,6 +158,7 @@ def test_options_of_another_type_are_refused_in_one_line(options):
     assert next(iter(options)) in str(error.value) and "\n" not in str(error.value)
 
 
+@pytest.mark.filterwarnings("ignore:.*was interpolated")
 def test_iconet_refuses_its_own_result_in_python_too(linear, tmp_path):
     scan(tmp_path / "a.nii")
     made = iconet.upscale(tmp_path / "a.nii", linear)
@@ -185,7 +186,7 @@ def test_the_options_of_the_overloads_the_function_and_the_command_are_the_same(
     for name in ("upscale", "degrade", "evaluate"):
         command = set(inspect.signature(getattr(cli, name)).parameters)
         there = {"inputs", "scan", "output", "jobs", "overwrite", "report", "json"}
-        there |= {"all_series", "only", "labels"}
+        there |= {"all_series", "only", "labels", "html", "shard", "cluster"}  # of studies
         here = set(inspect.signature(getattr(iconet, name)).parameters)
         assert command - there - {"model"} <= here | {"model"}
 

@@ -182,7 +182,7 @@ def test_k_space_has_bounds_whose_image_is_what_it_was(tmp_path):
             read_kspace(tmp_path / "raw.h5"),
             KspaceModels(model, model),
             compute=CPU,
-            uncertainty=uncertainty,
+            options=Options(uncertainty=uncertainty),
         )[0]
         for uncertainty in (False, True)
     ]

@@ -202,7 +202,7 @@ class JointSampler:
         return Batch(
             torch.cat(low),
             [torch.cat(size) for size in zip(*clean, strict=True)],
-            Samples(*map(torch.cat, zip(*samples, strict=True))) if self.known_samples else None,
+            _together(samples) if self.known_samples else None,
         )
 
     def _item(self, generator: torch.Generator) -> tuple[Tensor, list[Tensor], Samples]:
@@ -213,7 +213,7 @@ class JointSampler:
         measured = self.acquisition(window, self.scale, generator, jitter)
         view = real_and_imaginary if self.known_samples else torch.abs
         clean = _sizes(torch.polar(window, measured.phase), self.scale)
-        samples = Samples(measured.kspace, measured.mask)
+        samples = Samples(measured.kspace, measured.mask, measured.maps)
         return view(measured.image), [view(size) for size in clean], samples
 
     def _window(self, image: Tensor, generator: torch.Generator) -> Tensor:
@@ -224,6 +224,12 @@ class JointSampler:
         anatomy = 4 * _anatomy(image[..., ::4, ::4])  # fine enough for a centre, and quick
         top, left = _corner(anatomy, image, self.patch, generator)
         return image[..., top : top + self.patch, left : left + self.patch]
+
+
+def _together(samples: Sequence[Samples]) -> Samples:
+    kspace, mask, maps = zip(*samples, strict=True)
+    coils = None if maps[0] is None else torch.cat(maps)
+    return Samples(torch.cat(kspace), torch.cat(mask), coils)
 
 
 def real_and_imaginary(image: Tensor) -> Tensor:

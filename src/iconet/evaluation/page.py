@@ -15,11 +15,12 @@ from iconet.evaluation import charts
 from iconet.evaluation.benchmark_recipe import Condition
 from iconet.evaluation.lowering import WAYS, lower
 from iconet.evaluation.metrics import CONVENTION, psnr
-from iconet.evaluation.panel import panel, upright
+from iconet.evaluation.panel import panel
 from iconet.evaluation.queue import Queue, Test
 from iconet.evaluation.results import Row, write_rows
 from iconet.evaluation.table import Group, groups, markdown, overview, sections
 from iconet.files import complete_file
+from iconet.pictures.view import upright
 from iconet.runtime.hardware import processor_name
 
 

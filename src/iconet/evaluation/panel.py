@@ -111,38 +111,6 @@ def _label(axes: "Axes", text: str, points: float, **style: Any) -> None:
     axes.annotate(text, (0.5, 1), (0, points), ha="center", **style)
 
 
-def upright(volume: NDArray, affine: NDArray, axis: int, index: int) -> tuple[NDArray, float]:
-    """One slice as radiologists look at it, whatever the order and direction of the voxel axes.
-
-    Axial and coronal: the patient's right on the left of the picture, anterior or superior on top.
-    Sagittal: anterior on the left, superior on top.
-
-    Args:
-        volume: ``(I, J, K)``.
-        affine: ``(4, 4)``, voxels to RAS+ millimetres.
-        axis: The voxel axis across the slice.
-        index: Which slice along it.
-
-    Returns:
-        The image ``(H, W)``, first row on top, and the height of its pixels over their width.
-    """
-    from nibabel.orientations import io_orientation
-
-    world = io_orientation(affine)  # per voxel axis: world axis (0 R, 1 A, 2 S) and direction
-    spacing = np.linalg.norm(affine[:3, :3], axis=0)
-    # Rows run along the last world axis of the plane, downwards; columns along the first.
-    rows, columns = sorted((a for a in range(3) if a != axis), key=lambda a: -world[a, 0])
-    image = np.moveaxis(volume, axis, 0)[index]
-    if rows > columns:
-        image = image.T
-    # R and A point to the left of the picture, and A and S to its top: all against the index.
-    if world[rows, 1] > 0:
-        image = image[::-1]
-    if world[columns, 1] > 0:
-        image = image[:, ::-1]
-    return image, float(spacing[rows] / spacing[columns])
-
-
 def _trimmed(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
     """The rows and columns that hold the subject, with a margin; everything if there is none."""
     if not mask.any():

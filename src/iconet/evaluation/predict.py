@@ -48,7 +48,10 @@ def predict(
         for start in range(0, len(images), together):
             chosen = slice(start, start + together)
             given = images[chosen].to(device).contiguous(memory_format=torch.channels_last)
-            measured = Samples(*(part[chosen].to(device) for part in samples)) if samples else None
+            measured = None
+            if samples is not None:  # of one coil
+                kspace, mask = (each[chosen].to(device) for each in (samples.kspace, samples.mask))
+                measured = Samples(kspace, mask)
             intensity = torch.full((len(given), 1, 1, 1), bright, device=device)
             image = network(given, intensity=intensity, samples=measured).image.float()
             predicted.append(image.norm(dim=1) if known_samples else image[:, 0])

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from iconet.errors import InputError
-from iconet.files import write_text
+from iconet.files import write_errors, write_text
 from iconet.images.content import why_no_content
 from iconet.images.folders import below
 from iconet.images.one_line import one_line_errors
@@ -22,6 +22,7 @@ from iconet.images.reading import NIFTI, stem_of, suffix_of
 
 VERSION = "1.10.0"
 DESCRIPTION = "dataset_description.json"
+IGNORE = ".bidsignore"
 STRUCTURAL = ("T1w", "T2w", "PDw", "FLAIR", "T2starw", "inplaneT1", "inplaneT2")
 """Suffixes of anatomical images with a contrast; maps, masks and parts of a series are others."""
 
@@ -42,23 +43,32 @@ def looks_like_dataset(folder: Path) -> bool:
     return any(any(folder.glob(f"sub-*/{place}")) for place in ("anat", "ses-*/anat"))
 
 
-def scans(root: Path) -> list[Path]:
-    """The structural images of all people and sessions, those of `anat`, in a fixed order.
+def people(root: Path) -> list[Path]:
+    """The folders of the people of a dataset, in a fixed order."""
+    with os.scandir(root) as listed:
+        return sorted(root / one.name for one in listed if _is_person(one))
+
+
+def _is_person(entry: os.DirEntry[str]) -> bool:
+    return entry.name.startswith("sub-") and entry.is_dir()
+
+
+def scans(places: Sequence[Path]) -> list[Path]:
+    """The structural images in folders of people or sessions, those of `anat`, in a fixed order.
 
     Masks, maps and the phase are left out, and what lies in `derivatives` is not looked at. Links
     without a target, files that were not downloaded, are among them: they are to be named.
     """
-    return [path for person in sorted(root.glob("sub-*")) for path in _anatomical(person)]
+    return [path for place in places for path in _anatomical(place)]
 
 
-def other_images(root: Path, scans: Sequence[Path]) -> list[Path]:
-    """NIfTI images of people that are not among the scans."""
+def other_images(places: Sequence[Path], scans: Sequence[Path]) -> list[Path]:
+    """NIfTI images in folders of people or sessions that are not among the scans."""
     taken = set(scans)
     return [
         path
-        for person in sorted(root.glob("sub-*"))
-        if person.is_dir()
-        for path in below(person).files
+        for place in places
+        for path in below(place).files
         if path.name.lower().endswith(NIFTI) and path not in taken
     ]
 
@@ -150,7 +160,7 @@ def describe_derivative(folder: Path, source: Path, *, version: str) -> None:
         InputError: The folder holds a dataset that another program made, or of another dataset.
     """
     given = _description(source)
-    link = Path(os.path.relpath(source.resolve(), folder.resolve())).as_posix()
+    link = link_to(source, folder)
     origin = {"DOI": str(given["DatasetDOI"])} if given.get("DatasetDOI") else {"URL": "bids:raw:"}
     wanted = {
         "Name": f"Super-resolution of {given.get('Name') or source.resolve().name}",
@@ -170,6 +180,24 @@ def describe_derivative(folder: Path, source: Path, *, version: str) -> None:
     check_derivative(folder, link)
     if _description(folder) != wanted:
         write_text(json.dumps(wanted, indent=2, ensure_ascii=False) + "\n", folder / DESCRIPTION)
+
+
+def link_to(source: Path, folder: Path) -> str:
+    """How a derivative at `folder` names the dataset at `source`."""
+    return Path(os.path.relpath(source.resolve(), folder.resolve())).as_posix()
+
+
+def pass_over(folder: Path, pattern: str) -> None:
+    """Says to validators that files which BIDS does not know, such as pages, are meant to be there.
+
+    Raises:
+        InputError: It cannot be written.
+    """
+    path = folder / IGNORE
+    with write_errors(path):
+        there = path.read_text("utf-8", errors="surrogateescape") if path.exists() else ""
+    if pattern not in there.splitlines():
+        write_text("".join(f"{line}\n" for line in [*there.splitlines(), pattern]), path)
 
 
 def check_derivative(folder: Path, link: str) -> None:

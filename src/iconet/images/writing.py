@@ -78,9 +78,10 @@ def check_output(
 def write(scan: Scan, path: str | os.PathLike[str], *, like: Scan) -> None:
     """Writes `scan` the way `like`, the scan it was made from, was stored.
 
-    Floating-point inputs become float32 without scaling. Integer inputs keep their type, slope and
-    intercept: values are rounded to the nearest storable one and saturated. NIfTI keeps all that
-    `updated_header` keeps. Other formats hold no slope: they hold float32 where `like` has one.
+    Floating-point inputs become float32 without scaling; NIfTI holds complex values too. Integer
+    inputs keep their type, slope and intercept: values are rounded to the nearest storable one and
+    saturated. NIfTI keeps all that `updated_header` keeps. Other formats hold no slope: they hold
+    float32 where `like` has one.
     FreeSurfer's has few types: others become the next larger one.
     `.nhdr` and `.mhd` get their voxels in a `.raw` file beside them; `.nrrd` is compressed.
 
@@ -192,7 +193,8 @@ def _check_kind(path: Path, like: Scan) -> None:
 def _write_nifti(scan: Scan, stream: BinaryIO, like: Scan) -> None:
     header = _derived_header(scan, like)
     integers = like.dtype.kind in "iu"
-    header.set_data_dtype(like.dtype if integers else np.float32)
+    real = np.complex64 if scan.array.dtype.kind == "c" else np.float32
+    header.set_data_dtype(like.dtype if integers else real)
     header.set_slope_inter(*((like.slope, like.inter) if integers else (1, 0)))
     dtype = header.get_data_dtype()  # in the header's byte order
     header["vox_offset"] = 0  # unset: write_to puts the voxels right behind the extensions

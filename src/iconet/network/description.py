@@ -11,6 +11,8 @@ is left does not depend on the intensity, and little on what the image shows.
 import torch
 from torch import Tensor, nn
 
+from iconet.physics.point_spread import POINT_SPREADS
+
 LAGS = 5
 STRENGTHS = 2 * LAGS + 4
 """How many numbers `strengths` gives."""
@@ -55,3 +57,50 @@ class Description(nn.Module):
         """Map (B, `STRENGTHS`) to (B, length)."""
         numbers: Tensor = self.numbers(nn.functional.leaky_relu(self.hidden(strengths), 0.1))
         return numbers
+
+
+CROP, OTHER = "a crop of k-space", "another way"
+WAYS = (CROP, *POINT_SPREADS, OTHER)
+"""How an image may have lost its resolution, as far as its enlargement has to know."""
+
+
+class Way(nn.Module):
+    """Which of `WAYS` an image came by, from its strengths and from what the network answered.
+
+    It takes no part in the network's answer. Once that is trained it is fitted by
+    `iconet.training.way`.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        inputs = STRENGTHS + len(POINT_SPREADS)
+        self.register_buffer("mean", torch.zeros(inputs))
+        self.register_buffer("deviation", torch.ones(inputs))
+        self.hidden = nn.Linear(inputs, 32)
+        self.scores = nn.Linear(32, len(WAYS))
+        self.requires_grad_(False)
+
+    @property
+    def is_fitted(self) -> bool:
+        """Whether it can tell anything."""
+        return not bool((self.deviation == 1).all())
+
+    def forward(self, evidence: Tensor) -> Tensor:
+        """Map (B, n), see `evidence`, to the logarithms of probabilities (B, len(WAYS))."""
+        given = (evidence - self.mean) / self.deviation
+        scores: Tensor = self.scores(nn.functional.leaky_relu(self.hidden(given), 0.1))
+        return scores.log_softmax(1)
+
+
+def evidence(strengths: Tensor, misfits: Tensor) -> Tensor:
+    """What `Way` tells the way from.
+
+    Args:
+        strengths: (B, `STRENGTHS`).
+        misfits: (B, 1 + n) of `iconet.physics.point_spread.misfits`.
+    """
+    logs = misfits.clamp_min(torch.finfo(misfits.dtype).tiny).log()
+    return torch.cat([strengths, logs[:, 1:] - logs[:, :1]], dim=1)

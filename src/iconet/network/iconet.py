@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from iconet.intensity import robust_scale
 from iconet.network.config import ICONetConfig
-from iconet.network.description import Description
+from iconet.network.description import Description, Way
 from iconet.network.description import strengths as image_strengths
 from iconet.network.grids import MULTIPLE, enlarge_to_cells, halo
 from iconet.network.interval import IntervalHead
@@ -70,6 +70,7 @@ class ICONet(nn.Module):
             nn.Conv2d(self.width, self.width, 1) for _ in range(config.stages - 1)
         )
         self.describe = Description(config.described) if config.described else None
+        self.way = Way() if config.described else None
         # Trained after the network, see `iconet.network.interval`; not a part of its weights.
         self.interval_head: IntervalHead | None = None
         for handover in self.handovers:

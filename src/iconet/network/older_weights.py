@@ -13,14 +13,14 @@ _RENAMED = {
     "gather": "spatial.gather",
     "merge": "spatial.merge",
     "read": "project",
-    "weigh": "gates",
+    "weigh": "gates",  # of fusions; local units weigh their channels today
     "tell_rec": "to_reconstruction",
     "tell_sr": "to_super_resolution",
     "write_rec": "rec_to_image",
     "read_rec": "image_to_rec",
     "write_sr": "sr_to_image",
 }
-_OLD = re.compile(rf"(?<=\d\.)({'|'.join(_RENAMED)})(?=\.)")
+_OLD = re.compile(rf"(?<=\d\.)(?<!channel\.\d\.)({'|'.join(_RENAMED)})(?=\.)")
 
 
 def current_names(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

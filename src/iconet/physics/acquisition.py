@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 
 from iconet.errors import InputError
+from iconet.physics.coil_array import coil_array
+from iconet.physics.coils import centre_lines, combine, folded, sensitivities
 from iconet.physics.fourier import fft2c, ifft2c
 from iconet.physics.kspace import crop_kspace
 from iconet.physics.noise import complex_noise
@@ -18,17 +20,21 @@ class Measured(NamedTuple):
     """What an acquisition measured.
 
     Attributes:
-        image: (B, 1, h, w) complex, the zero-filled reconstruction: ``ifft2c(kspace)``.
-        kspace: (B, 1, h, w) complex, `fft2c` of the noisy low-resolution image where it was
-            measured, 0 elsewhere.
+        image: (B, 1, h, w) complex, the zero-filled reconstruction: ``ifft2c(kspace)``; of several
+            coils what networks begin with, `iconet.physics.coils.folded`.
+        kspace: (B, C, h, w) complex, `fft2c` of the noisy low-resolution image, as each coil sees
+            it, where it was measured, 0 elsewhere.
         mask: (B, 1, 1, w) bool, True for the lines that were measured.
         phase: (B, 1, H, W) in radians, what the clean image was given at its full size.
+        maps: (B, C, h, w) complex, sensitivities found in the centre of k-space, with the phase
+            that the coils had for the image; None of one coil.
     """
 
     image: Tensor
     kspace: Tensor
     mask: Tensor
     phase: Tensor
+    maps: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,8 @@ class Acquisition:
         mask: kind of mask, see `cartesian_mask`; "either" is one of both for each image.
         noise_min: smallest noise level, as a share of `scale`.
         noise_max: largest noise level; levels are uniform between.
+        coils: fewest and most coils, any number between; those that an image has less than others
+            see nothing.
 
     Raises:
         InputError: for settings that no acquisition can have.
@@ -56,6 +64,7 @@ class Acquisition:
     mask: Literal["random", "equispaced", "either"] = "either"
     noise_min: float = 0.0
     noise_max: float = 0.02
+    coils: tuple[int, int] = (1, 1)
 
     def __post_init__(self) -> None:
         """Refuses settings that no acquisition can have."""
@@ -78,6 +87,11 @@ class Acquisition:
             raise InputError(
                 f"noise between {self.noise_min} and {self.noise_max} of the scale cannot be: "
                 "choose 0 or more, noise_min at most noise_max"
+            )
+        if not 1 <= self.coils[0] <= self.coils[1]:
+            raise InputError(
+                f"coils {self.coils[0]} to {self.coils[1]} cannot be: choose 1 or more, the "
+                "smaller number first"
             )
 
     def __call__(
@@ -102,7 +116,9 @@ class Acquisition:
         phase = smooth_phase(tuple(clean.shape), generator=generator, device=clean.device)
         phase = phase.to(clean.dtype)
 
-        low = crop_kspace(torch.polar(clean, phase), factor)
+        image = torch.polar(clean, phase)
+        maps = None if self.coils == (1, 1) else self._arrays(clean, generator)
+        low = crop_kspace(image if maps is None else image * maps, factor)
         sigma = self.noise_min + (self.noise_max - self.noise_min) * level.to(clean)
         noise = complex_noise(low, scale * sigma.view(batch, 1, 1, 1), generator)
         mask = torch.stack(
@@ -114,7 +130,32 @@ class Acquisition:
         mask = mask.view(batch, 1, 1, -1).to(clean.device)
         # Selected, not multiplied: what was not measured is 0 and not -0 or something tiny.
         kspace = torch.where(mask, fft2c(low) + noise, 0)
-        return Measured(ifft2c(kspace), kspace, mask, phase)
+        if maps is None:
+            return Measured(ifft2c(kspace), kspace, mask, phase)
+        there = maps.abs().amax(dim=(-2, -1), keepdim=True) > 0
+        kspace = kspace * there
+        found = torch.stack(
+            [
+                sensitivities(each, centre_lines(lines.view(-1)))
+                for each, lines in zip(kspace, mask, strict=True)
+            ]
+        )
+        # Found with the image's phase; so that the clean image at every size has it instead.
+        seen = combine(low, found, keepdim=True) * crop_kspace(image, factor).conj()
+        found = found * torch.polar(torch.ones_like(seen.real), seen.angle())
+        return Measured(folded(kspace, found, mask), kspace, mask, phase, found)
+
+    def _arrays(self, clean: Tensor, generator: torch.Generator) -> Tensor:
+        """Sensitivities (B, C, H, W) of an array for each image, zeros for coils it has not."""
+        few, most = self.coils
+        maps = torch.zeros(
+            len(clean), most, *clean.shape[-2:], dtype=torch.complex64, device=clean.device
+        )
+        for each in maps:
+            count = int(torch.randint(few, most + 1, (), generator=generator))
+            size = (clean.shape[-2], clean.shape[-1])
+            each[:count] = coil_array(count, size, generator).to(clean.device)
+        return maps
 
     def _mask(self, lines: int, speed: float, kind: float, seed: int) -> Tensor:
         """Mask (lines,) of one image, from numbers in [0, 1) and a seed of its own."""

@@ -1,15 +1,10 @@
-"""Measured k-space of one slice to one complex image, and which of its samples count as measured.
+"""Measured k-space of one slice to one complex image, and what a network may know of it.
 
-A single coil is zero-filled. Coils of fully sampled data are combined with their sensitivities;
-every line of the combined image counts as measured. Coils of undersampled data are first brought
-to one image by SENSE: in the sum over coils that vary in space no line is a measured one any more.
-What SENSE found counts as measured on the lines that were, and in gaps between them of up to 3
-lines, or in all up to 2 times accelerated with twice as many coils; wider gaps, and what lies
-outside of the outermost lines (partial Fourier, low phase resolution), are left to the joint
-network. Eight simulated coils around three slices of a brain, 1 % noise, and what the other network
-would have given: 2, 3 and 4 times evenly accelerated 31.2, 29.4 and 27.2 dB (joint network 29.0,
-28.1, 26.7); at random 28.6 (filling gaps of up to 3 lines 27.8), 27.2 and 25.8 (filling all 26.2
-and 23.8); docs/experiments.md, row 72.
+A single coil is zero-filled. Coils of fully sampled data are combined with their sensitivities.
+Of undersampled coils a network is given all that they measured and their sensitivities, so that
+its image agrees with each of them; it begins with an image between zero-filling and SENSE. Where
+no more than every second line is missing SENSE fills in all, better than that network would. One
+side of k-space left out (partial Fourier) is filled in where no other line is missing then.
 """
 
 from itertools import pairwise
@@ -19,29 +14,46 @@ import torch
 from torch import Tensor
 
 from iconet.errors import InputError
-from iconet.physics.coils import centre_lines, combine, sense, sensitivities
+from iconet.physics.coils import (
+    centre_lines,
+    combine,
+    compress,
+    folded,
+    lines_or_samples,
+    sense,
+    sensitivities,
+)
 from iconet.physics.fourier import fft2c, ifft2c
+from iconet.physics.partial_fourier import fill, partial_fourier
 
 FASTEST = 6.0  # acceleration, the largest that joint networks were trained for
-GAP = 3  # lines between two measured ones that SENSE fills in as good as measured
-MODERATE = 2.0  # acceleration up to which it so fills in any gap, with twice as many coils
 WHOLE_LINES = 1.02  # how far a mask, of whole lines, may lie above the acceleration meant
+GAP = 1  # lines between two measured ones that SENSE fills in better than a joint network
+ENOUGH = 4  # coils for that
 CENTRE_LINES = 8  # fewest lines around the centre that sensitivities can be taken from
 
 
 class SliceReconstruction(NamedTuple):
-    """One slice of one coil, or combined from several.
+    """One slice of one coil, or of several.
 
     Attributes:
-        image: (h, W) complex64, zero-filled or by SENSE; readout oversampling is removed.
+        image: (h, W) complex64, without readout oversampling: zero-filled, combined, filled in, or
+            what a network is to begin with.
+        kspace: (C, h, W) complex64, the samples, 0 where nothing was measured; of coils that were
+            combined the one image's.
         mask: (h, W) bool, True for the samples of k-space that count as measured.
+        maps: (C, h, W) complex64, sensitivities of undersampled coils; None where C is 1.
         acceleration: Lines between the outermost measured ones over measured lines.
-        complete: Whether between them no line is unknown, be it by SENSE.
+        partial: Share of k-space that was covered where one side was left out, else None.
+        complete: Whether between the outermost ones no line is missing, or left to a network.
     """
 
     image: Tensor
+    kspace: Tensor
     mask: Tensor
+    maps: Tensor | None
     acceleration: float
+    partial: float | None
     complete: bool
 
 
@@ -65,43 +77,48 @@ def reconstruct_slice(kspace: Tensor, height: int) -> SliceReconstruction:
     acceleration = (measured[-1] + 1 - measured[0]) / len(measured)
     centre = centre_lines(lines)
     _check_lines(coils, acceleration, centre, width)
+    partial = partial_fourier(lines)
+    full_lines = acceleration == 1
+    sensed = not full_lines and coils >= ENOUGH and max(_steps(measured)) <= GAP + 1
 
+    kspace = compress(kspace, centre)
     start = full // 2 - height // 2
-    image = ifft2c(kspace)[:, start : start + height]
-    known = lines
-    if coils == 1:
-        combined = image[0]
-    else:
-        known = _known_after_sense(lines, measured, acceleration, coils)
-        combined = _combined(image, lines, known, centre, accelerated=acceleration > 1)
-    # Samples of the readout, once the oversampling is gone, at the nearest that there were.
-    steps = (torch.arange(height, dtype=torch.float64) - height // 2) * (full / height)
-    rows = samples[(steps.round().long() + full // 2).clamp(0, full - 1)]
-    whole = bool(known[measured[0] : measured[-1] + 1].all())
-    return SliceReconstruction(combined, rows[:, None] & known, acceleration, whole)
+    images = ifft2c(kspace)[:, start : start + height]
+    rows = samples[nearest_samples(full, height)][:, None]
+    mask = rows & lines
+    if not (full_lines or sensed or coils == 1):
+        seen = torch.where(mask, fft2c(images), 0)
+        maps = sensitivities(seen, centre)
+        begin = folded(seen, maps, lines_or_samples(mask))[0]
+        return SliceReconstruction(begin, seen, mask, maps, acceleration, partial, False)
+
+    seen, maps = torch.where(mask, fft2c(images), 0), torch.ones_like(images)
+    image = images
+    if coils > 1:
+        maps = sensitivities(seen, centre)
+        image = combine(images, maps, keepdim=True)
+    if sensed:
+        between = torch.zeros_like(lines)
+        between[measured[0] : measured[-1] + 1] = True
+        mask = rows & between
+        seen = torch.where(mask, fft2c(sense(seen, lines, maps)), 0)[None]
+        image, maps = ifft2c(seen), torch.ones_like(seen)
+    complete = full_lines or sensed
+    if complete and partial is not None:
+        image = fill(seen, maps, mask)
+    return SliceReconstruction(
+        image[0], torch.where(mask, fft2c(image), 0), mask, None, acceleration, partial, complete
+    )
 
 
-def _known_after_sense(
-    lines: Tensor, measured: list[int], acceleration: float, coils: int
-) -> Tensor:
-    """Lines that count as measured: those that were, and gaps that SENSE fills in as well."""
-    easy = acceleration <= MODERATE * WHOLE_LINES and coils >= 2 * acceleration
-    known = lines.clone()
-    for left, right in pairwise(measured):
-        if easy or right - left <= GAP + 1:
-            known[left:right] = True
-    return known
+def _steps(measured: list[int]) -> list[int]:
+    return [right - left for left, right in pairwise(measured)]
 
 
-def _combined(
-    images: Tensor, lines: Tensor, known: Tensor, centre: int, *, accelerated: bool
-) -> Tensor:
-    """One image (h, W) of those of the coils, with nothing on the lines that are not known."""
-    kspace = fft2c(images)
-    maps = sensitivities(kspace, centre)
-    if not accelerated:
-        return combine(images, maps)
-    return ifft2c(torch.where(known, fft2c(sense(kspace, lines, maps)), 0))
+def nearest_samples(full: int, shown: int) -> Tensor:
+    """Which of `full` samples are nearest to those of the middle part of the field of view."""
+    steps = (torch.arange(shown, dtype=torch.float64) - shown // 2) * (full / shown)
+    return (steps.round().long() + full // 2).clamp(0, full - 1)
 
 
 def _check_lines(coils: int, acceleration: float, centre: int, width: int) -> None:

@@ -1,6 +1,7 @@
 """What goes beside an output where it is asked how far the output may be trusted."""
 
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -8,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from iconet.errors import InputError
-from iconet.files import write_text
+from iconet.files import write_errors, write_text
 from iconet.images import Scan, bids, check_output, write
 from iconet.images.dicom.derived import as_stored, check_folder, write_series
 from iconet.images.dicom.derived_header import Provenance
@@ -147,16 +147,16 @@ def describe_beside(task: Task, content: dict[str, Any]) -> None:
             write_text(text, bids.sidecar(path))
 
 
-def refuse_others(task: Task, wanted: bool) -> None:
-    """Refuse to replace what another program may have written beside an output.
-
-    Args:
-        task: whose output is not there.
-        wanted: whether anything is to be written beside it.
+def forget_beside(task: Task) -> None:
+    """Remove what lies beside a result that is about to be replaced: it is of another one.
 
     Raises:
-        InputError: Something is there.
+        InputError: it cannot be removed, or is no work of iconet.
     """
-    for path in all_beside(task) if wanted else ():
-        if path.exists():
-            raise InputError(f"{path}: is there already; move it, or give --overwrite")
+    for path in all_beside(task) if task.target.exists() else ():
+        if path.is_dir():
+            check_folder(path, [task.source], replace=True)
+        with write_errors(path):
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+            if task.dataset is not None:
+                bids.sidecar(path).unlink(missing_ok=True)

@@ -23,7 +23,7 @@ from iconet.images.kspace.hdf5 import check_hdf5
 from iconet.images.kspace.read_kspace import is_kspace_file
 from iconet.images.one_line import one_line_errors
 from iconet.images.text_headers.layout import DETACHED, raw_name
-from iconet.study.beside import refuse_others
+from iconet.study.beside import all_beside
 from iconet.study.find import Task, names_series
 from iconet.study.ledger import unchanged
 
@@ -34,6 +34,7 @@ def is_finished(
     how: Mapping[str, Any],
     *,
     needs_report: bool,
+    needs_page: bool = False,
 ) -> bool:
     """Whether there is nothing to do.
 
@@ -42,6 +43,7 @@ def is_finished(
         known: what the record says of its output.
         how: the weights and options that would make it now.
         needs_report: whether an output without its report is not finished.
+        needs_page: whether a page is to be written too; what is finished can get it later.
 
     Raises:
         InputError: something is there that iconet did not make, or made with other weights or
@@ -55,9 +57,8 @@ def is_finished(
     reported = needs_report or task.dataset is not None
     folder = task.target.is_dir() and names_series(task.target)
     if not task.target.exists() or (folder and not any(task.target.iterdir())):
-        if reported and task.report_path.exists() and not known:
-            raise InputError(f"{task.report_path}: is there already; move it, or give --overwrite")
-        refuse_others(task, bool(how.get("uncertainty")) and not known)
+        if not known:
+            _check_free(*_described(task, reported, needs_page, bool(how.get("uncertainty"))))
         return False
     # The clearer line if it is the input.
     (check_apart if folder else check_output)(task.target, [task.source])
@@ -95,6 +96,19 @@ def _needed(task: Task, entry: Mapping[str, Any], reported: bool) -> list[Path]:
     return [*names, task.report_path] if reported else names
 
 
+def _described(task: Task, reported: bool, page: bool, bounded: bool) -> list[Path]:
+    """What is to be written beside an output."""
+    described = [task.report_path, *[task.page_path] * page] if reported else []
+    return [*described, *(all_beside(task) if bounded else ())]
+
+
+def _check_free(*paths: Path) -> None:
+    """Refuses reports and bounds of something else."""
+    for path in paths:
+        if path.exists():
+            raise InputError(f"{path}: is there already; move it, or give --overwrite")
+
+
 def _check_source(path: Path) -> None:
     """Refuses a file that plainly is no scan."""
     with one_line_errors(str(path)):
@@ -128,13 +142,13 @@ def _sources(task: Task, entry: Mapping[str, Any]) -> list[Path]:
     return [task.source, *beside]
 
 
-def remove_partial(task: Task, known: Sequence[Mapping[str, Any]]) -> None:
-    """Remove what a process that was killed, and could not clean up, left of an output."""
-    from psutil import pid_exists
+def remove_partial(task: Task) -> None:
+    """Remove what processes that were killed, and could not clean up, left of an output.
 
-    pid = known[-1].get("pid") if known else None
-    if isinstance(pid, int) and not pid_exists(pid):
-        for partial in partial_files(task.target):
+    For the one that has claimed the task: nobody else writes it then.
+    """
+    for path in (task.target, task.report_path, task.page_path, *all_beside(task)):
+        for partial in partial_files(path):
             with suppress(OSError):
                 shutil.rmtree(partial) if partial.is_dir() else partial.unlink()
 

@@ -12,14 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from iconet.errors import InputError
-from iconet.files import write_text
+from iconet.files import write_errors, write_text
 from iconet.images import bids
 from iconet.images.kspace.read_kspace import SUFFIXES as KSPACE
 from iconet.images.kspace.read_kspace import is_kspace_file
-from iconet.images.reading import PAIR, SUFFIXES, holds_dicom
+from iconet.images.reading import PAIR, SUFFIXES, holds_dicom, stem_of
 from iconet.study.folder import Contents, contents, named, same_place
+from iconet.study.part import Part
 
 DERIVATIVE = Path("derivatives") / "iconet"
+INDEX = "index.html"  # of the pages in a folder of results
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class Task:
         series: UID of the DICOM series that is meant; None where the options choose.
         title: of that series, for people.
         files: of that series, or the archive that they lie in.
+        copy: a file for the same voxels, beside a derived series.
     """
 
     source: Path
@@ -45,6 +48,7 @@ class Task:
     series: str | None = None
     title: str | None = None
     files: tuple[Path, ...] = ()
+    copy: Path | None = None
 
     @property
     def report_path(self) -> Path:
@@ -52,6 +56,13 @@ class Task:
         if self.dataset is not None:
             return bids.sidecar(self.target)
         return self.target.with_name(self.target.name + ".report.json")
+
+    @property
+    def page_path(self) -> Path:
+        """The page: beside the output, or in the root of a BIDS derivative, as of other tools."""
+        if self.dataset is not None and self.root is not None:
+            return self.root / f"{stem_of(self.target)}.html"
+        return self.target.with_name(self.target.name + ".report.html")
 
     @property
     def name(self) -> str:
@@ -78,6 +89,29 @@ class Task:
         write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", self.report_path)
         return content
 
+    def read_report(self) -> dict[str, Any]:
+        """What was written.
+
+        Raises:
+            InputError: it cannot be read.
+        """
+        content = bids.read_json(self.report_path)
+        report = content if self.dataset is None else content.get("IconetReport")
+        if not isinstance(report, dict) or "input" not in report:
+            raise InputError(f"{self.report_path}: is no report of iconet; remove it")
+        return report
+
+    def forget_former(self) -> None:
+        """Remove the report and the page of a result that is about to be replaced.
+
+        Raises:
+            InputError: they cannot be removed.
+        """
+        if self.target.exists():
+            for path in (self.report_path, self.page_path):
+                with write_errors(path):
+                    path.unlink(missing_ok=True)
+
 
 def find_tasks(
     inputs: Sequence[Path],
@@ -85,6 +119,7 @@ def find_tasks(
     label: Callable[[], str] = lambda: "iconet",
     *,
     one_series: bool = False,
+    part: Part = Part(),  # noqa: B008 - frozen
     note: Callable[[str], None] = lambda line: None,
 ) -> list[Task]:
     """Find the scans and name their outputs.
@@ -100,17 +135,20 @@ def find_tasks(
         label: gives the entity ``desc-`` of results of a BIDS dataset.
         one_series: whether a series is chosen by name: then all DICOM in a folder is one scan,
             else every folder with DICOM files in it is one.
+        part: of the study that is meant.
         note: called with lines that say what was left out or taken for granted.
 
     Raises:
         InputError: nothing to do, two outputs of one name, or no place for them.
     """
     alone = len(inputs) == 1
-    return distinct(
+    tasks = distinct(
         task
         for path in inputs
-        for task in _tasks(path, output, label, alone=alone, one_series=one_series, note=note)
+        for task in _tasks(path, output, label, part, alone=alone, one_series=one_series, note=note)
     )
+    meant = set(part.of([task for task in tasks if task.dataset is None]))
+    return [task for task in tasks if task.dataset is not None or task in meant]
 
 
 def distinct(tasks: Iterable[Task]) -> list[Task]:
@@ -135,12 +173,18 @@ def _tasks(
     path: Path,
     output: Path | None,
     label: Callable[[], str],
+    part: Part,
     *,
     alone: bool,
     one_series: bool,
     note: Callable[[str], None],
 ) -> list[Task]:
     dataset = path.is_dir() and bids.is_dataset(path)
+    if not dataset and (part.participants or part.sessions):
+        raise InputError(
+            f"{path}: is no BIDS dataset: {bids.DESCRIPTION} with BIDSVersion, or folders sub-*,"
+            " are missing; name its root"
+        )
     if output is None:
         if not dataset:
             raise InputError(
@@ -165,7 +209,7 @@ def _tasks(
         return [Task(path, root / (_series_name(path) if series else _output_name(path)), root)]
     below = root / path.resolve().name if output is not None and not alone else root
     if dataset or held is None:
-        return _of_dataset(path, below, label(), note)
+        return _of_dataset(path, below, label(), part, note)
     return _of_folder(path, held, below, root, note)
 
 
@@ -208,15 +252,19 @@ def _of_folder(
     return tasks or _nothing(path, f"{kinds}{missed}")
 
 
-def _of_dataset(path: Path, below: Path, desc: str, note: Callable[[str], None]) -> list[Task]:
-    scans = bids.scans(path)
-    if others := bids.other_images(path, scans):
+def _of_dataset(
+    path: Path, below: Path, desc: str, part: Part, note: Callable[[str], None]
+) -> list[Task]:
+    scans, places = part.of_dataset(path, bids.scans)
+    if others := bids.other_images(places, scans):
         note(f"{path}: no anatomical images, {named([(other, '') for other in others], path)}")
+    if not scans and part.shard is None:
+        _nothing(path, "no structural image (anat/*_T1w.nii.gz, _T2w, _FLAIR, ...)")
     return [
         Task(scan, below / scan.relative_to(path).with_name(name), below, path)
         for scan in scans
         for name in [bids.derivative_name(scan.name, desc)]
-    ] or _nothing(path, "no structural image (anat/*_T1w.nii.gz, _T2w, _FLAIR, ...)")
+    ]
 
 
 def _nothing(path: Path, what: str) -> list[Task]:

@@ -3,12 +3,19 @@
 One hidden file a folder of results, `.iconet.jsonl`, gets a line before an output is written and
 another one when it is complete. Outputs take their names only when complete, so one of which only
 the first line is there is ours, but nothing is known of it: it is made again.
+
+Each shard of a study has such a file of its own, `.iconet.3-of-16.jsonl`: on a network disk two
+machines that append to one file overwrite each other's lines. What is known is what all the files
+say together; of two lines about one output the later one counts, whichever file has it.
 """
 
 import errno
 import json
 import os
-from collections.abc import Iterable, Mapping
+import time
+from bisect import insort
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,41 +23,83 @@ from iconet.errors import InputError
 from iconet.files import sha256_of
 
 NAME = ".iconet.jsonl"
+RECORDS = ".iconet*.jsonl"
 
 
 class Ledger:
     """The record of a folder of results.
 
-    Several processes may write into it: every line is one write at the end of the file.
+    Several processes of a machine may write into it: every line is one write at the end of the
+    file. What was read once is kept, and only what is new is read again.
 
     Args:
         folder: The root of the results; need not exist before the first line is written.
+        shard: What the shard that writes is called, such as 3-of-16; empty for none.
+        since: Bytes of each file that are passed over, see `sizes`.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self, folder: Path, shard: str = "", since: Mapping[str, int] | None = None
+    ) -> None:
         self.folder = folder
-        self.path = folder / NAME
+        self.path = folder / (f".iconet.{shard}.jsonl" if shard else NAME)
+        self._offsets = dict(since or {})
+        # Lines of each output with their time; parsed ones take ten times the memory.
+        self._lines: dict[str, list[tuple[float, int, bytes]]] = {}
+        self._last: dict[str, float] = {}
+        self._everywhere = False
 
-    def entries(self, since: int = 0) -> dict[str, list[dict[str, Any]]]:
-        """What is known of each output, by its path below the folder; the latest entry is last.
+    def look(self, *, everywhere: bool = False) -> None:
+        """Read what is new in its own file; the first time, or if asked to, in all others too."""
+        with suppress(OSError):
+            everywhere = everywhere or not self._everywhere
+            for path in _records(self.folder) if everywhere else [self.path]:
+                self._follow(path)
+            self._everywhere = True
+
+    def of(self, output: str) -> list[dict[str, Any]]:
+        """What is known of an output since the last `look`; the latest entry is last."""
+        return [json.loads(line) for _, _, line in self._lines.get(output, [])]
+
+    def entries(self) -> dict[str, list[dict[str, Any]]]:
+        """What is known of each output now, by its path below the folder.
 
         Lines that a crash or a full disk has cut off are passed over.
-
-        Args:
-            since: Bytes of the record that are passed over.
         """
-        found: dict[str, list[dict[str, Any]]] = {}
+        self.look()
+        return {output: self.of(output) for output in self._lines}
+
+    def _follow(self, path: Path) -> None:
         try:
-            lines = self.path.read_bytes()[since:].splitlines()
+            with path.open("rb") as file:  # on a network disk, opening asks for the latest size
+                size = os.fstat(file.fileno()).st_size
+                offset = self._offsets.get(path.name, 0)
+                if size == offset:
+                    return
+                offset = offset if size > offset else 0  # it is another file
+                file.seek(offset)
+                content = file.read()
         except OSError:
-            return found
+            return
+        *lines, last = content.split(b"\n")
+        self._offsets[path.name] = offset + len(content)
         for line in lines:
-            try:
-                entry = json.loads(line)
-                found.setdefault(str(entry["output"]), []).append(entry)
-            except (ValueError, TypeError, KeyError, RecursionError):
-                continue
-        return found
+            self._keep(path.name, line)
+        if last and not self._keep(path.name, last):
+            self._offsets[path.name] -= len(last)  # may be complete the next time
+
+    def _keep(self, name: str, line: bytes) -> bool:
+        try:
+            entry = json.loads(line)
+            output = str(entry["output"])
+            when = float(entry.get("time", 0))
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            return False
+        # Within a file the order is that of the lines, whatever the clock did.
+        when = self._last[name] = max(when, self._last.get(name, 0.0))
+        known = self._lines.setdefault(output, [])
+        insort(known, (when, len(known), line))
+        return True
 
     def begin(self, output: str, how: Any = None) -> None:
         """Note that an output, named by its path below the folder, is about to be written.
@@ -63,53 +112,41 @@ class Ledger:
             {"output": output, "pid": os.getpid(), **({} if how is None else {"how": how})}
         )
 
-    @property
-    def size(self) -> int:
-        """Bytes so far: what comes later is in `entries` of this `since`."""
-        return self.path.stat().st_size if self.path.exists() else 0
-
     def finish(
         self,
         output: str,
-        files: Iterable[Path],
-        inputs: Iterable[Path],
+        files: Sequence[Mapping[str, Any]],
+        inputs: Sequence[Mapping[str, Any]],
         how: Any,
-        beside: Iterable[Path] = (),
+        beside: Sequence[str] = (),
     ) -> None:
         """Note that an output is complete.
 
         Args:
             output: Its name.
-            files: All it consists of.
-            inputs: The files it was made from.
+            files: The `fingerprint` of all it consists of.
+            inputs: Those of the files it was made from.
             how: The model and options, anything that JSON can hold.
             beside: Files and folders that belong to it.
         """
-        names = [path.name for path in beside]
-        self._append(
-            {
-                "output": output,
-                "files": [fingerprint(path) for path in files],
-                "inputs": [fingerprint(path) for path in inputs],
-                "how": how,
-                **({"beside": names} if names else {}),
-            }
-        )
+        entry = {"output": output, "files": [*files], "inputs": [*inputs], "how": how}
+        self._append({**entry, **({"beside": [*beside]} if beside else {})})
 
     def give_up(self, output: str) -> None:
         """Note that what was begun came to nothing: what will be found there is not ours."""
         self._append({"output": output, "files": []})
 
     def discard_if_unused(self) -> bool:
-        """Remove a record that says of no output that it is complete; whether it is gone."""
-        if any(entry.get("files") for known in self.entries().values() for entry in known):
-            return False
-        self.path.unlink(missing_ok=True)
-        return True
+        """Remove its file if no output in it is complete; whether no file of any shard is left."""
+        own = Ledger(self.folder)
+        own._follow(self.path)
+        if not any(entry.get("files") for output in own._lines for entry in own.of(output)):
+            self.path.unlink(missing_ok=True)
+        return not _records(self.folder)
 
     def _append(self, entry: Mapping[str, Any]) -> None:
         # The line break first: after a line that was cut off, the next one is readable again.
-        line = b"\n" + json.dumps(entry).encode()
+        line = b"\n" + json.dumps({**entry, "time": round(time.time(), 3)}).encode()
         try:
             descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
             try:
@@ -123,6 +160,15 @@ class Ledger:
                 f"{self.path}: cannot be written ({error.strerror}); free some space, or choose"
                 " another --output"
             ) from error
+
+
+def sizes(folder: Path) -> dict[str, int]:
+    """How long the files of a record are: what comes later is in a ledger `since` then."""
+    return {path.name: path.stat().st_size for path in _records(folder)}
+
+
+def _records(folder: Path) -> list[Path]:
+    return sorted(folder.glob(RECORDS))
 
 
 def fingerprint(path: Path) -> dict[str, Any]:

@@ -4,6 +4,7 @@ The schema is in docs/report.md. A report has no patient data of its own: file n
 folders, hashes, geometry and numbers.
 """
 
+import os
 import platform
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
@@ -49,6 +50,7 @@ class Made(NamedTuple):
         apart: what went around the networks.
         recovery: how slices were brought to what was acquired; None if they were taken as they are.
         kind: what the scan was taken for; None for raw k-space.
+        remarks: what was said of it to people: found, guessed, left out.
         findings: in what the scan is unlike those that the first model knows.
         beside: files and folders of bounds.
     """
@@ -63,6 +65,7 @@ class Made(NamedTuple):
     apart: SetApart = SetApart()
     recovery: Recovery | None = None
     kind: Kind | None = None
+    remarks: Sequence[str] = ()
     findings: Sequence[Finding] = ()
     beside: Sequence[Path] = ()
 
@@ -113,6 +116,7 @@ def make_report(
         "output": {"files": _hashes(outputs), **_geometry(made.bigger)},
         "acquired": None if made.recovery is None else made.recovery.summary(),
         "set_apart": made.apart._asdict(),
+        "remarks": [without_folders(line, made.scan.path) for line in made.remarks],
         "compute": _compute(compute) if made.models else None,
         "seconds": {part: round(value, 3) for part, value in made.seconds.items()},
         "consistency": None
@@ -165,6 +169,15 @@ def _compute(compute: Compute) -> dict[str, Any]:
         "backend": compute.backend,
         "threads": cores(),
     }
+
+
+def without_folders(line: str, path: Path | None) -> str:
+    """What is said of a scan, without its name and place: people name folders after patients."""
+    if path is None:
+        return line
+    said = line.removeprefix(f"{path}: ").replace(str(path), "the scan")
+    above = str(path.parent)
+    return said if above in (".", os.sep) else said.replace(above + os.sep, "")
 
 
 def _hashes(paths: Iterable[Path]) -> list[dict[str, str]]:

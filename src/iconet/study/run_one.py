@@ -1,8 +1,10 @@
 """One scan: read, upscaled, written, and what was done to it written down."""
 
+import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import cached_property, reduce
 from pathlib import Path
@@ -11,22 +13,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from iconet.errors import InputError
+from iconet.files import write_text
 from iconet.images import Scan, bids, check_output, read, slice_axis_of, write
 from iconet.images.dicom.derived import check_series, write_series
 from iconet.images.dicom.derived_header import Provenance
 from iconet.images.kspace.read_kspace import is_kspace_file, read_kspace
-from iconet.images.reading import holds_dicom
+from iconet.images.reading import NIFTI, holds_dicom, suffix_of
 from iconet.runtime.backends import backend_for, prepare_ahead
 from iconet.runtime.device import Compute, choose_compute
 from iconet.study.beside import (
     check_beside,
     describe_beside,
+    forget_beside,
     named_beside,
     write_beside,
     write_bounds,
 )
 from iconet.study.decide import files_of, read_from, written_files
-from iconet.study.find import Task, names_series
+from iconet.study.find import INDEX, Task, names_series
 from iconet.study.label import result_label
 from iconet.study.labelled import read_labels, write_labels
 from iconet.study.progress import shown_progress
@@ -36,13 +40,16 @@ from iconet.study.summary import OUT_OF_RANGE
 from iconet.upscaling.apart import SetApart
 from iconet.upscaling.models import Models
 from iconet.upscaling.options import Options
-from iconet.upscaling.out_of_range import Finding, inconsistent, out_of_range
-from iconet.upscaling.plan import plan_grid, remarks, taking_part
+from iconet.upscaling.out_of_range import Finding, acceptable, inconsistent, out_of_range
+from iconet.upscaling.plan import GridPlan, plan_grid, remarks, taking_part
 from iconet.upscaling.regrid import as_stack
 from iconet.upscaling.scan_labels import upscale_labels
+from iconet.upscaling.slices import Progress
 from iconet.upscaling.upscale import upscale_scan
 from iconet.upscaling.windows import count_windows, plan_windows
 from iconet.zoo.model import open_model
+
+CONSTANT = "the scan is constant: its value was repeated"
 
 if TYPE_CHECKING:
     from iconet.network import ICONet
@@ -56,13 +63,26 @@ class Upscaler:
     Args:
         options: for all of them.
         reports: write a JSON report beside every output; a BIDS derivative gets one in any case.
+        pages: write a page with pictures too, and the report.
+        shown: shows how far a scan is, given its name.
+        note: called with what was made of a scan, before its report is written.
 
     Raises:
         InputError: the device, the precision or the backend cannot be had.
     """
 
-    def __init__(self, options: Options, *, reports: bool) -> None:
-        self.options, self.reports = options, reports
+    def __init__(
+        self,
+        options: Options,
+        *,
+        reports: bool,
+        pages: bool = False,
+        shown: Callable[[str], AbstractContextManager[Progress]] = shown_progress,
+        note: Callable[[Made], None] = lambda made: None,
+    ) -> None:
+        self.options, self.reports, self.pages = options, reports or pages, pages
+        self._shown, self._note = shown, note
+        self.say: Callable[[str], None] = _say
         backend = backend_for(options.model, options.backend)
         self.compute = choose_compute(options.device, options.precision, backend)
 
@@ -74,6 +94,7 @@ class Upscaler:
     @cached_property
     def models(self) -> Models:
         """For images."""
+        self.options.refuse_for_images()
         chosen, device = self.options.model, str(self.compute.device)
         model = open_model(chosen, scale=self.options.scale, device=device)
         return Models(model, only=chosen is not None, device=device)
@@ -94,7 +115,7 @@ class Upscaler:
         how = self.options.deciding
         if is_kspace_file(task.source):
             # One, if it was chosen by name.
-            weights = list(dict.fromkeys(model.sha256 for model in self.kspace_models))
+            weights = self.kspace_models.weights
         else:
             weights = self.models.weights
             if not self.models.only:
@@ -117,25 +138,45 @@ class Upscaler:
             made = self._kspace(task, compute)
         else:
             made = self._image(task)
+        self._note(made)
         if self.reports or task.dataset is not None:
-            content = task.write_report(
-                make_report(
-                    made,
-                    inputs=[
-                        *read_from(task.source, made.scan),
-                        *(source for source, _ in task.labels),
-                    ],
-                    outputs=[
-                        *written_files(task.target),
-                        *(target for _, target in task.labels),
-                        *(file for path in made.beside for file in written_files(path)),
-                    ],
-                    compute=compute,
-                    options=self.options.deciding,
-                )
+            report = make_report(
+                made,
+                inputs=[
+                    *read_from(task.source, made.scan),
+                    *(source for source, _ in task.labels),
+                ],
+                outputs=[
+                    *written_files(task.target),
+                    *(target for _, target in task.labels),
+                    *([] if task.copy is None else [task.copy]),
+                    *(file for path in made.beside for file in written_files(path)),
+                ],
+                compute=compute,
+                options=self.options.deciding,
             )
-            describe_beside(task, content)
+            describe_beside(task, task.write_report(report))
+            if self.pages:
+                _write_page(task, None if made.kspace else made.scan, made.bigger, report)
         return made.line, [*task.files] or files_of(task.source, made.scan)
+
+    def draw(self, task: Task) -> None:
+        """Write the page of a finished task, from its files and its report.
+
+        Raises:
+            InputError: one of them cannot be read, or the page not be written.
+        """
+        before = None if is_kspace_file(task.source) else self._read(task)
+        _write_page(task, before, read(task.target), task.read_report())
+
+    def _read(self, task: Task, scale: int = 1) -> Scan:
+        return read(
+            task.source,
+            scale=scale,
+            series=task.series or self.options.series,
+            volume=self.options.volume,
+            allow_missing=self.options.allow_missing,
+        )
 
     def _image(self, task: Task) -> Made:
         clock = _Clock()
@@ -144,7 +185,8 @@ class Upscaler:
         sure = sure and not self.options.own_grid
         if sure:
             prepare_ahead(self._running, self.compute)
-        scan = self._read(task)
+        scan = self._read(task, 1 if self.options.own_grid else self.models.chosen.scale)
+        _check_writable(task, scan, beside=self.bounded)
         clock.note("read")
         if sure:
             self._prepare_for(scan)
@@ -153,39 +195,38 @@ class Upscaler:
             raise InputError(f"{task.target}: labels become no DICOM series; write .nii.gz")
         labels = read_labels(task, scan)
         models = taking_part(plan, self.models)
-        said = [*scan.remarks, *remarks(scan, plan, self.models)]
-        if self.options.uncertainty and plan.interpolated:
-            said.append(f"{scan.name}: interpolated without a network: there are no bounds")
-        findings = self._told(out_of_range(scan, plan, self.models, self.options), said)
+        findings = acceptable(out_of_range(scan, plan, self.models, self.options), self.options)
+        said = self._said(scan, plan, findings)
         found: list[SetApart] = []
-        with shown_progress(task.title or task.source.name) as progress:
+        with self._shown(task.title or task.source.name) as progress:
             bigger = upscale_scan(
                 *(scan, plan, self.models, self.compute, self.options),
                 progress=progress,
                 note=found.append,
             )
         if apart := reduce(SetApart.and_of, found, SetApart()):
-            print(f"{scan.name}: {apart} kept from the network and put back", file=sys.stderr)
+            said += self._tell([f"{scan.name}: {apart} kept from the network and put back"])
         bigger_labels = [
             (upscale_labels(each[0], each[1], plan, self.models, self.compute, self.options), each)
             for each in labels
         ]
         clock.note("upscale")
-        findings += self._told(inconsistent(scan, bigger, plan))
+        late = acceptable(inconsistent(scan, bigger, plan), self.options)
+        said += self._tell([finding.line for finding in late])
         provenance = provenance_of(models, plan.finest, self.options.deciding)
         _write(task, scan, bigger, provenance)
         bounds = write_beside(task, scan, bigger, plan.recovery, provenance)
         beside = write_labels(bigger_labels)
         clock.note("write")
-        constant = np.fmin.reduce(scan.array, axis=None) == np.fmax.reduce(scan.array, axis=None)
+        constant = [CONSTANT] * _is_constant(scan)
         line = (
             f"{task.target}: {scan.size} -> {bigger.size}, {plan}, "
             + ("" if plan.interpolated else f"{self.compute}, ")
             + f"{clock.total} s"
-            + (" (the scan is constant: its value was repeated)" if constant else "")
+            + "".join(f" ({text})" for text in constant)
             + beside
             + named_beside(bounds)
-            + out_of_range_in_short(findings)
+            + out_of_range_in_short(findings := [*findings, *late])
         )
         return Made(
             *(line, scan, bigger, models, clock.seconds),
@@ -195,33 +236,8 @@ class Upscaler:
             apart=apart,
             recovery=plan.recovery,
             kind=plan.kind,
+            remarks=[*said, *constant],
         )
-
-    def _read(self, task: Task) -> Scan:
-        """The scan of a task, whose output can be written."""
-        scan = read(
-            task.source,
-            scale=1 if self.options.own_grid else self.models.chosen.scale,
-            series=task.series or self.options.series,
-            volume=self.options.volume,
-            allow_missing=self.options.allow_missing,
-        )
-        _check_writable(task, scan)
-        if self.options.uncertainty:
-            check_beside(task)
-        return scan
-
-    def _told(self, findings: list[Finding], others: Sequence[str] = ()) -> list[Finding]:
-        """Say what was found, each line once.
-
-        Raises:
-            InputError: something was, and the user wants no such scan.
-        """
-        if findings and self.options.strict:
-            raise InputError(f"{findings[0].line} (or omit --strict)")
-        for line in dict.fromkeys([*others, *(finding.line for finding in findings)]):
-            print(line, file=sys.stderr)
-        return findings
 
     @property
     def _running(self) -> "ICONet | Peer":
@@ -236,44 +252,74 @@ class Upscaler:
         windows = count_windows(network, (1, *size), device=where, tile=tile)
         prepare_ahead(network, compute, plan.workers_for(count, windows))
 
+    def _said(self, scan: Scan, plan: GridPlan, findings: Sequence[Finding]) -> list[str]:
+        """Say what is to be said before a scan is upscaled, each line once."""
+        lines = [*scan.remarks, *remarks(scan, plan, self.models)]
+        if self.bounded and plan.interpolated:
+            lines.append(f"{scan.name}: interpolated without a network: there are no bounds")
+        return self._tell(list(dict.fromkeys([*lines, *(each.line for each in findings)])))
+
+    def _tell(self, lines: list[str]) -> list[str]:
+        for line in lines:
+            self.say(line)
+        return lines
+
     def _kspace(self, task: Task, compute: Compute) -> Made:
         from iconet.upscaling.from_kspace import shown_affine, upscale_kspace
 
         clock = _Clock()
         check_output(task.target, [task.source])
+        if self.options.complex and suffix_of(task.target) not in NIFTI:
+            raise InputError(f"{task.target}: complex images are written as .nii or .nii.gz")
         if self.options.uncertainty:
             check_beside(task)
         raw = read_kspace(task.source)
         for line in raw.remarks:
-            print(line, file=sys.stderr)
+            self.say(line)
         clock.note("read")
-        with shown_progress(task.title or task.source.name) as progress:
+        with self._shown(task.title or task.source.name) as progress:
             bigger, found = upscale_kspace(
-                raw,
-                self.kspace_models,
+                *(raw, self.kspace_models),
                 compute=compute,
+                options=self.options,
                 progress=progress,
-                uncertainty=self.options.uncertainty,
             )
         clock.note("upscale")
+        said = [*raw.remarks, *self._tell([finding.line for finding in found.findings])]
+        _forget_former(task)
         write(bigger, task.target, like=bigger)
         bounds = write_bounds(task, bigger, bigger)
         clock.note("write")
         line = (
             f"{task.target}: {raw.coils} coil{'s' * (raw.coils > 1)}, {raw.slices} slices, "
-            f"{found.acceleration:.1f}x accelerated -> {bigger.size}, magnitude in the raw data's "
-            f"units, {compute}, {clock.total} s"
+            f"{found} -> {bigger.size}, {'complex' if self.options.complex else 'magnitude'} in "
+            f"the raw data's units, {compute}, {clock.total} s"
             + ("" if raw.placed else " (the file does not say where the slices are)")
             + named_beside(bounds)
+            + out_of_range_in_short(found.findings)
         )
         # The grid alone: numbers that are all one take no memory.
         grid = np.broadcast_to(np.float32(0), (*raw.shown, raw.slices))
         scan = Scan(grid, affine=shown_affine(raw), path=raw.path)
-        kspace = {"coils": raw.coils, "acceleration": found.acceleration}
+        kspace = {
+            "coils": raw.coils,
+            "acceleration": found.acceleration,
+            "partial_fourier": found.partial,
+            "consistency": found.consistency and found.consistency._asdict(),
+        }
+        # Complete data need no network to be reconstructed.
+        alone = self.options.scale == 1 and found.complete
+        models = [] if alone else [self.kspace_models.suited(found)]
         return Made(
-            *(line, scan, bigger, [self.kspace_models.suited(found)], clock.seconds, kspace),
+            *(line, scan, bigger, models, clock.seconds, kspace),
+            findings=found.findings,
+            remarks=said,
             beside=tuple(bounds),
         )
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)
 
 
 def out_of_range_in_short(findings: Sequence[Finding]) -> str:
@@ -286,18 +332,42 @@ def _derives(task: Task, scan: Scan) -> bool:
     return bool(scan.dicom) and names_series(task.target)
 
 
-def _check_writable(task: Task, scan: Scan) -> None:
+def _check_writable(task: Task, scan: Scan, *, beside: bool) -> None:
     if _derives(task, scan):
         check_series(scan, scan.dicom, task.target, replace=True)
     else:
         check_output(task.target, [task.source], like=scan)
+    if beside:
+        check_beside(task)
+
+
+def _forget_former(task: Task) -> None:
+    task.forget_former()
+    forget_beside(task)
 
 
 def _write(task: Task, scan: Scan, bigger: Scan, provenance: Provenance) -> None:
+    _forget_former(task)
     if _derives(task, scan):
         write_series(bigger, scan.dicom, task.target, provenance=provenance, replace=True)
     else:
         write(bigger, task.target, like=scan)
+    if task.copy is not None:
+        write(bigger, task.copy, like=scan)
+
+
+def _write_page(task: Task, before: Scan | None, after: Scan, report: Mapping[str, Any]) -> None:
+    from iconet.study.pages.scan_page import scan_page
+
+    index = None if task.root is None else Path(os.path.relpath(task.root, task.page_path.parent))
+    page = scan_page(
+        *(task.target.name, before, after, report), index=None if index is None else index / INDEX
+    )
+    write_text(page, task.page_path)
+
+
+def _is_constant(scan: Scan) -> bool:
+    return bool(np.fmin.reduce(scan.array, axis=None) == np.fmax.reduce(scan.array, axis=None))
 
 
 class _Clock:

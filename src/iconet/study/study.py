@@ -1,30 +1,34 @@
 """Many scans, one after the other or several at a time, and what became of each."""
 
-import errno
-import time
-import traceback
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import iconet
 from iconet.errors import InputError
 from iconet.images import bids
-from iconet.images.own import OwnResult, is_own, own_result
-from iconet.runtime.allocator import collect_from_now, collecting_later
-from iconet.study.beside import all_beside
-from iconet.study.decide import written_files
+from iconet.images.own import is_own, own_result
+from iconet.runtime.allocator import collecting_later
+from iconet.study.attempt import attempt, finished
+from iconet.study.cluster import Cluster, for_workers
 from iconet.study.every_series import every_series
 from iconet.study.find import Task, find_tasks
 from iconet.study.jobs import Died, run_in_processes
 from iconet.study.labelled import with_labels
-from iconet.study.ledger import Ledger
+from iconet.study.part import Part
 from iconet.study.run_one import Upscaler
 from iconet.study.share import Share
 from iconet.study.summary import Outcome, summarise
 from iconet.upscaling.options import Options
+
+if TYPE_CHECKING:
+    from iconet.study.pages.index import Indexes
+
+Results = Generator[tuple[Task, Outcome], None, None]
+Crew = Callable[[Sequence[Task]], Results]
 
 
 @collecting_later()
@@ -36,9 +40,10 @@ def upscale_study(
     jobs: int = 1,
     overwrite: bool = False,
     reports: bool = False,
+    pages: bool = False,
     labels: Sequence[Path] = (),
-    all_series: bool = False,
-    only: str | None = None,
+    part: Part = Part(),  # noqa: B008 - frozen
+    cluster: str | None = None,
     say: Callable[[str], None],
     complain: Callable[[InputError], object],
 ) -> int:
@@ -54,9 +59,10 @@ def upscale_study(
         jobs: how many scans at the same time, each in a process with its share of the threads.
         overwrite: replace whatever is there, finished or not made by iconet.
         reports: write a JSON report beside every output.
+        pages: write a page with pictures too, and an index in a folder of results.
         labels: of the only scan; they come to the grid of its result.
-        all_series: of studies in DICOM every series, into folders below `output`.
-        only: of them the series of a modality, or with this in their description.
+        part: of the study that is meant.
+        cluster: address of a Dask scheduler whose workers do the scans.
         say: called with a line about each scan, and with the summary where they are several.
         complain: called with the error of each scan that could not be used.
 
@@ -69,43 +75,68 @@ def upscale_study(
     """
     if jobs < 1:
         raise InputError(f"jobs must be at least 1, not {jobs}")
-    start = partial(Upscaler, options, reports=reports)
-    work, notes, refused = cache(start), list[str](), dict[Task, str]()
-    if all_series or only is not None:
-        tasks, refused = _series(inputs, output, options, only, say)
-    else:
-        chosen, label = options.series is not None, lambda: work().label()
-        tasks = find_tasks(inputs, output, label, one_series=chosen, note=notes.append)
+    if cluster is not None:
+        inputs, output, labels, options = for_workers(inputs, output, labels, options)
+    start = partial(Upscaler, options, reports=reports, pages=pages)
+    work, notes = cache(start), list[str]()
+    tasks, refused = _found(inputs, output, options, part, work, say, notes.append)
     tasks = with_labels(tasks, labels)
-    share = Share.of(tasks, overwrite=overwrite, needs_report=reports)
+    needs = {"needs_report": reports, "needs_page": pages}
+    share = Share.of(tasks, overwrite=overwrite, shard=part.shard, **needs)
     outcomes = _Outcomes(tasks, refused, inputs, say, complain)
-    to_do = _unfinished(tasks, work(), share, outcomes, again=options.again)
-    with _folders(to_do):
-        while to_do:
-            results = _attempted(to_do, work, _Attempts(start, share), jobs)
-            if left := outcomes.note_all(results):
-                say(f"waiting for what another process has begun: {len(left)} of the scans")
-                share.wait(left)
-            to_do = _unfinished(left, work(), share, outcomes, by="another process", again=True)
-    return outcomes.end(notes)
+    with _indexes(tasks, overwrite=overwrite) if pages else nullcontext() as indexes:
+        to_do = _unfinished(tasks, work(), share, outcomes, again=options.again)
+        with _folders(to_do, share), _crew(cluster, jobs, start, work, share, say) as crew:
+            _do(to_do, crew, work(), share, outcomes)
+        if indexes is not None:
+            indexes.failed += outcomes.failed()
+        return outcomes.end(notes)
 
 
-def _series(
+def _indexes(tasks: Sequence[Task], *, overwrite: bool) -> "Indexes":
+    from iconet.study.pages.index import Indexes
+
+    return Indexes(tasks, overwrite=overwrite)
+
+
+def _do(
+    to_do: Sequence[Task], crew: Crew, work: Upscaler, share: Share, outcomes: "_Outcomes"
+) -> None:
+    """Do what is not finished, and wait for what other processes are at."""
+    share.check(to_do)
+    while to_do:
+        if left := outcomes.note_all(crew(to_do)):
+            outcomes.say(f"waiting for what another process has begun: {len(left)} of the scans")
+            share.wait(left)
+        to_do = _unfinished(left, work, share, outcomes, by="another process", again=True)
+
+
+def _found(
     inputs: Sequence[Path],
     output: Path | None,
     options: Options,
-    only: str | None,
+    part: Part,
+    work: Callable[[], Upscaler],
     say: Callable[[str], None],
+    note: Callable[[str], None],
 ) -> tuple[list[Task], dict[Task, str]]:
-    """A task for each DICOM series, and those that are no scans with the reason."""
-    if options.series is not None:
-        raise InputError("--series names one series; omit it, or --all-series and --only")
-    every = every_series(inputs, output, only, again=options.again)
-    if every.own:
-        say(f"{every.own} series that iconet made left out; --again takes them too")
-    if every.others:
-        say(f"{every.others} series left out: --only {only}")
-    return every.tasks, dict(every.refused)
+    """The tasks, and series that are no scans with the reason."""
+    refused = list[tuple[Task, str]]()
+    if part.all_series or part.only is not None:
+        if options.series is not None:
+            raise InputError("--series names one series; omit it, or --all-series and --only")
+        every = every_series(inputs, output, part.only, again=options.again)
+        if every.own:
+            say(f"{every.own} series that iconet made left out; --again takes them too")
+        if every.others:
+            say(f"{every.others} series left out: --only {part.only}")
+        tasks, refused = part.of(every.tasks), part.of(every.refused)
+    else:
+        one, label = options.series is not None, lambda: work().label()
+        tasks = find_tasks(inputs, output, label, one_series=one, part=part, note=note)
+    if part.shard is not None:
+        say(f"{part.shard}: {len(tasks)} of the scans")
+    return tasks, dict(refused)
 
 
 def _unfinished(
@@ -123,25 +154,18 @@ def _unfinished(
     at it.
     """
     how = {task: work.how(task) for task in tasks}  # what is wrong with the model concerns all
-    records = {root: share.known(root) for root in {task.root for task in tasks}}
+    share.look(tasks)
     to_do = []
     for task in tasks:
-        known = records[task.root].get(task.key, [])
         with suppress(InputError):
-            if share.is_finished(task, how[task], known):
-                outcomes.note(task, _finished(task, by))
+            if share.is_finished(task, how[task]) and not share.lacks_page(task):
+                outcomes.note(task, finished(task, by))
                 continue
         if not again and task.series is None and is_own(task.source):
             outcomes.note(task, Outcome("own", str(own_result(str(task.source)))))
             continue
         to_do.append(task)
     return to_do
-
-
-def _finished(task: Task, by: str | None) -> Outcome:
-    if by is None:
-        return Outcome("finished", f"{task.target}: is finished already")
-    return Outcome("shared", f"{task.target}: was made by {by}")
 
 
 class _Outcomes:
@@ -173,7 +197,7 @@ class _Outcomes:
             count = f"[{len(self.found)}/{len(self.tasks)}] " if several else ""
             self.say(count + outcome.line)
 
-    def note_all(self, results: Generator[tuple[Task, Outcome], None, None]) -> list[Task]:
+    def note_all(self, results: Results) -> list[Task]:
         """Note what comes; returns what other processes are at, unless nothing more can be done."""
         left = []
         with closing(results):
@@ -185,6 +209,10 @@ class _Outcomes:
                 if outcome.full:  # nor is there a place for the others
                     return []
         return left
+
+    def failed(self) -> list[tuple[Task, str]]:
+        """What could not be used, and why."""
+        return [(task, one.line) for task, one in self.found.items() if one.status == "failed"]
 
     def end(self, notes: Sequence[str]) -> int:
         """Sum up, and say what was noted; returns how many scans could not be used.
@@ -221,18 +249,30 @@ class _Attempts:
         return lambda task: attempt(task, work, self.share)
 
 
-def _attempted(
-    tasks: Sequence[Task], work: Callable[[], Upscaler], attempts: _Attempts, jobs: int
-) -> Generator[tuple[Task, Outcome], None, None]:
-    """Here, one after the other, or in processes."""
-    if jobs == 1 or len(tasks) < 2:
-        return ((task, attempt(task, work(), attempts.share)) for task in tasks)
-    return _in_processes(tasks, attempts, jobs)
+@contextmanager
+def _crew(
+    cluster: str | None,
+    jobs: int,
+    start: Callable[[], Upscaler],
+    work: Callable[[], Upscaler],
+    share: Share,
+    say: Callable[[str], None],
+) -> Iterator[Crew]:
+    """What does the tasks: this process, several on this machine, or the workers of a cluster."""
+    if cluster is not None:
+        with Cluster(cluster, start, say) as workers:
+            yield lambda tasks: workers.attempted(tasks, work(), share)
+        return
+
+    def here(tasks: Sequence[Task]) -> Results:
+        if jobs == 1 or len(tasks) < 2:
+            return ((task, attempt(task, work(), share)) for task in tasks)
+        return _in_processes(tasks, _Attempts(start, share), jobs)
+
+    yield here
 
 
-def _in_processes(
-    tasks: Sequence[Task], attempts: _Attempts, jobs: int
-) -> Generator[tuple[Task, Outcome], None, None]:
+def _in_processes(tasks: Sequence[Task], attempts: _Attempts, jobs: int) -> Results:
     with closing(run_in_processes(tasks, attempts, jobs)) as results:
         for task, outcome in results:
             if isinstance(outcome, Died):
@@ -244,57 +284,8 @@ def _in_processes(
             yield task, outcome
 
 
-def attempt(task: Task, work: Upscaler, share: Share) -> Outcome:
-    """Upscale a scan that no other process is at; whatever is wrong with it is in the outcome."""
-    began = time.monotonic()
-    try:
-        with share.claimed(task) as free:
-            if not free:
-                return Outcome("claimed", f"{task.target}: another process is at it")
-            how = work.how(task)
-            if share.is_finished(task, how, share.known(task.root).get(task.key, [])):
-                return _finished(task, "another process")
-            share.begin(task, how)
-            line = _recorded(task, work)
-        return Outcome("upscaled", line, time.monotonic() - began)
-    except OwnResult as error:
-        return Outcome("own", str(error))
-    except Exception as error:
-        cause = error.__cause__
-        full = isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT)
-        expected = isinstance(error, InputError)
-        line = f"{task.name}: {type(error).__name__}, a fault of iconet"
-        if expected:
-            line = str(error) if task.title is None else f"{task.name}: {error}"
-        return Outcome(
-            "failed",
-            line,
-            time.monotonic() - began,
-            fault=None if expected else traceback.format_exc(),
-            full=full,
-        )
-    finally:
-        collect_from_now()  # what one scan leaves behind is gone before the next one is done
-
-
-def _recorded(task: Task, work: Upscaler) -> str:
-    """Upscale, and note in the record that it is done or came to nothing."""
-    if task.root is None:
-        return work(task)[0]
-    ledger = Ledger(task.root)
-    try:
-        line, inputs = work(task)
-        beside = [path for path in all_beside(task) if path.exists()] if work.bounded else []
-        ledger.finish(task.key, written_files(task.target), inputs, work.how(task), beside)
-    except Exception:
-        with suppress(InputError):
-            ledger.give_up(task.key)
-        raise
-    return line
-
-
 @contextmanager
-def _folders(tasks: Sequence[Task]) -> Iterator[None]:
+def _folders(tasks: Sequence[Task], share: Share) -> Iterator[None]:
     """The folders of the outputs; those that are new and stay empty are gone again at the end."""
     made: list[Path] = []
     described: list[Path] = []
@@ -315,7 +306,7 @@ def _folders(tasks: Sequence[Task]) -> Iterator[None]:
     finally:
         for root in roots:
             with suppress(OSError):
-                if Ledger(root).discard_if_unused() and root in described:
+                if share.ledger(root).discard_if_unused() and root in described:
                     (root / bids.DESCRIPTION).unlink()
         for folder in sorted(made, reverse=True):
             with suppress(OSError):  # it holds results

@@ -13,9 +13,11 @@ import torch
 from torch import Tensor
 
 from iconet.data import Batch, Volume
+from iconet.data.sampling import Sampler
 from iconet.errors import InputError
 from iconet.files import sha256_of
 from iconet.network import ICONet, collaboration_loss
+from iconet.physics.degradation import DegradationMix
 from iconet.training.architecture import build
 from iconet.training.checkpoint import load_checkpoint, save_checkpoint, write_safetensors
 from iconet.training.initial_weights import begin_stages, start_from
@@ -34,6 +36,7 @@ from iconet.training.recipe import Recipe
 from iconet.training.reporter import Reporter
 from iconet.training.schedule import finished_share, learning_rate, stages_in_training
 from iconet.training.state import RunState, recipe_text, weights_metadata
+from iconet.training.way import fit_way_of
 
 SAVE_EVERY = 120.0  # seconds of training that a process killed at once may lose
 
@@ -129,7 +132,17 @@ class Loop:
                 raise
         if stop:
             stop_as(stop)
+        if fabric.is_global_zero:
+            self._fit_way()
         return self.weights
+
+    def _fit_way(self) -> None:
+        """What the trained network answers tells how a scan lost its resolution, if it is told."""
+        known = isinstance(self.network, ICONet) and self.network.way is not None
+        if known and isinstance(self.sampler, Sampler):
+            mix = self.sampler.mix
+            if isinstance(mix, DegradationMix):
+                fit_way_of(self.weights, self.sampler.volumes, mix, seed=self.recipe.seed)
 
     def _begin(self, reporter: Reporter) -> None:
         """Say where the run goes on; a run that starts from trained weights keeps the better."""

@@ -1,5 +1,6 @@
 """What a recipe asks for: what draws its batches, its optimizer and its validation."""
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -65,11 +66,16 @@ def make_sampler(
 def make_validation(recipe: Recipe, volumes: list[Volume], device: torch.device) -> Validation:
     """Validation on the task of a recipe; volumes too small for the network are left out."""
     smallest = SMALLEST_INPUT * recipe.scale
+    acquisition = ACQUISITION
+    if recipe.task.coils != (1, 1):
+        # Sensitivities are found in the centre, of which a small scan needs enough lines.
+        full = recipe.task.centre_fraction
+        acquisition = replace(acquisition, coils=recipe.task.coils, centre_fraction=full)
     return Validation(
         [volume for volume in volumes if min(volume.slices.shape[1:]) >= smallest],
         recipe.scale,
         device,
-        acquisition=ACQUISITION if recipe.task.kind == "joint" else None,
+        acquisition=acquisition if recipe.task.kind == "joint" else None,
         known_samples=recipe.task.known_samples,
         through_plane=recipe.task.kind == "through-plane",
     )

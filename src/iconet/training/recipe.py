@@ -103,11 +103,22 @@ class TrainingTask(Section):
     mask: Literal["random", "equispaced", "either"] = "either"
     noise_min: float = Field(0, description="share of the robust intensity maximum")
     noise_max: float = 0.02
+    coils: tuple[int, int] = Field((1, 1), description="fewest and most, with known samples")
+
+    @model_serializer(mode="wrap")
+    def _what_counts(self, content_of: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Recipes of one coil keep the fingerprints that they had before there were several.
+        content: dict[str, Any] = content_of(self)
+        if self.coils == (1, 1):
+            content.pop("coils", None)
+        return content
 
     @model_validator(mode="after")
     def _possible(self) -> TrainingTask:
         if self.known_samples and self.kind != "joint":
             raise ValueError("known_samples needs kind: joint")
+        if self.coils != (1, 1) and not self.known_samples:
+            raise ValueError("coils need known_samples: true")
         self.acquisition()  # refuses numbers that cannot be
         return self
 

@@ -87,7 +87,10 @@ class Validation:
                     low = measured.image.abs()
                     if known_samples:
                         low = real_and_imaginary(measured.image)
-                        samples = Samples(measured.kspace.to(device), measured.mask.to(device))
+                        maps = None if measured.maps is None else measured.maps.to(device)
+                        samples = Samples(
+                            measured.kspace.to(device), measured.mask.to(device), maps
+                        )
                 pair = Pair(volume.dataset, low.to(device), truth.to(device), samples)
                 self.pairs.append(pair)
 

@@ -3,6 +3,9 @@
 - The band that was measured is the scan's own: what the result holds below the scan's Nyquist
   frequency is replaced by what the scan holds. A network's detail lies beyond it. Only where the
   magnitude may have folded ringing up, the network may be right (`folded`).
+- A scan that is no crop of k-space, but was made smaller by a program, is what the result becomes
+  when it is made smaller likewise. Where the way is not known (`iconet.upscaling.way`), the mean
+  over each voxel of the scan may differ from it by `TOLERANCE` of the local range, not more.
 - Detail stays near what surrounds it: every new voxel lies within the range of the 3 x 3 voxels
   around its place, widened by half of that range, and never below the smallest voxel of the slice.
   So a flat region stays flat, and a scan without negative values gets none.
@@ -16,6 +19,7 @@ Each law holds for any shift and any scale of the intensities.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from math import ceil
 from typing import TYPE_CHECKING
 
@@ -32,7 +36,8 @@ OVERSHOOT = 0.5
 """Share of the local range by which new voxels may leave it; true ones do so by less."""
 
 TOLERANCE = 0.05
-"""Share of the local range by which the mean over a thick slice may differ from the scan."""
+"""Share of the local range by which a mean may differ from the scan where it is not known how that
+lost its resolution, as with thick slices."""
 
 DARK, EDGE, FOLDED = 0.1, 0.25, 0.1
 """Dark voxels, edges beside them, as shares of what is bright, and by how much of the local range
@@ -58,6 +63,7 @@ def keep_to_slice(
     beyond: "Tensor | None" = None,
     *,
     periodic: bool = False,
+    way: str | None = None,
 ) -> "Tensor":
     """Make an enlarged slice agree with the slice.
 
@@ -67,6 +73,7 @@ def keep_to_slice(
         background: (h, w) bool, see `flat_background`; its voxels all have one value.
         beyond: (h, w), what the slice has beyond `low`; see `spikes`.
         periodic: see `with_band_of`.
+        way: how the slice lost its resolution, as of `iconet.upscaling.way`.
 
     Returns:
         (s h, s w).
@@ -75,13 +82,17 @@ def keep_to_slice(
 
     factor = high.shape[-1] // low.shape[-1]
     least, most = local_range(low)
-    allowed = folded(low, most - least)
-    high = with_band_of(low, high, allowed, periodic=periodic)
+    if way is None:
+        allowed = folded(low, most - least)
+        agreeing = partial(with_band_of, low, allowed=allowed, periodic=periodic)
+    else:
+        agreeing = partial(acquired_alike, low, most - least, way)
+    high = agreeing(high)
     if background is not None and background.any():
         masked, value = enlarged(background, factor), low[background][0]
         for _ in range(ALTERNATIONS):
             kept = torch.where(masked, value, high)
-            high = with_band_of(low, kept, allowed, periodic=periodic)
+            high = agreeing(kept)
     if beyond is not None:
         low = low + beyond
         high += linear(beyond, factor)
@@ -207,6 +218,26 @@ def keep_to_line(volume: NDArray, resampled: NDArray, axis: int, step: float) ->
             np.maximum(most, values, out=most)
         span = OVERSHOOT * (most - least)
         np.clip(made, np.maximum(least - span, floor), most + span, out=made)
+
+
+def acquired_alike(low: "Tensor", span: "Tensor", way: str, high: "Tensor") -> "Tensor":
+    """Change as little of (H, W) as it takes to be (h, w) once it is made smaller again.
+
+    Args:
+        low: (h, w).
+        span: the range of the 3 x 3 voxels around each of them.
+        way: as of `iconet.upscaling.way`, not None.
+        high: (H, W).
+    """
+    from iconet.network.description import OTHER
+    from iconet.physics.point_spread import acquired_through, brought_back
+
+    factor = high.shape[-1] // low.shape[-1]
+    name = "block means" if way == OTHER else way
+    missing = low - acquired_through(name, high, factor)
+    if way == OTHER:
+        missing -= missing.clamp(-TOLERANCE * span, TOLERANCE * span)
+    return high + brought_back(name, missing, factor)
 
 
 def with_band_of(

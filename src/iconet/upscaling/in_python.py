@@ -17,7 +17,7 @@ from iconet.runtime.backends import backend_for
 from iconet.runtime.device import Compute, choose_compute
 from iconet.upscaling.models import Models
 from iconet.upscaling.options import Options
-from iconet.upscaling.out_of_range import out_of_range
+from iconet.upscaling.out_of_range import acceptable, out_of_range
 from iconet.upscaling.plan import plan_grid, remarks
 from iconet.upscaling.slices import Progress
 from iconet.upscaling.upscale import upscale_scan
@@ -55,6 +55,7 @@ class Settings(TypedDict, total=False):
     window: str
     kind: str
     again: bool
+    complex: bool
     uncertainty: bool
     strict: bool
     progress: Progress | None
@@ -113,6 +114,7 @@ def upscale(
     window: str = "auto",
     kind: str = "auto",
     again: bool = False,
+    complex: bool = False,
     uncertainty: bool = False,
     strict: bool = False,
     progress: Progress | None = None,
@@ -132,7 +134,8 @@ def upscale(
         model: name of a trained model, path of a .safetensors file, or what `iconet.load` returned;
             it then takes every step. By default the package's own for each: `mri-x2` in the plane;
             a kind of image that none was trained for (CT, PET) is interpolated instead.
-        scale: 2 or 4; chooses the model when none is named.
+        scale: 2 or 4; chooses the model when none is named. 1 gives the reconstruction of raw
+            k-space at its own size.
         plane: which slices go through the network: "auto" (across the thickest axis, else the axis
             with the fewest voxels), "axial", "coronal", "sagittal", or the axis across the slices,
             "i", "j" or "k". Arrays have no anatomy and take only "auto" and the axes.
@@ -166,6 +169,7 @@ def upscale(
             "real", "imaginary" or "phase"; "auto": what its header, name and values say. Labels
             keep their values, a phase is refused.
         again: upscale also what iconet made already.
+        complex: of raw k-space the complex image, not its magnitude.
         uncertainty: return both bounds of 90 % intervals too, see `Interval`.
         strict: refuse a scan that is unlike those that the network was trained on, instead of a
             warning.
@@ -175,7 +179,8 @@ def upscale(
         A nibabel image for a path or a nibabel image (an array where the file has no geometry), an
         array for an array, a tensor on the same device for a tensor, a SimpleITK image for one.
         Intensities are on the input's scale; integer types stay what they were, rounded and
-        saturated, others become float32. Raw k-space becomes a magnitude image in its units. NaN,
+        saturated, others become float32. Raw k-space becomes a magnitude or complex image in its
+        units. NaN,
         padding and single voxels far beyond all others change nothing but their own places
         (`iconet.upscaling.apart`). With `uncertainty` an `Interval` of three of the kind.
 
@@ -199,12 +204,14 @@ def upscale(
         volume=volume,
         allow_missing=allow_missing,
         again=again,
+        complex=complex,
         uncertainty=uncertainty,
         strict=strict,
     )
     compute = choose_compute(device, precision, backend_for(model, backend))
     if is_path(scan) and axes_order is None and is_kspace_file(scan):
         return _upscale_kspace(scan, options, compute, progress)
+    options.refuse_for_images()
     chosen = open_model(model, scale=scale, device=str(compute.device))
     models = Models(chosen, only=model is not None, device=str(compute.device))
     # Where the plain enlargement does not fit into memory, reading can say so before it begins.
@@ -224,9 +231,8 @@ def upscale(
             raise InputError(
                 f"{source.name}: is interpolated without a network: no bounds; omit uncertainty"
             )
-        findings = [finding.line for finding in out_of_range(source, plan, models, options)]
-        if strict and findings:
-            raise InputError(f"{findings[0]} (or omit strict)")
+        found = acceptable(out_of_range(source, plan, models, options), options)
+        findings = [finding.line for finding in found]
         for line in dict.fromkeys([*source.remarks, *remarks(source, plan, models), *findings]):
             if line not in said:
                 warnings.warn(line, UserWarning, stacklevel=2)
@@ -252,13 +258,11 @@ def _upscale_kspace(
 
     models = open_kspace_models(options, device=str(compute.device))
     compute = replace(compute, backend="torch")  # samples stay in torch
-    made, _ = upscale_kspace(
-        read_kspace(path),
-        models,
-        compute=compute,
-        progress=progress,
-        uncertainty=options.uncertainty,
+    made, found = upscale_kspace(
+        read_kspace(path), models, compute=compute, options=options, progress=progress
     )
+    for finding in found.findings:
+        warnings.warn(finding.line, UserWarning, stacklevel=3)
     if not options.uncertainty:
         return to_nibabel(made)
     return Interval(to_nibabel(made), *(to_nibabel(each) for (each,) in _bounds([made])))

@@ -66,7 +66,7 @@ def input_consistency(
     error = power = total = degraded_total = 0.0
     for low, high in _slabs(scan.array, bigger.array):
         truth = low.astype(np.float64)
-        degraded = _again(high, low.shape, recovery)
+        degraded = _as_scanned(high, low.shape, recovery)
         error += float(np.square(degraded - truth).sum())
         power += float(np.square(truth).sum())
         total += float(truth.sum())
@@ -80,6 +80,26 @@ def input_consistency(
         mean_ratio=degraded_total / total if total else None,
         noise=None if noise is None else mean_error**0.5 / noise,
     )
+
+
+def disagreement(
+    scan: Scan, bigger: Scan, recovery: Recovery | None = None
+) -> NDArray[np.float32] | None:
+    """Where the output degraded again is not the input: a difference for each voxel of the input.
+
+    Args:
+        scan: As in `input_consistency`, like the next two.
+        bigger: See there.
+        recovery: See there.
+    """
+    if not _same_field_of_view(scan, bigger):
+        return None
+    scan, bigger = _without_apart(scan, bigger)
+    found = np.empty_like(scan.array, np.float32)
+    into = _slabs(found, bigger.array)
+    for (low, high), (out, _) in zip(_slabs(scan.array, bigger.array), into, strict=True):
+        out[...] = _as_scanned(high, low.shape, recovery) - low
+    return found
 
 
 def sampled_consistency(scan: Scan, bigger: Scan, recovery: Recovery | None = None) -> float | None:
@@ -98,7 +118,8 @@ def sampled_consistency(scan: Scan, bigger: Scan, recovery: Recovery | None = No
     for low, high in pairs[:: max(1, len(pairs) // SAMPLED)]:
         if np.isnan(low).any():
             continue
-        error += float(np.square(_again(high, low.shape, recovery) - low).sum(dtype=np.float64))
+        difference = _as_scanned(high, low.shape, recovery) - low
+        error += float(np.square(difference).sum(dtype=np.float64))
         count += low.size
     return (error / count) ** 0.5 / noise if count else None
 
@@ -106,20 +127,15 @@ def sampled_consistency(scan: Scan, bigger: Scan, recovery: Recovery | None = No
 def residual_map(
     scan: Scan, bigger: Scan, recovery: Recovery | None = None
 ) -> NDArray[np.float32] | None:
-    """The output degraded again minus the input, in standard deviations of the input's noise.
+    """`disagreement` in standard deviations of the input's noise.
 
     Returns:
-        An array like that of the input, 0 where nothing was measured; None as of
-        `sampled_consistency`, but of any axes.
+        An array like that of the input; None where the noise is not known or as `disagreement`.
     """
-    if not _same_field_of_view(scan, bigger) or (noise := input_noise(scan)) is None:
+    if (noise := input_noise(scan)) is None:
         return None
-    scan, bigger = _without_apart(scan, bigger)
-    found = np.empty(scan.array.shape, np.float32, order="F")
-    slabs = zip(_slabs(scan.array, bigger.array), _slabs(found, bigger.array), strict=True)
-    for (low, high), (out, _) in slabs:
-        out[...] = (_again(high, low.shape, recovery) - low) / np.float32(noise)
-    return found
+    found = disagreement(scan, bigger, recovery)
+    return None if found is None else found / np.float32(noise)
 
 
 def input_noise(scan: Scan) -> float | None:
@@ -143,8 +159,7 @@ def input_noise(scan: Scan) -> float | None:
     return float(np.median(found)) if found else None
 
 
-def _again(image: NDArray, shape: tuple[int, ...], recovery: Recovery | None) -> NDArray:
-    """A part of the output, degraded to the input's grid."""
+def _as_scanned(image: NDArray, shape: tuple[int, ...], recovery: Recovery | None) -> NDArray:
     degraded = _degraded(image, shape)
     return degraded if recovery is None else recovery.acquire(degraded)
 

@@ -42,6 +42,11 @@ class Bounds:
         """Room for those of an image, which must have its type: none may cross it by rounding."""
         return cls(*(np.empty(shape, dtype, order="F") for _ in range(2)))
 
+    @classmethod
+    def zeros(cls, shape: Sequence[int]) -> "Bounds":
+        """Those of an image that is 0, float32."""
+        return cls(*(np.zeros(shape, np.float32, order="F") for _ in range(2)))
+
     @property
     def both(self) -> tuple[NDArray, NDArray]:
         """The lower and the upper one."""
@@ -52,6 +57,17 @@ class Bounds:
         if self.lower.ndim < 4:
             return self
         return Bounds(*(bound[..., number] for bound in self.both))
+
+    def around(self, number: int, magnitude: NDArray, distances: NDArray) -> None:
+        """Fill those of one slice of a magnitude image.
+
+        Args:
+            number: of the slice along the last axis.
+            magnitude: (H, W).
+            distances: (2, H, W), below and above.
+        """
+        self.lower[..., number] = np.maximum(magnitude - distances[0], 0)
+        self.upper[..., number] = magnitude + distances[1]
 
     def hold(self, image: NDArray) -> None:
         """Widen them where the image lies beyond."""

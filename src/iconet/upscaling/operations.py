@@ -171,6 +171,8 @@ class Enlarging:
     batch: int | None
     tile: int | None
     periodic: bool = False
+    cropped: bool = False
+    note: Callable[[str], object] | None = None
 
     def shape(self, shape: Shape) -> Shape:
         """Of the volume after it."""
@@ -222,6 +224,8 @@ class Enlarging:
             out=as_stack(out, self.across),
             progress=progress,
             periodic=self.periodic,
+            cropped=self.cropped,
+            note=self.note,
             batch=self.batch,
             tile=self.tile,
             bounds=None
@@ -247,9 +251,21 @@ Operation = Resampling | Enlarging | Interpolating | Recovering | Filling
 
 
 def operations(
-    plan: GridPlan, models: Models, compute: Compute, options: Options
+    plan: GridPlan,
+    models: Models,
+    compute: Compute,
+    options: Options,
+    note: Callable[[str], object] | None = None,
 ) -> list[Operation]:
-    """The operations of a plan, in order."""
+    """The operations of a plan, in order.
+
+    Args:
+        plan: for a scan.
+        models: the networks.
+        compute: device, precision and runtime.
+        options: how large slices are cut.
+        note: see `iconet.upscaling.slices.predict_stack`.
+    """
     if plan.interpolated:
         steps = {axis: plan.ratios[axis] for axis in plan.resampled}
         if plan.kind.labels:
@@ -260,12 +276,17 @@ def operations(
     recovery = plan.recovery
     periodic = recovery is not None and recovery.periodic and recovery.zero_filled
     rest = options.batch, options.tile, periodic
+    # After the first network there is nothing acquired to look at.
+    cropped = [plan.recovery is not None or number > 0 for number in range(len(plan.steps))]
     first = [] if plan.recovery is None else [Recovering(plan.recovery)]
     return [
         *first,
         *(
-            Enlarging(models(step).running(options.uncertainty), step, plan.across, compute, *rest)
-            for step in plan.steps
+            Enlarging(
+                models(step).running(options.uncertainty),
+                *(step, plan.across, compute, *rest, known, note),
+            )
+            for step, known in zip(plan.steps, cropped, strict=True)
         ),
         *(
             Resampling(axis, plan.shape[axis], plan.ratios[axis] * plan.gain(axis))

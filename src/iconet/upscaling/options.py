@@ -45,6 +45,7 @@ class Options:
     volume: int | None = None
     allow_missing: bool = False
     again: bool = False
+    complex: bool = False
     uncertainty: bool = False
     strict: bool = False
 
@@ -68,6 +69,12 @@ class Options:
             window_named(self.window)
         if self.scale is not None and self.by_spacing:
             raise InputError(f"scale {self.scale} and a spacing: give only one of them")
+        if self.uncertainty and (self.complex or self.scale == 1):
+            other = "--complex" if self.complex else "--scale 1"
+            raise InputError(
+                f"--uncertainty and {other} can't be combined; bounds are those of magnitudes that"
+                " a network enlarged"
+            )
 
     def _check_types(self) -> None:
         for name in ("plane", "axes", "device", "precision", "backend", "acquired", "window"):
@@ -100,7 +107,25 @@ class Options:
             given["allow_missing"] = True
         if self.uncertainty:
             given["uncertainty"] = True
+        if self.scale == 1:
+            given["scale"] = 1  # others choose the weights, which decide
+        if self.complex:
+            given["complex"] = True
         return given
+
+    def refuse_for_images(self) -> None:
+        """Refuse what only raw k-space has.
+
+        Raises:
+            InputError: It is asked for.
+        """
+        if self.scale == 1:
+            raise InputError(
+                "--scale 1 reconstructs raw k-space and an image is reconstructed already; "
+                "give 2 or 4"
+            )
+        if self.complex:
+            raise InputError("--complex is for raw k-space; leave it out for an image")
 
     @property
     def names_acquisition(self) -> bool:

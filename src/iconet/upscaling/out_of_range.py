@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from iconet.errors import InputError
 from iconet.images import Scan
 from iconet.intensity import levels_of_slice
 from iconet.runtime.threads import workers
@@ -104,6 +105,17 @@ def out_of_range(scan: Scan, plan: GridPlan, models: Models, options: Options) -
             )
         )
     return found
+
+
+def acceptable(findings: list[Finding], options: Options) -> list[Finding]:
+    """Findings that the user can live with.
+
+    Raises:
+        InputError: there are some, and they are to be refused.
+    """
+    if findings and options.strict:
+        raise InputError(f"{findings[0].line} (or omit --strict)")
+    return findings
 
 
 def inconsistent(scan: Scan, bigger: Scan, plan: GridPlan) -> list[Finding]:
@@ -269,6 +281,8 @@ def share_in_order(stack: NDArray) -> float | None:
     """
     step = max(1, min(stack.shape[1:]) // 48)
     small = np.nan_to_num(np.asarray(stack[:, ::step, ::step], np.float32))
+    if small.size:
+        small = np.clip(small, *np.quantile(small, (0.01, 0.99)))  # wild voxels tell nothing
     spread = small.std(axis=(1, 2))
     small = small[spread > 0.2 * spread.max()] if len(small) else small
     if len(small) < LEAST_SLICES:

@@ -39,6 +39,7 @@ from iconet.upscaling.fidelity import (
     spikes,
 )
 from iconet.upscaling.interval import Bounds, around_slice
+from iconet.upscaling.way import PROBES, way_of
 from iconet.upscaling.windows import Window, WindowPlan, plan_windows, tiles
 from iconet.zoo.model import SMALLEST
 
@@ -66,9 +67,11 @@ def predict_stack(
     out: NDArray | None = None,
     faithful: bool = True,
     periodic: bool = False,
+    cropped: bool = False,
     batch: int | None = None,
     tile: int | None = None,
     progress: Progress | None = None,
+    note: Callable[[str], object] | None = None,
     bounds: Bounds | None = None,
 ) -> NDArray[np.float32]:
     """Run the network over a stack of slices, each on an intensity scale of its own.
@@ -81,9 +84,11 @@ def predict_stack(
         faithful: make each result agree with its slice (`iconet.upscaling.fidelity`), which holds
             for networks that make both axes finer.
         periodic: see `iconet.upscaling.fidelity.with_band_of`.
+        cropped: whether slices are known to be crops of k-space (`iconet.upscaling.way`).
         batch: see `plan_windows`.
         tile: likewise.
         progress: called after each batch.
+        note: called with how the slices lost their resolution, where that is no crop of k-space.
         bounds: written into as `out` is, by a network with a head for them.
 
     Returns:
@@ -94,34 +99,46 @@ def predict_stack(
 
     count, *size = stack.shape
     plan = plan_windows(network, *size, device=compute.device.type, batch=batch, tile=tile)
-    if out is None:
-        out = np.empty((count, *(network.scale * side for side in size)), np.float32)
+    out = _room(stack, network.scale) if out is None else out
     # Convolutions on channels-last tensors are up to 3 times as fast (bf16 on a CPU with AMX).
     network = network.to(compute.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    waiting = _repeat_constants(stack, out, *(() if bounds is None else bounds.both))
+    waiting = _repeat_constants(stack, [out, *(bounds.both if bounds else ())])
     windows = len(list(tiles(_whole(stack), plan.side, network)))
     if told := windows > 1 and _is_told(network):  # tiles, of their whole slice
         compute = replace(compute, backend="torch")  # other runtimes know no such input
-    done, total = (count - len(waiting)) * windows, count * windows
-    advance = progress or _no_progress
-    advance(done, total)
+    advance = progress or (lambda done, total: None)
+    advance(done := (count - len(waiting)) * windows, total := count * windows)
     if not waiting:
         return out
     workers = plan.workers_for(len(waiting), windows)
-    with ThreadPoolExecutor(1) as ahead:
-        preparing = ahead.submit(prepare, network, compute, workers)
-        levels = {number: levels_of_slice(stack[number]) for number in waiting}
-        run = preparing.result()
-        work = _Work(network, run, stack, out, levels, plan, faithful, periodic, told, bounds)
+    run, levels = _prepared(network, compute, workers, stack, waiting)
+    work = _Work(network, run, stack, out, levels, plan, faithful, periodic, told, bounds=bounds)
     with worker_threads(workers, each=max(1, cores() // workers)) as pool:
+        work = work if cropped else _knowing_the_way(network, work, waiting, pool, note)
         for finished in _few_ahead(pool, work.jobs(waiting, windows), workers):
             done += finished
             advance(done, total)
     return out
 
 
-def _no_progress(done: int, total: int) -> None:
-    """Nobody wants to know."""
+def _room(stack: NDArray, scale: int) -> NDArray[np.float32]:
+    """For the result."""
+    count, height, width = stack.shape
+    return np.empty((count, scale * height, scale * width), np.float32)
+
+
+def _prepared(
+    network: "ICONet | Peer",
+    compute: Compute,
+    workers: int,
+    stack: NDArray,
+    waiting: Sequence[int],
+) -> tuple[Predict, dict[int, tuple[float, float]]]:
+    """The network in its runtime and, found meanwhile, the levels of the slices."""
+    with ThreadPoolExecutor(1) as ahead:
+        preparing = ahead.submit(prepare, network, compute, workers)
+        levels = {number: levels_of_slice(stack[number]) for number in waiting}
+        return preparing.result(), levels
 
 
 def _is_told(network: object) -> bool:
@@ -131,7 +148,27 @@ def _is_told(network: object) -> bool:
     return isinstance(network, ICONet) and network.describe is not None
 
 
-def _repeat_constants(stack: NDArray, *outs: NDArray) -> list[int]:
+def _knowing_the_way(
+    network: object,
+    work: "_Work",
+    waiting: Sequence[int],
+    pool: ThreadPoolExecutor,
+    note: Callable[[str], object] | None,
+) -> "_Work":
+    """The work with how its slices lost their resolution, of networks that can tell."""
+    from iconet.network import ICONet
+
+    told = network.way if isinstance(network, ICONet) else None
+    if told is None or not told.is_fitted or not work.faithful:
+        return work
+    probes = waiting[:: -(-len(waiting) // PROBES)]
+    way = way_of(told, pool.map(work.probed, probes))
+    if way is not None and note is not None:
+        note(way)
+    return replace(work, way=way)
+
+
+def _repeat_constants(stack: NDArray, outs: Sequence[NDArray]) -> list[int]:
     """Fill what constant slices become; returns the numbers of the others."""
     others = []
     for index, image in enumerate(stack):
@@ -166,6 +203,7 @@ class _Work:
     Attributes:
         levels: see `levels_of_slice`, by the number of the slice.
         told: whether the network is told of whole slices when it gets tiles.
+        way: see `iconet.upscaling.way`.
     """
 
     network: "ICONet | Peer"
@@ -177,6 +215,7 @@ class _Work:
     faithful: bool
     periodic: bool
     told: bool
+    way: str | None = None
     bounds: Bounds | None = None
 
     def jobs(self, waiting: Sequence[int], windows: int) -> Iterator[Job]:
@@ -216,8 +255,24 @@ class _Work:
                     yield partial(self.finish, part)
                 yield from (partial(self.predict, part, window) for window in inside)
 
+    def probed(self, number: int) -> "tuple[Tensor, Tensor, Tensor]":
+        """What `iconet.upscaling.way` asks of a slice."""
+        import torch
+
+        part = _Part.of(self.stack, [number], [self.levels[number]])
+        frame = _whole(self.stack)
+        part.begin(self.network.scale, frame, 0, 0, bounded=False)
+        for window in tiles(frame, self.plan.side, self.network):
+            self._fill(part, window)
+        return part.strengths, torch.from_numpy(part.low[0]), torch.from_numpy(part.high[0])
+
     def predict(self, part: "_Part", window: Window) -> int:
         """One window of several slices; the last of them finishes the slices."""
+        self._fill(part, window)
+        return len(part.numbers) + (self.finish(part) if part.was_last_window() else 0)
+
+    def _fill(self, part: "_Part", window: Window) -> None:
+        """The network's answer to one window."""
         import torch
 
         read, keep, write = window
@@ -228,13 +283,17 @@ class _Work:
             part.high[(slice(None), *write)] = made[:, 0]
             if part.distances is not None:
                 part.distances[(slice(None), slice(None), *write)] = made[:, 1:]
-        return len(part.numbers) + (self.finish(part) if part.was_last_window() else 0)
 
     def finish(self, part: "_Part") -> int:
         """Add the background, make the slices agree with the scan and write them."""
         for position, number in enumerate(part.numbers):
             image = self.stack[number]
-            high = part.finished(position, image, faithful=self.faithful, periodic=self.periodic)
+            high = part.finished(
+                *(position, image),
+                faithful=self.faithful,
+                periodic=self.periodic,
+                way=self.way,
+            )
             self.out[number] = high
             if self.bounds is not None:
                 wider = self.wider(part, position)
@@ -331,7 +390,13 @@ class _Part:
             return self._to_come == 0
 
     def finished(
-        self, position: int, image: NDArray, *, faithful: bool, periodic: bool
+        self,
+        position: int,
+        image: NDArray,
+        *,
+        faithful: bool,
+        periodic: bool,
+        way: str | None,
     ) -> NDArray[np.float32]:
         """The enlarged slice at a position, on the intensity scale of the slice itself."""
         import torch
@@ -346,7 +411,7 @@ class _Part:
             if faithful:
                 masked = None if background is None else torch.from_numpy(background)
                 result = keep_to_slice(
-                    torch.from_numpy(low), result, masked, spiked, periodic=periodic
+                    torch.from_numpy(low), result, masked, spiked, periodic=periodic, way=way
                 )
             elif spiked is not None:
                 result += linear(spiked, len(high) // len(low))

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iconet.network import DataConsistency, Samples
+from iconet.network.kspace.consistency import measured_of
 from iconet.physics.fourier import fft2c
 from iconet.physics.kspace import crop_kspace, resize_kspace, zero_fill
 from iconet.physics.undersampling import cartesian_mask
@@ -95,3 +96,46 @@ def test_training_works_after_a_prediction_of_the_same_size() -> None:
         layer(image, samples)
     layer(image.requires_grad_(), samples).sum().backward()
     assert image.grad is not None
+
+
+def _several(count: int, height: int, width: int) -> tuple[torch.Tensor, Samples]:
+    """A true image and what coils measured of it along every second line."""
+    truth = torch.randn(1, 1, height, width, dtype=torch.complex64)
+    maps = torch.randn(1, count, height, width, dtype=torch.complex64)
+    maps = maps / maps.abs().square().sum(dim=1, keepdim=True).sqrt()
+    mask = (torch.arange(width) % 2 == 0).view(1, 1, 1, -1)
+    return truth, Samples(fft2c(maps * truth) * mask, mask, maps)
+
+
+def test_one_coil_that_sees_all_alike_is_no_coil() -> None:
+    truth = torch.randn(2, 1, 18, 20, dtype=torch.complex64)
+    plain = _measured(truth)
+    image, layer = torch.randn(2, 2, 36, 40), DataConsistency()
+    coil = plain._replace(maps=torch.ones_like(plain.kspace))
+    torch.testing.assert_close(layer(image, coil), layer(image, plain), atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(measured_of(image, coil), measured_of(image, plain))
+
+
+def test_with_coils_the_true_image_is_a_fixed_point() -> None:
+    truth, samples = _several(4, 16, 18)
+    got = DataConsistency()(_channels(truth), samples)
+    torch.testing.assert_close(got, _channels(truth), atol=1e-5, rtol=0)
+    torch.testing.assert_close(measured_of(got, samples), samples.kspace, atol=1e-4, rtol=0)
+
+
+def test_coils_bring_any_image_nearer_to_what_they_measured() -> None:
+    _, samples = _several(4, 16, 18)
+    image = torch.randn(1, 2, 32, 36)
+    got = DataConsistency()(image, samples)
+    before, after = ((measured_of(each, samples) - samples.kspace).norm() for each in (image, got))
+    assert after < 0.2 * before
+    order = samples._replace(kspace=samples.kspace.flip(1), maps=samples.maps.flip(1))
+    torch.testing.assert_close(DataConsistency()(image, order), got, atol=1e-4, rtol=0)
+
+
+def test_gradients_pass_through_coils() -> None:
+    _, samples = _several(3, 16, 16)
+    image, layer = torch.randn(1, 2, 16, 16, requires_grad=True), DataConsistency()
+    layer(image, samples).square().sum().backward()
+    assert image.grad is not None and image.grad.isfinite().all()
+    assert layer.weight.grad is not None and layer.weight.grad != 0

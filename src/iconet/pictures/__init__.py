@@ -1,0 +1,1 @@
+"""What people look at: slices the right way up, in one grey window, and as pictures."""

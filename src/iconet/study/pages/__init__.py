@@ -1,0 +1,1 @@
+"""Reports to look at: a page of HTML for each scan, and an index for a study."""

@@ -19,6 +19,8 @@ from iconet.zoo.trust import trust_content, trust_file
 
 from .studies import files_below, scan, series, upscale
 
+TRUST = "model.trust.safetensors"
+
 
 @pytest.fixture
 def trusted(folder):
@@ -118,6 +120,29 @@ def test_what_others_wrote_beside_an_output_stays(trusted, capsys):
     assert "b_desc-lower.nii: is there already" in capsys.readouterr().err
     assert not (trusted / "b.nii").exists()
     assert upscale("a.nii", "-o", "b.nii", "--uncertainty", "--overwrite") == 0
+
+
+def test_bounds_of_a_former_result_do_not_stay_beside_another(trusted):
+    scan("a.nii")
+    assert upscale("a.nii", "-o", "b.nii", "--uncertainty") == 0
+    assert upscale("a.nii", "-o", "b.nii", "--overwrite") == 0
+    assert files_below(trusted) == ["a.nii", "b.nii", "model.safetensors", TRUST]
+    series("in")
+    assert upscale("in", "-o", "out", "--uncertainty") == 0
+    assert upscale("in", "-o", "out", "--overwrite") == 0
+    assert not list(trusted.glob("out_desc*"))
+
+
+def test_a_page_shows_how_wide_intervals_are(trusted):
+    scan("in/a.nii")
+    assert upscale("in", "-o", "out", "--html") == 0
+    assert "Width of the interval" not in (trusted / "out/a.nii.report.html").read_text()
+    assert upscale("in", "-o", "bounded", "--uncertainty", "--html") == 0
+    page = trusted / "bounded/a.nii.report.html"
+    assert "Width of the interval" in page.read_text()
+    page.unlink()
+    assert upscale("in", "-o", "bounded", "--uncertainty", "--html") == 0
+    assert "Width of the interval" in page.read_text()
 
 
 def test_an_input_is_never_replaced_by_a_bound(trusted, capsys):

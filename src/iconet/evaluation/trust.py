@@ -41,7 +41,13 @@ SAMPLE = 40_000
 """Foreground voxels of a scan that are looked at; more tell nothing more."""
 
 RIDGE = 1e-3
-"""Weight of small coefficients; of several the one that leaves subjects out best."""
+"""Weight of small coefficients."""
+
+EACH = 8
+"""Training scans of a data set that the widening is fitted on; one with many counts no more."""
+
+ALSO = ("hamming", "bicubic")
+"""Ways that no mix has, which the widening is fitted on too: users have such scans."""
 
 DRAWS = 2
 """Times that a training scan is looked at: as it is, and degraded by the mix."""
@@ -291,10 +297,19 @@ def _factor(measured: Sequence[Sampled], shares: Mapping[str, float], sign: int)
     return round(high, 4)
 
 
+def some_of_each(training: Sequence[Case]) -> list[Case]:
+    """At most `EACH` scans of a data set, evenly spaced."""
+    groups: dict[str, list[Case]] = {}
+    for case in training:
+        groups.setdefault(case.dataset, []).append(case)
+    return [case for group in groups.values() for case in group[:: -(-len(group) // EACH)]]
+
+
 def fitted_widening(measured: Sequence[Sampled]) -> "Tensor":
     """How much wider intervals must be by the strengths of a scan, (2, `TERMS`).
 
-    A ridge regression of the logarithms of the factors that each scan alone would need.
+    A ridge regression of the logarithms of the factors that each scan alone would need. Every data
+    set counts alike in every way of losing resolution.
 
     Args:
         measured: enlarged without widening, with factors of 1.
@@ -311,15 +326,11 @@ def fitted_widening(measured: Sequence[Sampled]) -> "Tensor":
         dtype=torch.float64,
     )
     given = terms(torch.stack([one.strengths for one in known])).double()  # type: ignore[misc]
-    square = given.T @ given + RIDGE * len(known) * torch.eye(TERMS, dtype=torch.float64)
-    return torch.linalg.solve(square, given.T @ needed.log()).T.float()
-
-
-def widened(one: Sampled, head: "IntervalHead") -> Sampled:
-    """With the widening of a head, where that had none when it was enlarged."""
-    if one.strengths is None:
-        return one
-    return rescaled(one, head.widened(one.strengths[None])[0].tolist())
+    groups = [(one.case.dataset, one.way) for one in known]
+    weights = torch.tensor([1 / groups.count(group) for group in groups], dtype=torch.float64)
+    weighted = given.T * (weights / weights.sum())
+    square = weighted @ given + RIDGE * torch.eye(TERMS, dtype=torch.float64)
+    return torch.linalg.solve(square, weighted @ needed.log()).T.float()
 
 
 def rescaled(one: Sampled, factors: Sequence[float]) -> Sampled:

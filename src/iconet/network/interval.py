@@ -21,7 +21,7 @@ TAILS = 0.05
 TERMS = 6
 """Of the polynomial that tells how wide intervals must be."""
 
-MOST_WIDENED = 3.0
+MOST_WIDENED = 4.0
 """Times wider, or narrower, at most."""
 
 HIDDEN = 32

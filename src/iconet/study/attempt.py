@@ -85,7 +85,7 @@ def perform(task: Task, work: Upscaler) -> Performed:
             outcome,
             [fingerprint(path) for path in written_files(task.target)],
             [fingerprint(path) for path in inputs],
-            tuple(path.name for path in all_beside(task) if work.bounded and path.exists()),
+            tuple(path.name for path in all_beside(task) if path.exists()),
         )
     except Exception as error:
         return Performed(failed(task, error, time.monotonic() - start))

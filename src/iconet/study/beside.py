@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from iconet.files import write_errors, write_text
-from iconet.images import Scan, bids, check_output, write
+from iconet.images import Scan, bids, check_output, read, write
 from iconet.images.dicom.derived import as_stored, check_folder, write_series
 from iconet.images.dicom.derived_header import Provenance
 from iconet.images.reading import NIFTI, stem_of, suffix_of
@@ -92,6 +92,15 @@ def write_beside(
         write(replace(plain, array=residual, mark=bigger.mark), path, like=plain)
         written.append(path)
     return written
+
+
+def with_bounds(task: Task, bigger: Scan) -> Scan:
+    """A result that was read again, with its bounds if these are there."""
+    paths = [beside(task, what) for what in (LOWER, UPPER)]
+    if not all(path.exists() for path in paths):
+        return bigger
+    lower, upper = (read(path).array for path in paths)
+    return replace(bigger, bounds=(lower, upper))
 
 
 def write_bounds(task: Task, bigger: Scan, like: Scan) -> list[Path]:

@@ -26,6 +26,7 @@ from iconet.study.beside import (
     describe_beside,
     forget_beside,
     named_beside,
+    with_bounds,
     write_beside,
     write_bounds,
 )
@@ -167,7 +168,8 @@ class Upscaler:
             InputError: one of them cannot be read, or the page not be written.
         """
         before = None if is_kspace_file(task.source) else self._read(task)
-        _write_page(task, before, read(task.target), task.read_report())
+        after = with_bounds(task, read(task.target))
+        _write_page(task, before, after, task.read_report())
 
     def _read(self, task: Task, scale: int = 1) -> Scan:
         return read(

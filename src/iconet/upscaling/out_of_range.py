@@ -209,7 +209,7 @@ def properties(slices: list[NDArray[np.float32]], model: Model) -> Properties:
     noises = [found for cut in cuts if (found := noise_of(cut)) is not None]
     noise = float(np.median(noises)) if noises else None
     familiar = None if model.trust is None else model.trust.familiar
-    vectors = features(cuts, model)
+    vectors = None if familiar is None else features(cuts, model)
     if familiar is None or vectors is None:
         return Properties(noise, None)
     return Properties(noise, float(np.median(familiar.distance(vectors).numpy())))

@@ -4,6 +4,9 @@
     python benchmarks/trust.py ranking mri-x2 data.root=/path/to/data [slices=1]
     python benchmarks/trust.py findings mri-x2 data.root=/path/to/data
 
+`table=body/body.csv` takes the scans of another table than the recipe's; `ways=kspace-crop,noisy`
+only these ways of losing resolution.
+
 `coverage`: share of foreground voxels within 90 % intervals, width (share of what is bright), by
 data set and contrast, for each way of losing resolution. `ranking`: how well the width finds the
 largest errors, beside the spread over 8 flips and rotations. `findings`: what `--strict` would
@@ -39,10 +42,10 @@ CPU = Compute(torch.device("cpu"), "fp32")
 WORST = 0.05
 
 
-def coverage(model: Model, recipe: Recipe, tested: list[Case], slices: int) -> None:
+def coverage(model: Model, ways: list[str], tested: list[Case], slices: int) -> None:
     network = model.running(True)
     print("| degradation | data | subjects | coverage | worst scan | width |\n" + 6 * "|---" + "|")
-    for way in ways_of(recipe):
+    for way in ways:
         found = [sampled(model, network, case, way, CPU, slices=slices) for case in tested]  # type: ignore[arg-type]
         groups: dict[str, list[Sampled]] = {}
         for one in found:
@@ -202,9 +205,16 @@ if __name__ == "__main__":
     content["data"]["root"] = str(root)
     asked = Recipe(**content)
     tables = tables_of_scans(asked.data, Path("/tmp"))
-    scans = list(cases(root, tables, given.get("split", "test"), asked.data.contrasts))
+    if "table" in given:
+        tables = [root / given["table"]]
+    scans = [
+        case
+        for case in cases(root, tables, given.get("split", "test"), asked.data.contrasts)
+        if case.contrast not in ("CT", "PT")
+    ]
     if sys.argv[1] == "coverage":
-        coverage(chosen, asked, scans, int(given.get("slices", 3)))
+        ways = given["ways"].split(",") if "ways" in given else list(ways_of(asked))
+        coverage(chosen, ways, scans, int(given.get("slices", 3)))
     elif sys.argv[1] == "ranking":
         ranking(chosen, scans, int(given.get("slices", 1)))
     else:

@@ -44,6 +44,16 @@ def test_subjects_count_alike_however_many_scans_they_have():
     assert found["subjects"] == 2 and found["worst_scan"] < 0.85
 
 
+def test_data_sets_count_alike_however_many_subjects_they_have():
+    other = measured("9", 3.0)
+    other = other._replace(case=other.case._replace(dataset="b"))
+    shares = {"kspace-crop": 1.0}
+    many = [measured(str(number), 1.0) for number in range(8)]
+    assert calibrated_factors([*many, other], shares) == calibrated_factors(
+        [many[0], other], shares
+    )
+
+
 def test_ways_count_as_often_as_the_mix_has_them():
     both = [measured("1", 1.0), measured("1", 3.0, "noisy")]
     only = calibrated_factors(both, {"kspace-crop": 1.0})

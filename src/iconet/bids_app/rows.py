@@ -32,8 +32,9 @@ COLUMNS: dict[str, dict[str, Any]] = {
     "consistency_nmse": {"Description": "Of the same, squared difference over squares"},
     "consistency_mean_ratio": {"Description": "Of the same, ratio of the means; 1 is alike"},
     "findings": {
-        "Description": "What to look at: what was recovered, interpolated, set apart or out of range, and"
-        f" consistency below {FENCE} interquartile ranges under the first quartile of this table"
+        "Description": "What to look at: what was recovered, interpolated, set apart or out of"
+        f" range, and consistency below {FENCE} interquartile ranges under the first quartile of"
+        " this table"
     },
     "seconds_read": {"Description": "To read the scan", "Units": "s"},
     "seconds_upscale": {"Description": "To upscale it", "Units": "s"},

@@ -2,8 +2,9 @@
 
 Intervals are calibrated by conformal scaling (Angelopoulos and Bates, arXiv 2107.07511), with
 subjects as units: voxels of one person are no independent witnesses. Each side of the interval is
-multiplied by what leaves 5 % of the foreground beyond it in the mean over validation subjects. The
-images are those that users get, after all laws of the result.
+multiplied by what leaves 5 % of the foreground beyond it in the mean over validation subjects, in
+which every data set counts alike: users' scans are of others still. The images are those that users
+get, after all laws of the result.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -285,8 +286,11 @@ def _factor(measured: Sequence[Sampled], shares: Mapping[str, float], sign: int)
             for this, person, ratio in groups:
                 if this == way:
                     people.setdefault(person, []).append(float(np.mean(ratio > factor)))
-            if people:
-                total += share * float(np.mean([np.mean(each) for each in people.values()]))
+            sets: dict[str, list[float]] = {}
+            for (dataset, _), each in people.items():
+                sets.setdefault(dataset, []).append(float(np.mean(each)))
+            if sets:
+                total += share * float(np.mean([np.mean(each) for each in sets.values()]))
                 weight += share
         return total / weight if weight else 0.0
 

@@ -14,6 +14,7 @@ from iconet.evaluation.trust import (
     summary,
     ways_of,
 )
+from iconet.evaluation.trust import _of_other_sets as other_sets
 from iconet.network.interval import MOST_WIDENED, IntervalHead
 from iconet.training.recipe import Recipe
 
@@ -109,3 +110,15 @@ def test_a_recipe_names_the_ways_of_its_mix():
         {"kspace-crop": 0.6, "windowed": 0.2, "noisy": 0.2}
     )
     assert ways_of(Recipe(**content, task={"kind": "through-plane"})) == {"thick-slices": 1.0}
+
+
+def test_a_scan_of_another_scanner_is_as_far_as_a_data_set_that_is_left_out():
+    generator = torch.Generator().manual_seed(0)
+
+    def scans(shift):
+        return [torch.randn(5, 4, generator=generator) + shift for _ in range(20)]
+
+    near = {"a": scans(0.0), "b": scans(0.0), "c": scans(0.0)}
+    apart = {"a": scans(0.0), "b": scans(4.0), "c": scans(-4.0)}
+    assert 0.8 < other_sets(near) < 2 < other_sets(apart)
+    assert other_sets({"a": scans(0.0)}) == 0

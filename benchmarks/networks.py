@@ -255,7 +255,8 @@ def main() -> None:
     rows.sort(
         key=lambda r: (order.index(r["network"]), r["runtime"], *map(int, (r[k] for k in KEY[4:])))
     )
-    text = f"{here}; {choice.scale}x; torch {torch.__version__}\n\n" + table(rows, choice.scale)
+    where = f"{here}; {choice.scale}x; torch {torch.__version__}"
+    text = f"# Networks in turns\n\n{where}\n\n" + table(rows, choice.scale)
     (choice.folder / "networks.md").write_text(text)
     draw(choice.folder / "networks-time.png", rows, per_pixel=False)
     draw(choice.folder / "networks-pixel.png", rows, per_pixel=True)

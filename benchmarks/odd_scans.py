@@ -43,6 +43,7 @@ import nibabel
 import numpy as np
 import pydicom
 import torch
+import torch.nn.functional as F
 from numpy.typing import DTypeLike, NDArray
 from pydicom.pixels.processing import apply_rescale
 from scipy.ndimage import binary_fill_holes, gaussian_filter
@@ -53,7 +54,7 @@ from iconet.evaluation.interpolations import cubic_b_spline, zero_filling
 from iconet.evaluation.metrics import foreground
 from iconet.files import write_text
 from iconet.images import read, slice_axis_of
-from iconet.physics.blur import blur_and_resample
+from iconet.physics.blur import blur_and_resample, gaussian_blur
 from iconet.physics.kspace import crop_kspace, resize_kspace
 from iconet.physics.noise import rician
 
@@ -214,6 +215,33 @@ def gaussian(truth: NDArray, scale: int) -> Trial:
     return trial(low.numpy(), truth, scale)
 
 
+def interpolated(mode: str) -> Make:
+    """As programs make images smaller: widened against aliasing."""
+
+    def make(truth: NDArray, scale: int) -> Trial:
+        size = [side // scale for side in truth.shape[1:]]
+        image = torch.from_numpy(truth)[:, None]
+        low = F.interpolate(image, size, mode=mode, align_corners=False, antialias=True)
+        return trial(low[:, 0].clamp(min=0).numpy(), truth, scale)
+
+    return make
+
+
+def blurred_means(truth: NDArray, scale: int) -> Trial:
+    """A Gaussian of 0.7 input pixels FWHM, then means of blocks."""
+    blurred = gaussian_blur(torch.from_numpy(truth), 0.7 * scale)
+    return trial(means(blurred.numpy(), scale), truth, scale)
+
+
+def conformed(truth: NDArray, scale: int) -> Trial:
+    """Three quarters of the matrix were acquired; a registration brought them onto it."""
+    size = tuple(side // scale for side in truth.shape[1:])
+    acquired = tuple(round(0.75 * side) for side in size)
+    small = torch.from_numpy(resized(truth, (acquired[0], acquired[1])))[:, None]
+    low = F.interpolate(small, size, mode="bicubic", align_corners=False, antialias=True)
+    return trial(low[:, 0].abs().numpy(), truth, scale)
+
+
 def offset(value: float) -> Make:
     """Values of uint16 above a constant."""
     return lambda truth, scale: replace(kspace_crop(truth, scale), offset=value, stored=np.uint16)
@@ -289,6 +317,10 @@ CASES: dict[str, tuple[Make, tuple[int, ...]]] = {
     "tukey": (windowed(tukey), (2,)),
     "fermi": (windowed(fermi), (2,)),
     "gaussian": (gaussian, (2,)),
+    "cubic": (interpolated("bicubic"), (2, 4)),
+    "linear": (interpolated("bilinear"), (2, 4)),
+    "blurred-means": (blurred_means, (2,)),
+    "conformed": (conformed, (2,)),
     "offset-500": (offset(500), (2,)),
     "offset-32768": (offset(32768), (2,)),
     "z-scored": (z_scored, (2,)),

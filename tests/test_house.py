@@ -2,6 +2,7 @@
 
 import ast
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -100,3 +101,37 @@ def test_imports_go_down_and_never_in_a_circle(tmp_path, changes, said) -> None:
     result = lint_imports(tmp_path, changes)
     assert said in result.stdout, result.stdout + result.stderr
     assert (result.returncode == 0) == (not changes)
+
+
+def experiments() -> dict[int, Path]:
+    """The numbers of the experiments in the log, and the page of each."""
+    log = ROOT.parents[1] / "docs" / "experiments"
+    if not log.is_dir():
+        pytest.skip("the log of experiments is in the repository, not in the installed package")
+    found = [
+        (int(number), page)
+        for page in sorted(log.glob("*.md"))
+        for number in re.findall(r"^\(e(\d+)\)=$", page.read_text(encoding="utf-8"), re.M)
+    ]
+    assert len(found) == len(dict(found)), "a number names one experiment"
+    return dict(found)
+
+
+def test_the_log_of_experiments_has_every_number_once_and_in_its_index() -> None:
+    log = experiments()
+    assert sorted(log) == list(range(1, len(log) + 1))
+    index = (log[1].parent / "index.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^- \[(\d+)\]\(([\w-]+\.md)#e(\d+)\)", index, re.M)
+    assert {(int(n), page, int(e)) for n, page, e in listed} == {
+        (n, page.name, n) for n, page in log.items()
+    }
+
+
+def test_experiments_cited_in_the_source_are_in_the_log() -> None:
+    log = experiments()
+    sources = (path for path in ROOT.rglob("*") if path.suffix in {".py", ".yaml", ".md"})
+    text = "\n".join(path.read_text(encoding="utf-8") for path in sources)
+    assert "docs/experiments.md" not in text
+    cited = re.findall(r"docs/experiments, ((?:\d+(?:, | to )?)+)", text)
+    assert len(cited) > 5
+    assert {int(n) for group in cited for n in re.findall(r"\d+", group)} <= set(log)

@@ -184,7 +184,7 @@ ROWS = {
     # Mosaics, localizers, colour
     "mosaic": Row(mosaic(tagged=True), "MR", NETWORK),
     "mosaic without Siemens' header": Row(mosaic(tagged=False), None, "dcm2niix first"),
-    "localizer": Row(dicom(**image_type("LOCALIZER")), None, "a localizer, which is no volume"),
+    "localizer": Row(dicom(**image_type("LOCALIZER")), None, "a localizer, not a volume"),
     "colour NIfTI": Row(rgb, None, "a colour .RGB. image"),
     "colour picture": Row(picture("RGB"), None, "not 8 or 16-bit greyscale"),
     "colour DICOM": Row(dicom(PhotometricInterpretation="RGB"), None, "a colour image"),

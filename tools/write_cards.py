@@ -34,7 +34,7 @@ ACQUISITION = "acceleration 4, centre 8 %, 1 % noise"
 TASK = """Enlarges the slices of structural MRI scans (T1w, T2w, FLAIR) {scale}x in plane."""
 JOINT_TASK = """Reconstructs undersampled Cartesian k-space of structural MRI scans (T1w, T2w, FLAIR) and enlarges
 the slices {scale}x in plane: complex images in and out, k-space and mask known."""
-SLICE_TASK = """Makes one axis of structural MRI scans (T1w, T2w, FLAIR) {scale}x finer, such as that across thick slices; it
+SLICE_TASK = """Makes one axis of structural MRI scans (T1w, T2w, FLAIR) {scale}x finer, such as the one across thick slices. It
 sees the planes that contain this axis."""
 
 CARD = """# {name}
@@ -46,8 +46,8 @@ CARD = """# {name}
 
 ## Data and licences
 
-Trained on the train split of three public data sets; choices were made on the validation subjects; the test
-subjects serve for the numbers below alone. Splits are by subject.
+It was trained on the train split of three public data sets. Choices were made on the validation subjects. The test subjects
+serve only for the numbers below. Splits are by subject.
 
 | Data set | Train / validation / test subjects | What | Licence |
 |---|---|---|---|
@@ -55,13 +55,14 @@ subjects serve for the numbers below alone. Splits are by subject.
 | OpenfMRI ds000011 | 7 / 1 / 3 | T1w whole heads, defaced, 1.33 x 1.33 mm, sagittal slices | PDDL |
 | open_ms_data (Lesjak et al., Neuroinformatics 2017) | 4 / 1 / 2 | T1w, T2w, FLAIR whole heads with multiple sclerosis, 0.5-0.9 mm, axial slices | CC BY |
 
-Slices that the scanner had enlarged were first reduced to the matrix that was acquired. The weights are under the
-project's licence, Apache-2.0.
+Slices that the scanner had enlarged were first reduced to the acquired matrix. The weights are under the project's
+licence, Apache-2.0.
 
 ## Degradations
 
-{degradations} Nothing else was
-seen in training: no motion, no bias field, no other field strength than the data sets'.
+{degradations}
+
+It has seen nothing else in training: no motion, no bias field, no other field strength than the data sets'.
 
 ## Numbers
 
@@ -69,14 +70,14 @@ seen in training: no motion, no bias field, no other field strength than the dat
 
 {table}
 
-These are of one training run with one seed, measured with the stored file in bfloat16 on a CPU.
+One training run with one seed, measured with the stored file in bfloat16 on a CPU.
 
 ## Limits
 
-- Brains from three collections only. Other organs, other contrasts, implants and unseen pathology are outside of what
-  it knows; it may soften or invent structure there.
+- It knows brains from three collections only. In other organs, other contrasts, implants and unseen pathology it may
+  soften or invent structure.
 {limits}
-- Gains are against simulated low-resolution images; a real low-resolution acquisition differs.
+- Gains are against simulated low-resolution images. A real low-resolution acquisition differs.
 
 ## How it was made
 
@@ -86,9 +87,9 @@ At commit {commit} (the recipe, and what it calls `base`, may have changed since
     python tools/publish_weights.py runs/{name}/{name}.safetensors
 
 {steps} steps of {batch} {what} in {minutes} minutes on {hardware}, seed {seed}, PyTorch
-{torch}; {patches_per_second} a second, {waiting:.0%} of the time waiting for data. A run under a time limit
-(`--max-time`) finishes its schedule on time; a repeat by the number of steps follows the same schedule, not bit by
-bit. Chosen at step {best} on two slices of every validation volume (foreground PSNR of the slices):
+{torch}; {patches_per_second} a second, {waiting:.0%} of the time waiting for data. A run under a time limit (`--max-time`)
+finishes its schedule on time. A repeat by the number of steps follows the same schedule, but not bit by bit.
+Chosen at step {best} on two slices of every validation volume (foreground PSNR of the slices):
 {validation}.{folded}
 
 SHA-256 `{sha256}`.
@@ -154,34 +155,43 @@ def main(folder: Path) -> None:
             waiting=float(metadata["waiting"]),
             best=best["step"],
             validation=scores,
-            folded=f" Afterwards folded: {metadata['folded']}." if "folded" in metadata else "",
+            folded=folded(metadata),
             sha256=entry.sha256,
         )
         (ZOO / f"{entry.name}.md").write_text(card, encoding="utf-8")
         print(f"**`{entry.name}`**\n\n{text}\n")
 
 
-LIMITS = """- T2w was trained on from three scans and is not among the test scans; FLAIR and clinical T1w are tested on two subjects each.
-- Slices are enlarged in their plane, one by one; slice thickness stays.
-- A scan with more noise than 1 %, or more blur than a voxel, gains less. A scan already interpolated by the scanner has
-  nothing to gain."""
-JOINT_LIMITS = """- T2w was trained on from three scans and is not among the test scans; FLAIR and clinical T1w are tested on two subjects each.
-- Slices are enlarged in their plane, one by one; slice thickness stays.
-- It is for k-space with missing lines: where none is missing it loses to zero-filling, and a model of images is right.
-- It needs the samples: what was measured is put back into every image, so the network itself was never asked to keep it.
-  Without `samples` its output means nothing.
-- One coil-combined image, lines along one axis measured or not. Other trajectories, more acceleration than 6, less
-  than 8 % of the centre or more noise than 2 % were not trained for."""
+def folded(metadata: dict[str, str]) -> str:
+    """What was folded into the weights afterwards."""
+    if "folded" not in metadata:
+        return ""
+    # The log of experiments was one page when the weights were written.
+    what = metadata["folded"].replace("docs/experiments.md", "docs/experiments")
+    return f" Afterwards folded: {what}."
 
-SLICE_LIMITS = """- Finer slices show more of what is likely, not more of what was measured: a lesion thinner than a slice was averaged with
-  what lies around it and stays so.
-- Slices with gaps of more than a fifth of their distance, motion from one slice to the next, or noise of more than 1 % were
-  not trained for.
-- Tested on three whole heads, each thickened along each of its axes: no collection here has thin slices in other contrasts."""
-NUMBERS = """Mean over test subjects, {condition}, inside the foreground: PSNR in dB / SSIM. The convention, confidence
-intervals and each subject's values are in [docs/benchmark](../../../docs/benchmark/models/benchmark.md)."""
+
+LIMITS = """- It was trained on three T2w scans and tested on none. FLAIR and clinical T1w are tested on two subjects each.
+- Slices are enlarged in their plane, one by one. Slice thickness stays.
+- A scan with more than 1 % noise, or more blur than a voxel, gains less. If the scanner interpolated a scan, the network
+  has nothing to add to it."""
+JOINT_LIMITS = """- It was trained on three T2w scans and tested on none. FLAIR and clinical T1w are tested on two subjects each.
+- Slices are enlarged in their plane, one by one. Slice thickness stays.
+- It is for k-space with missing lines. If none is missing, zero-filling is better: use a model of images.
+- It needs the samples. They are put back into every image, so the network itself never learned to keep them. Without
+  `samples` its output means nothing.
+- It was trained on one coil-combined image with missing lines along one axis. It was not trained on other trajectories,
+  acceleration above 6, less than 8 % of the centre, or more than 2 % noise."""
+
+SLICE_LIMITS = """- Finer slices show more of what is likely, not more of what was measured. A lesion thinner than a slice was averaged with
+  its surroundings. It does not come back.
+- It was not trained on gaps above a fifth of the slice distance, motion between slices, or more than 1 % noise.
+- It was tested on three whole heads, each thickened along each of its axes. No collection here has thin slices in other
+  contrasts."""
+NUMBERS = """Mean over test subjects, {condition}, inside the foreground: PSNR in dB / SSIM. [The
+benchmark](../../../docs/benchmark/models/benchmark.md) has the convention, confidence intervals and each subject's values."""
 SLICE_NUMBERS = """Test subjects of ds000011, whole heads of 1 x 1.33 x 1.33 mm, made {scale}x thicker along each axis in turn (Gaussian
-profile) and thin again. What the columns mean and each volume's values: [docs/through-plane.md](../../../docs/through-plane.md)."""
+profile) and thin again. [Thick slices](../../../docs/through-plane.md) explains the columns and has each volume's values."""
 
 
 def degradations(recipe: dict) -> str:
@@ -190,21 +200,20 @@ def degradations(recipe: dict) -> str:
     if task["kind"] == "through-plane":
         mix = recipe["slice_profile"]
         return (
-            f"Thick slices were simulated: profiles Gaussian ({mix['gaussian']:.0%}), rectangular ({mix['rect']:.0%}) and a k-space crop as\n"
-            f"of 3-D acquisitions ({mix['kspace']:.0%}); gaps of up to {mix['gap_max']:.0%} of their distance; Rician noise of up to "
-            f"{mix['noise_max']:.0%} of the bright tissue on\n{mix['noise_probability']:.0%} of the slices."
+            f"Thick slices were simulated. Profiles were Gaussian ({mix['gaussian']:.0%}), rectangular ({mix['rect']:.0%}), or a k-space crop as in 3-D acquisitions\n"
+            f"({mix['kspace']:.0%}). Gaps were up to {mix['gap_max']:.0%} of the slice distance. {mix['noise_probability']:.0%} of the slices got "
+            f"Rician noise of up to {mix['noise_max']:.0%} of the bright tissue."
         )
     if task["kind"] == "joint":
         low, high = task["acceleration"]
         return (
-            f"Inputs were simulated: a smooth random phase, centred k-space crop, acceleration {low:g} to {high:g} with random\n"
-            f"or equispaced Cartesian masks, the central {task['centre_fraction']:.0%} of the lines full, complex noise of up to "
-            f"{task['noise_max']:.0%} of the bright tissue."
+            f"Inputs were simulated: a smooth random phase, a centred k-space crop, acceleration {low:g} to {high:g} with random or equispaced\n"
+            f"Cartesian masks, the central {task['centre_fraction']:.0%} of the lines full, and complex noise of up to {task['noise_max']:.0%} of the bright tissue."
         )
     return (
-        f"Low-resolution inputs were simulated: {mix['kspace']:.0%} centred k-space crop, {mix['windowed']:.0%} with a tapered "
-        f"k-space window (less\nGibbs ringing), {mix['blurred']:.0%} Gaussian blur, {mix['averaged']:.0%} block mean; Rician noise of up to "
-        f"{mix['noise_max']:.0%} of the bright tissue on {mix['noise_probability']:.0%} of the slices."
+        f"Low-resolution inputs were simulated: {mix['kspace']:.0%} by a centred k-space crop, {mix['windowed']:.0%} with a tapered k-space window (less Gibbs\n"
+        f"ringing), {mix['blurred']:.0%} by Gaussian blur, {mix['averaged']:.0%} by block means. {mix['noise_probability']:.0%} of the slices got "
+        f"Rician noise of up to {mix['noise_max']:.0%} of the bright tissue."
     )
 
 

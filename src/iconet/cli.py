@@ -24,49 +24,53 @@ app = typer.Typer(
     add_completion=False,
     help="Super-resolution of medical images. Research use, not for diagnosis.",
 )
-node = typer.Typer(no_args_is_help=True, help="A DICOM node that sends series back upscaled.")
+node = typer.Typer(no_args_is_help=True, help="A DICOM node: series in, upscaled series back.")
 app.add_typer(node, name="node")
 
 ModelOption = Annotated[
     str | None,
     typer.Option(
-        help="Trained model or path of a .safetensors file; mri-x2 by default. A network of your "
-        "own: package.module:Class@FILE."
+        help="Name of a trained model, or path of a .safetensors file; mri-x2 by default. For a "
+        "network of your own: package.module:Class@FILE."
     ),
 ]
 KindOption = Annotated[
     str,
     typer.Option(
-        help="What the image is, if not what it says: mr, ct, pet, map, labels, mask, "
+        help="What the image is, if iconet guesses wrong: mr, ct, pet, map, labels, mask, "
         "probabilities, real, imaginary or phase."
     ),
 ]
 Overrides = Annotated[
-    list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Replace values of the recipe.")
+    list[str] | None,
+    typer.Argument(metavar="[KEY=VALUE]...", help="Values to replace in the recipe."),
 ]
 SeriesOption = Annotated[
     str | None,
-    typer.Option(help="Which of several DICOM series: UID, number or a part of its description."),
+    typer.Option(
+        help="Which DICOM series, if there are several: UID, number or part of its description."
+    ),
 ]
 VolumeOption = Annotated[
     int | None,
     typer.Option(
-        help="Which volume of a 4-D scan or a DICOM series of several echoes, b-values, phases or "
-        "times, from 1; by default all."
+        help="Which volume of a 4-D scan, or of a DICOM series with several echoes, b-values, "
+        "phases or times; counted from 1; by default all."
     ),
 ]
 MissingOption = Annotated[
     bool,
     typer.Option(
-        "--allow-missing", help="Leave out files of a DICOM series that cannot be read, and say so."
+        "--allow-missing", help="Leave out files of a DICOM series that cannot be read; name them."
     ),
 ]
 OverwriteOption = Annotated[
-    bool, typer.Option("--overwrite", help="Replace outputs that are there already.")
+    bool, typer.Option("--overwrite", help="Replace outputs that exist already.")
 ]
 NodeFile = Annotated[Path, typer.Argument(metavar="CONFIG.yaml")]
 RecipeFile = Annotated[
-    Path, typer.Argument(metavar="RECIPE", help="A YAML file, or the name of one of the package.")
+    Path,
+    typer.Argument(metavar="RECIPE", help="A YAML file, or the name of a recipe of the package."),
 ]
 
 
@@ -175,29 +179,33 @@ def upscale(
         Path | None,
         typer.Option(
             *("--output", "-o"),
-            help="File for one scan, or folder, that of a derived DICOM series too; by default "
-            "derivatives/iconet of a BIDS dataset.",
+            help="File for one scan, else a folder; a derived DICOM series is a folder too. A BIDS "
+            "dataset has a default: derivatives/iconet.",
         ),
     ] = None,
     model: ModelOption = None,
     scale: Annotated[
         int | None,
         typer.Option(
-            help="2 or 4; chooses the model when --model is not given. 1: only reconstruct raw "
-            "k-space."
+            help="2 or 4; chooses the model if --model is not given. 1 reconstructs raw k-space "
+            "and enlarges nothing."
         ),
     ] = None,
     plane: Annotated[
         str, typer.Option(help="Plane of the slices: auto, axial, coronal, sagittal, i, j or k.")
     ] = "auto",
     axes: Annotated[
-        str, typer.Option(help="Voxel axes that become finer: some of ijk; auto: the plane's two.")
+        str,
+        typer.Option(
+            help="Voxel axes to enlarge, such as k or ij; auto: the two axes of the plane."
+        ),
     ] = "auto",
     spacing: Annotated[
-        str | None, typer.Option(help="Of the result in mm, such as 1.0 or 0.5x0.5x1.0 (i, j, k).")
+        str | None, typer.Option(help="Spacing of the result in mm: 1.0, or 0.5x0.5x1.0 (i, j, k).")
     ] = None,
     isotropic: Annotated[
-        bool, typer.Option("--isotropic", help="Make thick slices as fine as their pixels.")
+        bool,
+        typer.Option("--isotropic", help="Make thick slices as thin as their pixels are wide."),
     ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ... or mps.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, fp32 or bf16.")] = "auto",
@@ -212,16 +220,20 @@ def upscale(
     allow_missing: MissingOption = False,
     all_series: Annotated[
         bool,
-        typer.Option("--all-series", help="Every DICOM series, into folders below --output."),
+        typer.Option(
+            "--all-series", help="Take every DICOM series; each gets a folder in --output."
+        ),
     ] = False,
     only: Annotated[
         str | None,
-        typer.Option(help="Every series of a modality (mr, ct, pet), or of such a description."),
+        typer.Option(
+            help="Take every series of a modality (mr, ct, pet), or with this description."
+        ),
     ] = None,
     acquired: Annotated[
         str,
         typer.Option(
-            help="Matrix that was acquired of slices that the scanner interpolated: auto, off, or "
+            help="Acquired matrix, if the scanner interpolated the slices: auto, off, or numbers "
             "such as 192x256."
         ),
     ] = "auto",
@@ -235,33 +247,33 @@ def upscale(
     labels: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Labels of the scan, on its grid; they come to the result's grid, beside it."
+            help="Labels on the scan's grid; they are written on the result's grid, beside it."
         ),
     ] = None,
     jobs: Annotated[
         int,
-        typer.Option("--jobs", "-j", help="Scans at the same time, which share cores and memory."),
+        typer.Option("--jobs", "-j", help="Scans at the same time; they share cores and memory."),
     ] = 1,
     shard: Annotated[
         str | None,
         typer.Option(
             metavar="I/N",
-            help="Part I of N, one of several jobs; auto in an array of Slurm, Grid Engine or LSF.",
+            help="Do part I of N; auto in an array of jobs of Slurm, Grid Engine or LSF.",
         ),
     ] = None,
     cluster: Annotated[
         str | None,
         typer.Option(
             metavar="ADDRESS",
-            help="Dask scheduler whose workers do the scans, such as tcp://head:8786.",
+            help="Dask scheduler; its workers do the scans. For example tcp://head:8786.",
         ),
     ] = None,
     overwrite: OverwriteOption = False,
     again: Annotated[
-        bool, typer.Option("--again", help="Upscale results of iconet once more too.")
+        bool, typer.Option("--again", help="Upscale results of iconet once more.")
     ] = False,
     complex: Annotated[
-        bool, typer.Option("--complex", help="Of raw k-space the complex image, as NIfTI.")
+        bool, typer.Option("--complex", help="Write the complex image of raw k-space, as NIfTI.")
     ] = False,
     uncertainty: Annotated[
         bool,
@@ -277,19 +289,19 @@ def upscale(
     ] = False,
     report: Annotated[
         bool,
-        typer.Option("--report", help="Write OUT.report.json: what was done, and how well it fits"),
+        typer.Option("--report", help="Write OUT.report.json: what was done, how well it fits."),
     ] = False,
     html: Annotated[
         bool,
         typer.Option(
             "--html",
-            help="Write OUT.report.html too, a page with pictures, and index.html in a folder.",
+            help="Write OUT.report.html too: a page with pictures; for a folder an index.html.",
         ),
     ] = False,
 ) -> None:
     """Make scans finer: in the plane of their slices, across them, or to any spacing.
 
-    Of a study (several scans, folders, BIDS datasets) what is finished is not done again.
+    Rerun the command to resume a study; finished scans are skipped.
     """
     import os
 
@@ -353,7 +365,7 @@ def view(
 @app.command()
 def models(
     verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Also what each network is made of.")
+        bool, typer.Option("--verbose", "-v", help="Say what each network is made of.")
     ] = False,
 ) -> None:
     """List the trained models and what each is for."""
@@ -380,7 +392,7 @@ def export(
     ] = "onnx",
     overwrite: OverwriteOption = False,
 ) -> None:
-    """Write a trained model for another program: any batch, height and width."""
+    """Write a trained model for another program. It takes any batch, height and width."""
     from iconet.export import export_model
 
     print(export_model(model, output, format, overwrite=overwrite))
@@ -393,17 +405,19 @@ def degrade(
     scale: Annotated[int, typer.Option(help="How many times fewer voxels along each side.")] = 2,
     axis: Annotated[
         str | None,
-        typer.Option(help="Make thick slices across this axis, i, j or k, and leave their plane."),
+        typer.Option(
+            help="Make thick slices across this axis (i, j or k) instead; their plane stays."
+        ),
     ] = None,
     thickness: Annotated[
         float | None,
-        typer.Option(help="Of the thick slices, in mm; less than their distance leaves gaps."),
+        typer.Option(help="Thickness of the slices in mm; less than their distance leaves gaps."),
     ] = None,
     noise: Annotated[
         float,
         typer.Option(metavar="PERCENT", help="Rician noise, in percent of the bright tissue."),
     ] = 0.0,
-    seed: Annotated[int, typer.Option(help="Of the noise.", min=0, max=2**63 - 1)] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the noise.", min=0, max=2**63 - 1)] = 0,
     series: SeriesOption = None,
     kind: KindOption = "auto",
     volume: VolumeOption = None,
@@ -451,14 +465,12 @@ def train(
         Path | None,
         typer.Option("--output", "-o", help="Folder for the weights; runs/NAME by default."),
     ] = None,
-    max_time: Annotated[
-        str | None, typer.Option(help="Be done after this long, such as 45m or 2h.")
-    ] = None,
+    max_time: Annotated[str | None, typer.Option(help="End in time, such as 45m or 2h.")] = None,
     devices: Annotated[
         int | None,
         typer.Option(
-            help="GPUs of a node that share the work, or processes on its CPU; 1, or what srun or "
-            "torchrun started.",
+            help="GPUs of a node that share the work, or processes on its CPU. By default 1, or "
+            "what srun or torchrun started.",
             min=1,
         ),
     ] = None,
@@ -467,7 +479,7 @@ def train(
         typer.Option(help="Nodes that share the work, started by srun or torchrun.", min=1),
     ] = None,
 ) -> None:
-    """Train a network by a recipe; goes on where an earlier run of it stopped."""
+    """Train a network by a recipe. Rerun the command to resume."""
     from iconet import training
 
     path = training.train(
@@ -481,12 +493,12 @@ def benchmark(
     recipe: RecipeFile,
     overrides: Overrides = None,
     max_time: Annotated[
-        str | None, typer.Option(help="Begin no new work after this long, such as 40m.")
+        str | None, typer.Option(help="Start no new work after this time, such as 40m.")
     ] = None,
 ) -> None:
-    """Train networks under equal terms and test them, by a recipe; goes on where it stopped.
+    """Train networks at equal cost and test them, by a recipe. Rerun the command to resume.
 
-    The same command may run several times at once: the workers share the queue.
+    You may run the command several times at once: the workers share the queue.
     """
     from iconet.evaluation import benchmark
 
@@ -535,10 +547,10 @@ def node_check(config: NodeFile) -> None:
 def node_retry(
     config: NodeFile,
     series: Annotated[
-        str | None, typer.Argument(help="Series UID, or what the log calls it; by default all.")
+        str | None, typer.Argument(help="Series UID, or its name in the log; by default all.")
     ] = None,
 ) -> None:
-    """Take up again what was refused or has failed, such as after a change of the rules."""
+    """Try refused and failed series again, for example after a change of the rules."""
     from iconet.node.settings import read_settings
     from iconet.node.status import retry
 

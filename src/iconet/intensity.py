@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 DARKEST = 0.005
 """Share of a slice's voxels below the value that stands for nothing."""
 
+SPIKE = (-0.5, 2.0)
+"""Between nothing, 0, and something bright, 1, nearly everything lies; networks see no more."""
+
 
 def levels_of_slice(image: NDArray) -> tuple[float, float]:
     """The values of a slice that stand for nothing and for something bright.

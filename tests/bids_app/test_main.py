@@ -87,10 +87,10 @@ def test_the_group_has_a_row_for_each_result_and_for_each_scan_without_one(capsy
         (["ds", "out", "participant", "--participants", "1"], "unrecognized arguments"),
         (["ds", "out", "participant", "--n-procs", "x"], "invalid int value"),
         (["ds", "out", "participant", "--participant-label", "7"], "no participant 7; it has 01"),
-        (["ds/sub-01", "out", "participant"], "ds/sub-01: is no BIDS dataset"),
-        (["nowhere", "out", "participant"], "nowhere: is no BIDS dataset"),
+        (["ds/sub-01", "out", "participant"], "ds/sub-01: is not a BIDS dataset"),
+        (["nowhere", "out", "participant"], "nowhere: is not a BIDS dataset"),
         (["ds", "out", "group"], "out: no results of iconet there"),
-        (["ds", "out", "participant", "--shard", "auto"], "this is no job of an array"),
+        (["ds", "out", "participant", "--shard", "auto"], "this is not a job of an array"),
     ],
 )
 def test_wrong_calls_end_in_one_line_and_write_nothing(arguments, said, capsys, monkeypatch):

@@ -93,8 +93,8 @@ def test_shares_of_processes_make_up_the_batch_of_one(
 @pytest.mark.parametrize(
     ("options", "named"),
     [
-        ({"batch": 16, "world": 3}, "does not split over 3"),
-        ({"batch": 0}, "batch of 0"),
+        ({"batch": 16, "world": 3}, "so that 3 processes can share it"),
+        ({"batch": 0}, "batch=0: give a multiple"),
         ({"batch": 16, "rank": 2, "world": 2}, "no process 2 of 2"),
         ({"batch": 16, "rank": -1}, "no process -1"),
     ],
@@ -326,7 +326,7 @@ def test_joint_batches_of_nothing_are_refused() -> None:
         make_joint(volume(count=0))
     with pytest.raises(InputError, match=r"data\.weights"):
         make_joint(weights={"a": 0.0})
-    with pytest.raises(InputError, match="no multiple of the scale"):
+    with pytest.raises(InputError, match="not a multiple of the scale"):
         make_joint(patch=36, scale=8)
 
 

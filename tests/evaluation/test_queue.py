@@ -96,7 +96,7 @@ def test_after_its_time_nothing_new_begins_and_the_report_says_what_is_missing(
         monkeypatch.setattr(f"iconet.evaluation.{module}.time", clock)
     text = benchmark.run(recipe, max_time="90s")
     assert described(trained) == [("iconet", 1)]
-    assert "2 of 3 training runs are still to come** (sr-x2: peer seed 1; sr-x2: iconet" in text
+    assert "2 of 3 training runs are left** (sr-x2: peer seed 1; sr-x2: iconet" in text
     assert len(rows_of(recipe)) == 9  # what was begun is measured
 
 

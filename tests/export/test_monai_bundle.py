@@ -11,6 +11,7 @@ import pytest
 import iconet
 from iconet.errors import InputError
 from iconet.export import export_model
+from iconet.network.config import SIZES
 
 OBLIQUE = np.array(
     [[0.6, -0.32, 0.48, -90], [0.8, 0.24, -0.36, 20.5], [0, 0.3, 2.4, 33], [0, 0, 0, 1]]
@@ -105,3 +106,10 @@ def test_a_network_of_one_axis_is_no_bundle(tmp_path, network, monkeypatch):
     with pytest.raises(InputError, match="one axis"):
         export_model(network, tmp_path / "bundle", "monai-bundle")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_network_that_is_told_how_resolution_was_lost_is_no_bundle(tmp_path):
+    told = iconet.ICONet(2, **SIZES["tiny"], described=8).eval()
+    with pytest.raises(InputError, match="export mri-x2"):
+        export_model(told, tmp_path / "bundle", "monai-bundle")
+    assert not list(tmp_path.iterdir())

@@ -59,7 +59,7 @@ def cifti():
         (lambda: torch.ones(20, 20, dtype=torch.complex64), "magnitude"),
         (lambda: torch.eye(20).to_sparse(), "give a dense one"),
         (lambda: torch.ones(20, 20, device="meta"), "give a dense one"),
-        (lambda: sitk.Image([20, 20], sitk.sitkVectorFloat32, 2), "several numbers a voxel"),
+        (lambda: sitk.Image([20, 20], sitk.sitkVectorFloat32, 2), "several numbers in each voxel"),
         (lambda: sitk.Image([20, 20], sitk.sitkComplexFloat32), "real numbers"),
         (lambda: sitk.Image([20, 20], sitk.sitkLabelUInt8), "a label map"),
     ],
@@ -98,7 +98,7 @@ def test_shapes_that_may_be_read_in_two_ways_must_say_which(kind, shape):
         ("bcxy", "give two or three"),
         ("dhhw", "give two or three"),
         ("", "give two or three"),
-        (3, "give a letter an axis"),
+        (3, "give one letter for each axis"),
     ],
 )
 def test_orders_that_cannot_be_meant(order, said):

@@ -112,7 +112,7 @@ def test_damaged_files_are_refused(tmp_path):
         (0, b"\0\0\0\2", "not a volume of FreeSurfer"),
         (4, b"\xff\xff\xff\xff", "impossible sizes"),
         (4, b"\0\x0f\0\0", "truncated"),
-        (20, b"\0\0\0\x09", "its voxels are no numbers"),
+        (20, b"\0\0\0\x09", "its voxels are not numbers"),
         (30, b"\x7f\xc0\0\0", "the affine"),
     ):
         changed = bytearray(whole)

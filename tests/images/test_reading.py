@@ -310,7 +310,7 @@ def test_centimetres_and_no_unit_of_a_picture(tmp_path):
 def test_several_numbers_a_voxel_are_refused(tmp_path):
     vectors = nibabel.Nifti1Image(np.zeros((5, 4, 3, 1, 3), np.float32), AFFINE)
     vectors.to_filename(tmp_path / "a.nii")
-    assert "5-D; it holds several numbers a voxel" in refusal(tmp_path / "a.nii")
+    assert "5-D; it holds several numbers in each voxel" in refusal(tmp_path / "a.nii")
 
 
 def test_an_image_of_nibabel_whose_file_is_damaged(tmp_path):
@@ -334,8 +334,9 @@ def test_missing_empty_and_folders(tmp_path):
     for suffix in ("nii", "nii.gz", "npy", "png", "tif"):
         (tmp_path / f"empty.{suffix}").touch()
         assert "empty" in refusal(tmp_path / f"empty.{suffix}")
-    os.mkfifo(tmp_path / "pipe.nii")
-    assert "not a regular file" in refusal(tmp_path / "pipe.nii")
+    if hasattr(os, "mkfifo"):  # POSIX
+        os.mkfifo(tmp_path / "pipe.nii")
+        assert "not a regular file" in refusal(tmp_path / "pipe.nii")
     assert "name" in refusal(tmp_path / f"{'a' * 300}.nii")
 
 

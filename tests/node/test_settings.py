@@ -37,7 +37,7 @@ def test_paths_start_at_the_file(tmp_path):
         ({"listen": {"callers": []}}, "listen.callers"),
         ({"listen": {"callers": [{"ae_title": "A", "addresses": ["10.0.0.1/24"]}]}}, "10.0.3.0/24"),
         ({"listen": None}, "nothing would come in"),
-        ({"polls": [{"peer": "pacs"}]}, "pacs is no peer with a url"),
+        ({"polls": [{"peer": "pacs"}]}, "pacs is not a peer with a url"),
         ({"rules": [{"name": "a", "send_to": ["pacs"], "match": {"description": "("}}]}, "regular"),
         ({"rules": [{"name": "a", "send_to": ["pacs"], "upscale": {"axes": "xy"}}]}, "axes xy"),
         ({"ae_title": "MORE THAN SIXTEEN LETTERS"}, "ae_title"),

@@ -181,7 +181,7 @@ output: out
         ("lab_own_network:Nets", "has no torch.nn.Module 'Nets'"),
         ("lab_own_network:function", "has no torch.nn.Module 'function'"),
         ("lab_own_network:Broken", "RuntimeError: two lines"),
-        ("lab_own_network:Odd", "attribute multiple is no positive whole number"),
+        ("lab_own_network:Odd", "attribute multiple is not a positive whole number"),
         ("needs_more:Net", "its module needs 'not_there_at_all'; install that"),
         ("syntax:Net", "cannot be imported (SyntaxError"),
     ],

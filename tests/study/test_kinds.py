@@ -123,4 +123,4 @@ def test_raw_kspace_and_images_make_one_study(capsys):
     assert times("out")["sub/b.nii"] == made["sub/b.nii"]
     # What only images take is not left out in silence for the others.
     assert upscale(*call, "--plane", "axial", model=None, backend="auto") == 2
-    assert "raw k-space is taken in whole slices" in capsys.readouterr().err
+    assert "raw k-space is upscaled in whole slices" in capsys.readouterr().err

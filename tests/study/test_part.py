@@ -74,7 +74,7 @@ def test_labels_that_are_not_there_are_refused_with_those_that_are(part, said):
 
 def test_a_folder_has_no_participants():
     Path("in").mkdir()
-    with pytest.raises(InputError, match="in: is no BIDS dataset"):
+    with pytest.raises(InputError, match="in: is not a BIDS dataset"):
         found(Part(("01",)), ["in"], Path("out"))
 
 

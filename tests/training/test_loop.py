@@ -153,7 +153,7 @@ def test_sigterm_saves_the_step_and_then_ends_the_process_as_usual(
     finally:
         signal.signal(signal.SIGTERM, before)
     assert ended.value.code == 143
-    assert "saved at step 5; the same command goes on" in capsys.readouterr().out
+    assert "saved at step 5; rerun the command to resume" in capsys.readouterr().out
     run(recipe, volumes, tmp_path / "cut")
     said = capsys.readouterr().out
     assert re.search(r"goes on at step 5 of 12, after \d+\.\d min of training; best so far", said)
@@ -230,7 +230,7 @@ def test_fine_tuning_never_writes_weights_worse_than_its_start(
     assert metadata(path)["trained_steps"] == "0"
     said = capsys.readouterr().out
     assert "validation at step 0: mean 30.000 dB" in said
-    assert "no step was better on validation scans than the start, 30.000 dB" in said
+    assert "no step was better than the start on validation scans, 30.000 dB" in said
 
 
 def test_fine_tuning_keeps_what_became_better_and_says_by_how_much(

@@ -211,7 +211,7 @@ def test_a_run_on_two_nodes_goes_on_after_one_is_lost(
     assert f"saved at step {CUT}" in first[1]
     [line] = [line for line in first[2].splitlines() if line.startswith("iconet: error:")]
     assert "another process of the run is gone" in line
-    assert line.endswith("the same command goes on")
+    assert line.endswith("rerun the command to resume")
     assert "Traceback" not in first[2]
     assert state(cut)["step"] == CUT
     first, second = two_nodes("srun", recipe_path, cut)
@@ -258,7 +258,7 @@ def test_a_process_that_gets_a_signal_loses_no_more_than_since_it_was_saved(
     assert process.returncode == code
     # The step at hand is finished where there is time for it.
     assert state(cut)["step"] == CUT + (number == signal.SIGTERM)
-    assert ("the same command goes on" in said) == (number == signal.SIGTERM)
+    assert ("rerun the command to resume" in said) == (number == signal.SIGTERM)
     process = killed(recipe_path, cut, 0, number)
     said, wrong = process.communicate(timeout=600)
     assert process.returncode == 0, wrong

@@ -26,7 +26,7 @@ def test_an_output_that_cannot_be_a_folder_is_said_in_one_line(
 
 def test_a_run_that_diverges_stops_and_says_so(volumes: list[Volume], tmp_path: Path) -> None:
     recipe = make_recipe(steps=60, learning_rate=1e30, validate_every=60)
-    with pytest.raises(InputError, match="the loss is no number at step 20; lower"):
+    with pytest.raises(InputError, match="the loss is not a number at step 20; lower"):
         run(recipe, volumes, tmp_path)
     assert not (tmp_path / "small.safetensors").exists()
 
@@ -75,7 +75,7 @@ def test_validation_and_an_interruption_are_said(
         shown.interrupted(4)
     assert capsys.readouterr().out.splitlines() == [
         "validation at step 3: mean 31.250 dB  a 30.000 dB",
-        "saved at step 4; the same command goes on",
+        "saved at step 4; rerun the command to resume",
     ]
 
 
@@ -83,5 +83,5 @@ def test_validation_and_an_interruption_are_said(
 def test_a_loss_that_is_no_number_is_noticed_when_it_is_read(tmp_path: Path, loss: float) -> None:
     with Reporter(tmp_path) as shown:
         shown.step(LOG_EVERY + 1, torch.tensor(loss), 1e-3, 0.1, 8.0, 0.0)
-        with pytest.raises(InputError, match="the loss is no number at step 40; lower"):
+        with pytest.raises(InputError, match="the loss is not a number at step 40; lower"):
             shown.step(2 * LOG_EVERY, torch.tensor(loss), 1e-3, 0.1, 8.0, 0.0)

@@ -304,9 +304,9 @@ def test_the_command_refuses_in_one_line_and_leaves_nothing(tmp_path: Path, capf
     for arguments, reason in [
         ([tmp_path / "bad.h5"], "bad.h5: is not HDF5"),
         ([tmp_path / "missing.h5"], "no such file"),
-        ([good, "--tile", "64"], "no --tile"),
-        ([good, "--plane", "axial"], "no --plane"),
-        ([good, "--spacing", "1", "--series", "2"], "no --spacing, no --series"),
+        ([good, "--tile", "64"], "omit --tile"),
+        ([good, "--plane", "axial"], "omit --plane"),
+        ([good, "--spacing", "1", "--series", "2"], "omit --spacing, --series"),
         ([good, "--model", "mri-x2-joint", "--scale", "4"], "give only one"),
         ([good, "--scale", "3"], "scale 3 is not available"),
     ]:

@@ -128,7 +128,7 @@ def test_raw_kspace_becomes_what_the_command_writes(tmp_path):
     assert isinstance(made, nibabel.Nifti1Image) and made.shape == (64, 48, 2)
     np.testing.assert_allclose(made.get_fdata(), nibabel.load(output).get_fdata(), rtol=1e-5)
     np.testing.assert_allclose(made.affine, nibabel.load(output).affine)
-    with pytest.raises(InputError, match="no --plane"):
+    with pytest.raises(InputError, match="omit --plane"):
         iconet.upscale(tmp_path / "a.h5", plane="k")
     with pytest.raises(InputError, match="give only one"):
         iconet.upscale(tmp_path / "a.h5", "mri-x2-joint", scale=4)

@@ -245,7 +245,7 @@ def test_weights_that_are_no_numbers_are_refused(
     tensors = load_file(path)
     tensors["stages.0.head_sr.bias"][3] = value
     save_file(tensors, path, metadata)
-    assert "some weights are no numbers" in refusal(path)
+    assert "some weights are not numbers" in refusal(path)
 
 
 @pytest.fixture

@@ -24,8 +24,8 @@ def _run(arguments: list[str]) -> int:
     part = part_of(given, dict(os.environ))
     if not given.bids_dir.is_dir() or not bids.is_dataset(given.bids_dir):
         raise InputError(
-            f"{given.bids_dir}: is no BIDS dataset: {bids.DESCRIPTION} with BIDSVersion, or folders"
-            " sub-*, are missing; name its root"
+            f"{given.bids_dir}: is not a BIDS dataset: {bids.DESCRIPTION} with BIDSVersion, or"
+            " folders sub-*, are missing; name its root"
         )
     if given.analysis_level == "group":
         from iconet.bids_app.group import write_group

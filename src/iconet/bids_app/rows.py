@@ -17,7 +17,7 @@ COLUMNS: dict[str, dict[str, Any]] = {
     "source": {"Description": "Path of the scan in its dataset"},
     "image": {"Description": "Path of the result in this derivative"},
     "status": {
-        "Description": "What became of the scan",
+        "Description": "What happened to the scan",
         "Levels": {"made": "There is a result", "missing": "There is none: run participant again"},
     },
     "kind": {"Description": "What the scan was taken for"},

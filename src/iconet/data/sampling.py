@@ -189,7 +189,7 @@ class JointSampler:
         if not self.volumes:
             raise InputError("no training scan has a slice; give others")
         if patch % scale:
-            raise InputError(f"patch {patch} is no multiple of the scale {scale}; make it one")
+            raise InputError(f"patch {patch} is not a multiple of the scale {scale}; make it one")
         self.probabilities = _probabilities(self.volumes, weights)
         self.items = _share(batch, 1, rank, world)
         self.scale, self.patch, self.acquisition = scale, patch, acquisition
@@ -254,9 +254,9 @@ def _probabilities(volumes: list[Volume], weights: dict[str, float]) -> Tensor:
 def _share(batch: int, per_item: int, rank: int, world: int) -> range:
     """Which items of a batch are this process's."""
     if batch < 1 or batch % (per_item * world):
+        shared = f", so that {world} processes can share it" if world > 1 else ""
         raise InputError(
-            f"a batch of {batch} does not split over {world} process(es): "
-            f"make it a multiple of {per_item * world}"
+            f"optimisation.batch={batch}: give a multiple of {per_item * world}{shared}"
         )
     if not 0 <= rank < world:
         raise InputError(f"there is no process {rank} of {world}: they count from 0")

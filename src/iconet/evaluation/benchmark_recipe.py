@@ -141,7 +141,7 @@ class BenchmarkRecipe(Section):
         networks = [network.name for network in self.networks]
         for names in (conditions, networks):
             if len(set(names)) < len(names):
-                raise ValueError(f"a name stands twice in {', '.join(names)}")
+                raise ValueError(f"a name appears twice in {', '.join(names)}")
         for condition in self.conditions:
             taken = [*self.interpolations, *networks]
             for name in map(model_name, condition.models):
@@ -153,7 +153,7 @@ class BenchmarkRecipe(Section):
                 if name not in conditions:
                     raise ValueError(f"{network.name}: no condition is called '{name}'")
         if self.networks and (self.steps is None) == (self.budget is None):
-            raise ValueError("networks are trained for steps or for a budget: give one of the two")
+            raise ValueError("steps and budget can't be combined; give one")
         for condition in self.conditions:
             if condition.budget and self.budget is None:
                 raise ValueError(f"{condition.name}: a budget of its own needs one of the recipe")

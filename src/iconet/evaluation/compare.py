@@ -88,15 +88,15 @@ def evaluate(
 ) -> Comparison:
     """Measure a scan against the truth, slice by slice along the reference's slice axis.
 
-    Both must lie on the same voxel grid: same shape and, where both have one, the same affine. The
-    reference may be up to 7 voxels longer at the end of an axis, which `iconet degrade` drops where
-    the scale does not divide a size; they are left out, and the result says so.
-    Pictures are one slice; the volumes of a 4-D series are evaluated as one long stack of slices.
+    Both must lie on the same voxel grid: same shape and, if both have one, the same affine. The
+    reference may be up to 7 voxels longer at the end of an axis: `iconet degrade` drops these if
+    the scale does not divide a size. They are left out, and the result says so. A picture is one
+    slice. The volumes of a 4-D series are evaluated as one long stack of slices.
 
     Args:
-        prediction: As `iconet.upscale` takes scans, but for raw k-space.
+        prediction: A scan as `iconet.upscale` takes it, except raw k-space.
         reference: The truth.
-        axes_order: Of arrays and tensors, see `iconet.upscale`; both have the same.
+        axes_order: Axes of both arrays or tensors, see `iconet.upscale`.
         kind: What both are, see `iconet.upscale`.
 
     Raises:
@@ -105,7 +105,7 @@ def evaluate(
             voxels.
 
     Warns:
-        UserWarning: Something was left out, converted or taken for granted when a scan was read.
+        UserWarning: Something was left out, converted or assumed when a scan was read.
     """
     first, second = (_scan(given, axes_order) for given in (prediction, reference))
     for scan in (first, second):

@@ -119,8 +119,8 @@ def _unfinished(queue: Queue) -> str:
     if not open_:
         return ""
     return (
-        f"**Unfinished: {len(open_)} of {len(entries)} training runs are still to come** "
-        f"({'; '.join(open_)}). The same command goes on."
+        f"**Unfinished: {len(open_)} of {len(entries)} training runs are left** "
+        f"({'; '.join(open_)}). Rerun the command to resume."
     )
 
 

@@ -20,11 +20,11 @@ from iconet.data.truth import read_truth
 from iconet.evaluation.lowering import lower
 from iconet.evaluation.metrics import foreground
 from iconet.images.geometry import choose_slice_axis
-from iconet.intensity import levels_of_slice, robust_scale
+from iconet.intensity import SPIKE, levels_of_slice, robust_scale
 from iconet.network.interval import TAILS
 from iconet.runtime.device import Compute
 from iconet.upscaling.background import frame_of_object
-from iconet.upscaling.fidelity import SPIKE, is_constant
+from iconet.upscaling.fidelity import is_constant
 from iconet.upscaling.interval import Bounds
 from iconet.upscaling.one_axis import enlarge_axis
 from iconet.upscaling.out_of_range import SLICES, features, middle_of, properties

@@ -21,12 +21,18 @@ def write_bundle(network: "ICONet", folder: Path, facts: dict[str, str]) -> None
         facts: See `iconet.export.formats.facts_of`.
 
     Raises:
-        InputError: If the network enlarges one axis only.
+        InputError: If the network enlarges one axis only, or is for scans that are no crops of
+            k-space, for which a bundle takes every scan.
     """
     from iconet.zoo.model import Model
 
     if Model.of(network).one_axis:
         raise InputError("a model of one axis cannot be a bundle, which enlarges both of a slice")
+    if network.describe is not None:
+        raise InputError(
+            "a bundle takes every scan for a crop of k-space, which this model is not for: export"
+            f" mri-x{network.scale}"
+        )
     for name in ("configs", "models", "scripts", "docs"):
         (folder / name).mkdir(parents=True)
     write_torchscript(network, folder / "models" / "model.ts", facts)

@@ -151,7 +151,7 @@ class _Order:
         if text is None:
             text = _usual(shape)
         if not isinstance(text, str):
-            raise InputError(f"axes_order {text!r}: give a letter an axis, such as bchw")
+            raise InputError(f"axes_order {text!r}: give one letter for each axis, such as bchw")
         letters = text.lower()
         space = [letter for letter in letters if letter not in APART]
         known = set(space) <= set("ijk") or set(space) <= set("dhw")
@@ -240,7 +240,7 @@ def _take_simpleitk(image: "SimpleITK.Image", scale: int) -> Given:
     if "label" in kind:  # SimpleITK ends the program where it is asked for more
         raise InputError(f"{name}: a label map; give it as an image (SimpleITK.LabelMapToLabel)")
     if image.GetNumberOfComponentsPerPixel() > 1:
-        raise InputError(f"{name}: several numbers a voxel; extract one of them first")
+        raise InputError(f"{name}: several numbers in each voxel; extract one first")
     if count not in ORDERS or "complex" in kind:
         raise InputError(f"{name}: give 2 to 4 dimensions of real numbers")
     array = np.asarray(simpleitk.GetArrayFromImage(image)).T

@@ -53,7 +53,7 @@ def read_mgh_header(path: Path) -> Layout:
         if not all(0 < size <= LARGEST_SIDE for size in shape):
             raise InputError(f"{path}: impossible sizes {shape}; export it again")
         if code not in data_type_codes.code:
-            raise InputError(f"{path}: its voxels are no numbers; convert it to numbers first")
+            raise InputError(f"{path}: its voxels are not numbers; convert it to numbers first")
         affine = np.asarray(header.get_affine(), dtype=np.float64)
     check_affine(affine, name)
     placed = struct.unpack_from(">h", start, 28) != (0,)

@@ -314,7 +314,7 @@ def _read_pair(path: Path, scale: int) -> Scan:
         raise InputError(f"{path}: {other.name}, which belongs to it, is {why}")
     if not other.is_file():
         raise InputError(f"{path}: {other.name}, which belongs to it, is missing; put it beside it")
-    two = f"{path}: header and voxels in two files; what is made of it is one NIfTI file"
+    two = f"{path}: header and voxels in two files; the result is one NIfTI file"
     with header_path.open("rb") as file:
         start = file.read(LARGEST_EXTENSIONS)
     size = data.stat().st_size
@@ -589,7 +589,8 @@ def _check_layout(name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> No
     if dtype.kind not in "iuf":
         raise InputError(f"{name}: values of type {dtype}; convert them to numbers first")
     if len(shape) not in (2, 3, 4):
-        one = "; it holds several numbers a voxel (vectors): extract one of them" * (len(shape) > 4)
+        vectors = "; it holds several numbers in each voxel (vectors): extract one of them"
+        one = vectors * (len(shape) > 4)
         raise InputError(f"{name}: {len(shape)}-D{one or '; give a 2-D, 3-D or 4-D image'}")
     if min(shape) < 1:
         raise InputError(f"{name}: no voxels (its size is {shape}); export it again")

@@ -52,7 +52,7 @@ def check_output(
     """
     path = Path(path)
     if suffix_of(path) in PAIR:
-        raise InputError(f"{path}: would be two files; write .nii, which is one of the same format")
+        raise InputError(f"{path}: would be two files; write .nii, the same format in one file")
     sources = [*inputs]
     outputs = [path]
     if like is not None:

@@ -58,7 +58,7 @@ class ICONetConfig:
         if self.span < 1 or self.span % 2 == 0:
             raise ValueError(f"span {self.span} is not an odd number of cells")
         if self.described < 0:
-            raise ValueError(f"described {self.described} is no number of numbers")
+            raise ValueError(f"described {self.described} is not a count of numbers")
         if self.described and (self.channels == 2 or self.spatial_first):
             raise ValueError("described is for magnitude images, whose paths are side by side")
 

@@ -11,11 +11,15 @@ is left does not depend on the intensity, and little on what the image shows.
 import torch
 from torch import Tensor, nn
 
-from iconet.physics.point_spread import POINT_SPREADS
+from iconet.intensity import SPIKE, levels_of_slice
+from iconet.physics.point_spread import POINT_SPREADS, misfits
 
 LAGS = 5
 STRENGTHS = 2 * LAGS + 4
 """How many numbers `strengths` gives."""
+
+SIDE = 128
+"""Pixels along each side of what is looked at to tell the way of an image."""
 
 HIDDEN = 64
 NOTHING = 1e-6  # mean square of differences, of images whose bright parts are 1
@@ -95,12 +99,24 @@ class Way(nn.Module):
         return scores.log_softmax(1)
 
 
-def evidence(strengths: Tensor, misfits: Tensor) -> Tensor:
-    """What `Way` tells the way from.
+def evidence(network: nn.Module, image: Tensor) -> Tensor:
+    """What `Way` tells the way from: strengths, and how the network's answer misfits.
 
     Args:
-        strengths: (B, `STRENGTHS`).
-        misfits: (B, 1 + n) of `iconet.physics.point_spread.misfits`.
+        network: maps (1, 1, h, w) and a mask to an output with an `image`, such as
+            `iconet.network.ICONet`.
+        image: (H, W), real and not constant, on any scale; the middle of it is looked at, `SIDE`
+            along each axis.
+
+    Returns:
+        (1, n).
     """
-    logs = misfits.clamp_min(torch.finfo(misfits.dtype).tiny).log()
-    return torch.cat([strengths, logs[:, 1:] - logs[:, :1]], dim=1)
+    dark, bright = levels_of_slice(image.numpy())
+    image = ((image - dark) / (bright - dark)).clamp(*SPIKE)
+    rows, columns = (slice(max(0, size - SIDE) // 2, None) for size in image.shape)
+    low = image[rows, columns][:SIDE, :SIDE][None, None].contiguous()
+    there = next(network.parameters()).device
+    answer = network(low.to(there), low.new_ones(1, 1, 1, 1, device=there)).image.cpu().float()
+    with torch.autocast(there.type, enabled=False):
+        logs = misfits(low[0, 0], answer[0, 0]).clamp_min(torch.finfo(low.dtype).tiny).log()
+        return torch.cat([strengths(low), (logs[1:] - logs[:1])[None]], dim=1)

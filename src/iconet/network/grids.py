@@ -39,7 +39,7 @@ def to_pixels(blocks: Tensor, like: Tensor) -> Tensor:
 def enlarge(features: Tensor, factor: int) -> Tensor:
     """Bilinear between the points of a grid: what comes from a coarser grid must not show it.
 
-    Of what brings a coarse grid back to pixels this costs least (docs/experiments.md, row 5).
+    Of what brings a coarse grid back to pixels this costs least (docs/experiments, 5).
     """
     return F.interpolate(features, scale_factor=factor, mode="bilinear", align_corners=False)
 

@@ -3,7 +3,7 @@
 Kui, Ji, Zou, Li, Dai, Chen, Vera, Ruan: Iterative Collaboration Network Guided by Reconstruction
 Prior for Medical Image Super-Resolution, IEEE Transactions on Computational Imaging 11:827-838,
 2025. The abstract is the contract; the equations are ours, chosen by ablation
-(docs/experiments.md).
+(docs/experiments).
 """
 
 import copy
@@ -117,15 +117,15 @@ class ICONet(nn.Module):
 
         Args:
             lr: (B, c, H, W) real, any intensity scale, H and W at least 16 (odd sizes too).
-            intensity: (B, 1, 1, 1), what the network divides by. Give one value for all tiles of a
-                slice so that they are treated alike; by default that of each image,
-                :func:`robust_scales`.
-            samples: Measured k-space of complex images, on the intensity scale of ``lr``; the
+            intensity: (B, 1, 1, 1), what the network divides by. Give all tiles of a slice the same
+                value, so that they are treated alike. By default a robust scale of each image.
+            samples: Measured k-space of complex images, on the intensity scale of ``lr``. The
                 images then agree with it. Whole slices only: a tile has no k-space of its own.
-            depth: Run only so many of the stages, as training does while the cascade grows: the
-                image is then 2**depth times as large. All by default.
-            strengths: Of networks that are told of the image, those of the whole slice, whose tiles
-                are then treated alike (`iconet.network.description`); by default of ``lr``.
+            depth: Run only this many stages, as training does while the cascade grows. The image is
+                then 2**depth times as large. All by default.
+            strengths: For networks that get a description of the image: that of the whole slice, so
+                that its tiles are treated alike (`iconet.network.description`). By default that of
+                ``lr``.
 
         Returns:
             The images, on the intensity scale of ``lr``, float32.

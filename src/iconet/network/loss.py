@@ -21,7 +21,7 @@ def collaboration_loss(
     Returns:
         Scalar, in squared intensities of the images. Squared, not absolute: most of what a k-space
         crop removed is uncertain, its median is near zero, and an absolute error is content with
-        leaving it out (docs/experiments.md).
+        leaving it out (docs/experiments).
 
     Raises:
         ValueError: If an image has no clean image of its size.

@@ -6,7 +6,7 @@ channels of a point and its nearest neighbours, and weigh them by how the image 
 (channel path, `iconet.network.description`). The sum of both is the block's residual.
 
 Networks that know one way of losing resolution have nothing to weigh channels by: gates became
-constants in eight forms (docs/experiments.md, 111). They are told nothing, and their paths follow
+constants in eight forms (docs/experiments, 111). They are told nothing, and their paths follow
 one another.
 
 Cost: dense 3 x 3 convolutions, two a unit, at full resolution; the long range once a block on a
@@ -23,7 +23,7 @@ def activate(x: Tensor) -> Tensor:
     """Leaky rectification: a tenth of what is negative passes.
 
     With plain rectification whole units died for good in long trainings, half of the network
-    after 3000 steps (docs/experiments.md, row 29).
+    after 3000 steps (docs/experiments, 29).
     """
     return F.leaky_relu(x, 0.1)
 

@@ -84,7 +84,7 @@ class Stage(nn.Module):
         self.sr_to_image = nn.Conv2d(width, 4 * channels, 3, padding=1)
         for tail in (*self.rec_to_image, self.sr_to_image):
             # Training starts near plain interpolation, with small weights, not zeros: a stage that
-            # is zero at its end and in its blocks learns slowly at first (docs/experiments.md).
+            # is zero at its end and in its blocks learns slowly at first (docs/experiments).
             bound = 0.17 * (9 * width) ** -0.5
             nn.init.uniform_(tail.weight, -bound, bound)
             nn.init.zeros_(tail.bias)

@@ -225,7 +225,7 @@ class Listener:
             return _status(PROCESSING_FAILURE, "no transaction or images"), None
         peers = [peer for peer in self._settings.peers.values() if peer.ae_title == caller]
         if not peers:
-            why = "storage commitment: there is no peer of its AE title to answer to"
+            why = "storage commitment: no peer has its AE title, so nobody can be answered"
             self._audit("refused", why, source=f"{caller}@{address}")
             return _status(PROCESSING_FAILURE, "add the AE title to peers"), None
         try:

@@ -87,7 +87,7 @@ class Node:
         self._upscaling.stop()
         for thread in self._threads:
             thread.join(PATIENCE)
-        self._audit("stopped", "all that is not done is done after the next start")
+        self._audit("stopped", "unfinished series are done after the next start")
         self._queue.close()
 
     def _kept_up(self, work: Callable[[], None]) -> None:

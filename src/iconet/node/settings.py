@@ -161,7 +161,7 @@ class Match(Section):
         try:
             re.compile(text or "")
         except re.error as error:
-            raise ValueError(f"{text}: no regular expression ({error})") from None
+            raise ValueError(f"{text}: not a regular expression ({error})") from None
         return text
 
 
@@ -278,7 +278,7 @@ class Settings(Section):
             raise ValueError("two rules have one name; rename one")
         for poll in self.polls:
             if poll.peer not in self.peers or self.peers[poll.peer].url is None:
-                raise ValueError(f"polls: {poll.peer} is no peer with a url; known: {known}")
+                raise ValueError(f"polls: {poll.peer} is not a peer with a url; known: {known}")
         if self.listen is None and not self.polls:
             raise ValueError("nothing would come in; add listen or polls")
         return self

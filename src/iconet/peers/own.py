@@ -85,5 +85,5 @@ def _class(name: str) -> type[nn.Module]:
 def _number(name: str, network: nn.Module, attribute: str, usual: int) -> int:
     value = getattr(network, attribute, usual)
     if not isinstance(value, int) or value < 1:
-        raise InputError(f"{name}: its attribute {attribute} is no positive whole number")
+        raise InputError(f"{name}: its attribute {attribute} is not a positive whole number")
     return value

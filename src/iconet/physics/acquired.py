@@ -43,7 +43,7 @@ POOR = 20.0  # negative log-likelihood per frequency of what is no anatomy, such
 FLOOR_SHARE = 0.5  # of the floor counts as noise; the rest is signal that the magnitude has moved
 CLEARLY = 2.5  # times as wrong as the other: then slices are no longer taken for periodic
 # Hamming's edge needs 12.5. Tukey's and Fermi's fall late and far: what they leave there is mostly
-# error of the fit (docs/experiments.md, 140).
+# error of the fit (docs/experiments, 140).
 MOST_GAIN = {"hamming": 10.0, "hann": 10.0, "fermi": 4.0, "tukey": 4.0}
 
 

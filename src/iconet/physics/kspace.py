@@ -34,7 +34,7 @@ def resize_kspace(
             image.
 
     Returns:
-        (..., *size), complex if and only if `image` is.
+        `(..., *size)`, complex if and only if `image` is.
 
     Raises:
         InputError: for an empty size or a window outside [0, 1].

@@ -26,7 +26,8 @@ class Mixture:
         weights = self._weights
         if not (min(weights) >= 0 and 0 < sum(weights) < float("inf")):
             raise InputError(
-                f"{self.name} weights {weights} are no mix: none below 0, at least one above"
+                f"{self.name} weights {weights} are not a mix: give none below 0 and at least one"
+                " above"
             )
         if not 0 <= self.noise_probability <= 1:
             raise InputError(f"noise_probability {self.noise_probability} is not within 0 to 1")

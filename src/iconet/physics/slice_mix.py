@@ -46,7 +46,7 @@ class SliceMix(Mixture):
         super().__post_init__()
         if not 0 <= self.gap_max < 1:
             raise InputError(
-                f"gap_max {self.gap_max} is no share of a distance: 0 or more, below 1"
+                f"gap_max {self.gap_max} is not a share of a distance: 0 or more, below 1"
             )
 
     def __call__(

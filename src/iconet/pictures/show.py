@@ -31,13 +31,13 @@ def show(before: Any, after: Any) -> Any:
         after: what `iconet.upscale` made of it, or anything over the same field of view.
 
     Returns:
-        Where ipyniivue is installed (``pip install 'iconet[notebook]'``) a widget for notebooks:
-        two views of three planes, whose crosshairs and zoom are linked. Else a matplotlib figure of
-        the middle slices; a notebook shows it, and ``.savefig("picture.png")`` keeps it. Of a
-        series the first volume. The patient's right is on the left.
+        With ipyniivue (``pip install 'iconet[notebook]'``) a widget for notebooks: two views of
+        three planes, with linked crosshairs and zoom. Without it, a matplotlib figure of the middle
+        slices. A notebook shows it, and ``.savefig("picture.png")`` keeps it. Of a series you see
+        the first volume. The patient's right is on the left.
 
     Raises:
-        InputError: one of them cannot be read, they are not of one field of view, or neither
+        InputError: a scan cannot be read, the two have different fields of view, or neither
             library is installed.
     """
     scans = _one(before), _one(after)

@@ -60,7 +60,7 @@ def begun(task: Task, work: Upscaler, share: Share) -> Iterator[Outcome | Mappin
     """
     with share.claimed(task) as free:
         if not free:
-            yield Outcome("claimed", f"{task.target}: another process is at it")
+            yield Outcome("claimed", f"{task.target}: another process is working on it")
             return
         share.look([task])
         if share.is_finished(task, wanted := work.how(task)):

@@ -16,6 +16,7 @@ from iconet.images.dicom.derived_header import Provenance
 from iconet.images.reading import NIFTI, stem_of, suffix_of
 from iconet.study.find import Task, names_series
 from iconet.upscaling.input_consistency import residual_map
+from iconet.upscaling.models import Step
 from iconet.upscaling.recovery import Recovery
 
 LOWER, UPPER, RESIDUAL = "lower", "upper", "residual"
@@ -68,7 +69,11 @@ def check_beside(task: Task) -> None:
 
 
 def write_beside(
-    task: Task, scan: Scan, bigger: Scan, recovery: Recovery | None, provenance: Provenance
+    task: Task,
+    scan: Scan,
+    bigger: Scan,
+    acquisition: Recovery | Step | None,
+    provenance: Provenance,
 ) -> list[Path]:
     """Write both bounds of a result, and how far it is from its source.
 
@@ -76,7 +81,7 @@ def write_beside(
         task: whose output is written.
         scan: as read.
         bigger: the result, with its bounds.
-        recovery: how the scan was brought to what was acquired.
+        acquisition: how the scan lost its resolution, as of `input_consistency`.
         provenance: of a derived series.
 
     Returns:
@@ -86,7 +91,7 @@ def write_beside(
         written = _write_series(task, scan, bigger, provenance)
     else:
         written = write_bounds(task, bigger, scan)
-    if written and (residual := residual_map(scan, bigger, recovery)) is not None:
+    if written and (residual := residual_map(scan, bigger, acquisition)) is not None:
         path = beside(task, RESIDUAL)
         plain = replace(scan, dtype=np.dtype(np.float32), slope=1.0, inter=0.0)
         write(replace(plain, array=residual, mark=bigger.mark), path, like=plain)

@@ -98,7 +98,7 @@ class Task:
         content = bids.read_json(self.report_path)
         report = content if self.dataset is None else content.get("IconetReport")
         if not isinstance(report, dict) or "input" not in report:
-            raise InputError(f"{self.report_path}: is no report of iconet; remove it")
+            raise InputError(f"{self.report_path}: is not a report of iconet; remove it")
         return report
 
     def forget_former(self) -> None:
@@ -182,7 +182,7 @@ def _tasks(
     dataset = path.is_dir() and bids.is_dataset(path)
     if not dataset and (part.participants or part.sessions):
         raise InputError(
-            f"{path}: is no BIDS dataset: {bids.DESCRIPTION} with BIDSVersion, or folders sub-*,"
+            f"{path}: is not a BIDS dataset: {bids.DESCRIPTION} with BIDSVersion, or folders sub-*,"
             " are missing; name its root"
         )
     if output is None:

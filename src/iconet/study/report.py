@@ -19,6 +19,7 @@ from iconet.runtime.device import Compute
 from iconet.runtime.threads import cores
 from iconet.upscaling.apart import SetApart
 from iconet.upscaling.input_consistency import input_consistency
+from iconet.upscaling.models import Step
 from iconet.upscaling.out_of_range import Finding
 from iconet.upscaling.recovery import Recovery
 from iconet.zoo.model import Model
@@ -28,8 +29,9 @@ NOTICE = "Research use, not for diagnosis: a network adds detail that is likely,
 INTERPOLATED = "Research use, not for diagnosis: an interpolation adds no detail."
 CONVENTION = (
     "output before rounding to its stored type, k-space cropped to the input's grid (to what was"
-    " acquired, with its window), against the input; all voxels, what was set apart replaced by"
-    " what goes on around it; data range: the input's maximum"
+    " acquired, with its window) or made smaller as the input seems to have been, against the"
+    " input; all voxels, what was set apart replaced by what goes on around it; data range: the"
+    " input's maximum"
 )
 OTHER_FIELD = "the output has another field of view, or fewer voxels along an axis, than the input"
 OF_LABELS = "labels are names, not measurements"
@@ -48,7 +50,8 @@ class Made(NamedTuple):
         kspace: coils and acceleration of raw k-space.
         interpolated: why and how, if no model took part; else None.
         apart: what went around the networks.
-        recovery: how slices were brought to what was acquired; None if they were taken as they are.
+        acquisition: how slices were brought to what was acquired, or the step that undid how they
+            were made smaller; None if they were taken as they are.
         kind: what the scan was taken for; None for raw k-space.
         remarks: what was said of it to people: found, guessed, left out.
         findings: in what the scan is unlike those that the first model knows.
@@ -63,7 +66,7 @@ class Made(NamedTuple):
     kspace: Mapping[str, Any] | None = None
     interpolated: str | None = None
     apart: SetApart = SetApart()
-    recovery: Recovery | None = None
+    acquisition: Recovery | Step | None = None
     kind: Kind | None = None
     remarks: Sequence[str] = ()
     findings: Sequence[Finding] = ()
@@ -92,7 +95,7 @@ def make_report(
     """
     kind = made.kind
     reason = OF_KSPACE if made.kspace else OF_LABELS if kind is not None and kind.labels else None
-    agreement = None if reason else input_consistency(made.scan, made.bigger, made.recovery)
+    agreement = None if reason else input_consistency(made.scan, made.bigger, made.acquisition)
     missing = reason or (OTHER_FIELD if agreement is None else None)
     return {
         "schema_version": SCHEMA_VERSION,
@@ -114,7 +117,8 @@ def make_report(
         "options": dict(options),
         "input": {"files": _hashes(inputs), **_geometry(made.scan), "kspace": made.kspace},
         "output": {"files": _hashes(outputs), **_geometry(made.bigger)},
-        "acquired": None if made.recovery is None else made.recovery.summary(),
+        "acquired": _acquired(made.acquisition),
+        "made_smaller_by": _made_smaller(made.acquisition),
         "set_apart": made.apart._asdict(),
         "remarks": [without_folders(line, made.scan.path) for line in made.remarks],
         "compute": _compute(compute) if made.models else None,
@@ -143,6 +147,14 @@ def _intervals(made: Made) -> dict[str, Any] | None:
             if model.trust is not None
         ],
     }
+
+
+def _acquired(acquisition: Recovery | Step | None) -> dict[str, Any] | None:
+    return acquisition.summary() if isinstance(acquisition, Recovery) else None
+
+
+def _made_smaller(acquisition: Recovery | Step | None) -> str | None:
+    return acquisition.way if isinstance(acquisition, Step) else None
 
 
 def _software() -> dict[str, str]:

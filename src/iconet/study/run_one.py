@@ -212,7 +212,7 @@ class Upscaler:
         said += self._tell([finding.line for finding in late])
         provenance = provenance_of(models, plan.finest, self.options.deciding)
         _write(task, scan, bigger, provenance)
-        bounds = write_beside(task, scan, bigger, plan.recovery, provenance)
+        bounds = write_beside(task, scan, bigger, plan.acquisition, provenance)
         beside = write_labels(bigger_labels)
         clock.note("write")
         constant = [CONSTANT] * _is_constant(scan)
@@ -231,7 +231,7 @@ class Upscaler:
             beside=tuple(bounds),
             interpolated=plan.instead,
             apart=apart,
-            recovery=plan.recovery,
+            acquisition=plan.acquisition,
             kind=plan.kind,
             remarks=[*said, *constant],
         )

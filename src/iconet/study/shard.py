@@ -54,7 +54,7 @@ def read_shard(text: str, environment: Mapping[str, str]) -> Shard:
         environment: Of this process.
 
     Raises:
-        InputError: None of these, or this is no job of an array, or one of another length.
+        InputError: None of these, or this is not a job of an array, or one of another length.
     """
     found = re.fullmatch(r"(\d{1,7}|auto)/(\d{1,7})", text.strip())
     if text.strip() == "auto":
@@ -81,7 +81,7 @@ def _job(environment: Mapping[str, str]) -> tuple[str, int]:
             return scheduler, int(number)
     names = ", ".join(name for name, *_ in ARRAYS.values())
     raise InputError(
-        f"shard auto: this is no job of an array, none of {names} is set; give --shard i/n"
+        f"shard auto: this is not a job of an array, none of {names} is set; give --shard i/n"
     )
 
 

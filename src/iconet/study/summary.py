@@ -1,4 +1,4 @@
-"""What became of the scans of a study, for people."""
+"""What happened to the scans of a study, for people."""
 
 import sys
 from collections import Counter

@@ -102,7 +102,7 @@ class Loop:
             The file of trained weights.
 
         Raises:
-            InputError: If the folder cannot be written to, or the loss is no number.
+            InputError: If the folder cannot be written to, or the loss is not a number.
             KeyboardInterrupt: After Ctrl-C, the state being saved. After SIGTERM the process ends
                 as it would have without being saved.
             ProcessesLost: If another process of the run is gone; the first saves before.
@@ -249,7 +249,7 @@ class Loop:
         """Write the checkpoint, unless the network is lost and the one before is worth more."""
         if not all(bool(weights.isfinite().all()) for weights in self.newest):
             raise InputError(
-                f"the weights are no numbers at step {self.state.step}; lower "
+                f"the weights are not numbers at step {self.state.step}; lower "
                 "optimisation.learning_rate and begin in another folder"
             )
         self._copy_buffers()

@@ -19,7 +19,7 @@ class Muon(torch.optim.Optimizer):
     move as far as the others. Its length, ``0.2 sqrt(max(rows, columns))``, is that of a step of
     Adam (Liu et al., arXiv 2502.16982, equation 4), so that both share one learning rate.
     A super-resolution network learns with it in 400 steps what Adam takes thousands for
-    (docs/experiments.md).
+    (docs/experiments).
 
     ``torch.optim.Muon`` does not serve: it refuses parameters that are not 2-D, and the weights of
     convolutions are 4-D. Its step takes 22 ms and this one 8 ms: matrices of one shape are batched

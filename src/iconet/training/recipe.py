@@ -20,7 +20,7 @@ from iconet.peers.own import is_own
 from iconet.physics.acquisition import Acquisition
 from iconet.recipe_files import Section
 
-FINE_TUNING_RATE = 3e-4  # of several the best on five scans (docs/experiments.md, 146)
+FINE_TUNING_RATE = 3e-4  # of several the best on five scans (docs/experiments, 146)
 SMALLEST_INPUT = 16  # pixels along a side of what the network takes
 
 # ICONet's settings, each with one of its values; scale and channels follow from the task.

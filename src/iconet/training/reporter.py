@@ -71,7 +71,7 @@ class Reporter:
             waiting: Share of the steps' time that passed waiting for batches.
 
         Raises:
-            InputError: If the loss is no number.
+            InputError: If the loss is not a number.
         """
         # Reading a loss from a GPU waits for it, so not every step.
         if step % LOG_EVERY:
@@ -79,8 +79,8 @@ class Reporter:
         value = float(loss.detach())
         if not math.isfinite(value):
             raise InputError(
-                f"the loss is no number at step {step}; lower optimisation.learning_rate and begin "
-                "in another folder"
+                f"the loss is not a number at step {step}; lower optimisation.learning_rate and "
+                "begin in another folder"
             )
         self.loss = value if self.loss is None else 0.9 * self.loss + 0.1 * value
         now = time.monotonic()
@@ -120,7 +120,7 @@ class Reporter:
 
     def interrupted(self, step: int) -> None:
         """Report that a signal stopped the run and nothing is lost."""
-        self.console.print(f"saved at step {step}; the same command goes on", highlight=False)
+        self.console.print(f"saved at step {step}; rerun the command to resume", highlight=False)
 
     def tuned(self, state: RunState) -> None:
         """Report whether a run made the weights better that it started from."""
@@ -130,6 +130,6 @@ class Reporter:
             text = f"kept step {step:.0f}: {best:.3f} dB on validation scans, "
             text += f"{best - state.start:+.3f} dB against the weights that it started from"
         else:
-            text = f"no step was better on validation scans than the start, {best:.3f} dB; "
+            text = f"no step was better than the start on validation scans, {best:.3f} dB; "
             text += "the file has the weights of the start"
         self.console.print(text, highlight=False, soft_wrap=True)

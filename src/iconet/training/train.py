@@ -69,7 +69,7 @@ def train(
     except ProcessesLost as error:
         host = socket.gethostname()
         line = f"process {fabric.global_rank} on {host}: another process of the run is gone"
-        print(f"iconet: error: {line} ({error}); the same command goes on", file=sys.stderr)
+        print(f"iconet: error: {line} ({error}); rerun the command to resume", file=sys.stderr)
         sys.exit(1)
 
 

@@ -9,20 +9,28 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from iconet.data import Volume
-from iconet.intensity import levels_of_slice
 from iconet.network import ICONet
-from iconet.network.description import CROP, OTHER, WAYS, Way, evidence, strengths
+from iconet.network.description import CROP, OTHER, WAYS, Way, evidence
+from iconet.physics.blur import gaussian_blur
 from iconet.physics.degradation import DegradationMix
-from iconet.physics.point_spread import POINT_SPREADS, acquired_through, misfits
+from iconet.physics.point_spread import POINT_SPREADS, acquired_through
 from iconet.training.checkpoint import write_safetensors
 from iconet.zoo.loading import load
 from iconet.zoo.model import SMALLEST
 from iconet.zoo.weights_file import read_weights
 
-SLICES = 1200
-STEPS, BATCH, RATE = 1500, 256, 5e-3
-CROPS = 0.4
-"""Share of the slices that are crops of k-space; the other ways of a mix have equal shares."""
+SLICES = 3600
+STEPS, BATCH, RATE = 3000, 256, 5e-3
+CROPS, STORED = 0.25, 0.25
+"""Shares of the slices that are crops of k-space, and that are left as they were stored: these are
+what a scanner made of k-space, too. The other ways of a mix have equal shares of the rest."""
+
+SMOOTH, FWHM = 0.6, (0.4, 1.6)
+"""Share of these that are smooth, as maps and filtered scans are, and how smooth, in voxels. What
+folds down when a program makes an image smaller is not there, so nothing is to be undone."""
+
+UNDONE = "windowed"
+"""The way of a mix that is left out: windows over k-space are undone before a network sees them."""
 
 
 def fit_way_of(weights: Path, volumes: Sequence[Volume], mix: DegradationMix, *, seed: int) -> None:
@@ -77,25 +85,34 @@ def _examples(
     """Evidence (1, n) and number of the way (1,)."""
     scale = network.scale
     large = [v for v in volumes if min(v.slices.shape[1:]) >= 2 * SMALLEST * scale]
-    ways = [name for name in mix.ways if getattr(mix, name) > 0]
-    others = [name for name in ways if name != "kspace"]
-    shares = torch.tensor(
-        [CROPS if name == "kspace" else (1 - CROPS) / len(others) for name in ways]
-    )
+    others = [name for name in mix.ways if getattr(mix, name) > 0]
+    others = [name for name in others if name not in ("kspace", UNDONE)]
+    rest = (1 - CROPS - STORED) / max(1, len(others))
+    shares = torch.tensor([CROPS, STORED, *(rest for _ in others)])
     for number in range(SLICES if large else 0):
         volume = large[number % len(large)]
         index = int(torch.randint(len(volume.slices), (1,), generator=generator))
         clean = volume.slices[index][None, None].float()
         clean = clean[..., : clean.shape[-2] // scale * scale, : clean.shape[-1] // scale * scale]
-        name = ways[int(torch.multinomial(shares, 1, generator=generator))]
-        alone = replace(mix, **{way: float(way == name) for way in mix.ways})
-        low = alone(clean, scale, generator, torch.ones(1, 1, 1, 1))
-        dark, bright = levels_of_slice(low[0, 0].numpy())
-        low = (low - dark) / (bright - dark)
-        answer = network(low, torch.ones(1, 1, 1, 1)).image
-        found = evidence(strengths(low), misfits(low[0, 0], answer[0, 0])[None])
-        truth = _way(name, low, (clean - dark) / (bright - dark))
+        drawn = int(torch.multinomial(shares, 1, generator=generator))
+        name = ("kspace", None, *others)[drawn]
+        if drawn < 2:
+            clean = _perhaps_smooth(clean, 1 if name is None else scale, generator)
+        low, truth = clean, CROP
+        if name is not None:
+            alone = replace(mix, **{way: float(way == name) for way in mix.ways})
+            low = alone(clean, scale, generator, torch.ones(1, 1, 1, 1))
+            truth = _way(name, low, clean)
+        # As the program asks: in bfloat16 where that is fast.
+        with torch.autocast("cpu", torch.bfloat16, enabled=number % 2 == 0):
+            found = evidence(network, low[0, 0])
         yield found, torch.tensor([WAYS.index(truth)])
+
+
+def _perhaps_smooth(image: Tensor, voxel: int, generator: torch.Generator) -> Tensor:
+    smooth, share = torch.rand(2, generator=generator).tolist()
+    fwhm = FWHM[0] + (FWHM[1] - FWHM[0]) * share
+    return gaussian_blur(image, voxel * fwhm) if smooth < SMOOTH else image
 
 
 def _way(name: str, low: Tensor, clean: Tensor) -> str:

@@ -246,17 +246,18 @@ def degrade(
     """Make a low-resolution scan to try things on: k-space cropped in plane, or thick slices.
 
     Args:
-        scan: as `iconet.upscale` takes it, but for raw k-space.
-        scale: how many times fewer voxels along each side of a slice, or thick ones for thin ones.
-        axis: make thick slices across this axis, "i", "j" or "k", and leave their plane.
-        thickness: of the thick slices, in mm; less than their distance leaves gaps.
-        noise: Rician, in percent of the bright tissue.
-        seed: of the noise; images that are taken alone have the following ones.
-        series: which of several DICOM series.
-        volume: see `iconet.upscale`, as the next two.
-        allow_missing: leave out what cannot be read of a DICOM series.
+        scan: a scan as `iconet.upscale` takes it, except raw k-space.
+        scale: how many times fewer voxels along each side of a slice, or how many times fewer
+            slices.
+        axis: make thick slices across this axis, "i", "j" or "k"; their plane stays.
+        thickness: thickness of these slices in mm; less than their distance leaves gaps.
+        noise: Rician noise, in percent of the bright tissue.
+        seed: seed of the noise. In a batch, each image gets the next seed.
+        series: which DICOM series, if there are several.
+        volume: see `iconet.upscale`, and so for the next three.
+        allow_missing: leave out files of a DICOM series that cannot be read.
         kind: what the image is.
-        axes_order: of an array or tensor, see `iconet.upscale`.
+        axes_order: axes of an array or tensor.
 
     Returns:
         The same kind of object as `iconet.upscale` returns.
@@ -299,7 +300,7 @@ def _lowered(
             whole = "whole " * (numbers_of is Integral)
             raise InputError(f"{name} {value!r}: give a {whole}number")
     if thickness is not None and axis is None:
-        raise InputError("a thickness is that of slices: give the axis across them too")
+        raise InputError("--thickness needs --axis: give the axis across the slices too")
     if axis is None:
         return degrade_scan(scan, scale, noise=noise, seed=seed + index, kind=kind)
     return thicken_scan(

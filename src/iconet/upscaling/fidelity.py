@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from iconet.intensity import SPIKE
 from iconet.upscaling.regrid import as_stack, nearest_voxels, positions
 from iconet.zoo.model import SMALLEST
 
@@ -45,9 +46,6 @@ the band may differ there."""
 
 ALTERNATIONS = 3
 """Times that a masked slice is given its band and its background again; then both nearly hold."""
-
-SPIKE = (-0.5, 2.0)
-"""Between nothing, 0, and something bright, 1, nearly everything lies; networks see no more."""
 
 AIR = 0.1
 """Share of what is bright that voxels of air do not reach."""

@@ -69,8 +69,8 @@ def open_kspace_models(options: Options, *, device: str) -> KspaceModels:
     given = [name for name in UNUSED if getattr(options, name) != getattr(Options, name)]
     if given:
         raise InputError(
-            "raw k-space is taken in whole slices as measured: no "
-            + ", no ".join(f"--{name}" for name in given)
+            "raw k-space is upscaled in whole slices as measured: omit "
+            + ", ".join(f"--{name}" for name in given)
         )
     scale = None if options.scale == 1 else options.scale
     if options.model is not None:

@@ -121,67 +121,68 @@ def upscale(
 ) -> Any:
     """Make an image finer: in the plane of its slices, across them, or to any spacing.
 
-    An axis alone, such as that of thick slices, becomes finer in both planes that contain it, and
-    the two results are averaged (`iconet.upscaling.one_axis`). A spacing is reached by as many
-    networks as make the voxels at least as fine, and an antialiased resampling; the field of view
-    keeps its centre and, where it is a multiple of the spacing, its edges.
+    If you name one axis, such as that of thick slices, it becomes finer in both planes that contain
+    it, and the two results are averaged (`iconet.upscaling.one_axis`). If you give a spacing,
+    networks run in sequence until the voxels are at least as fine, and an antialiased resampling
+    finishes the job. The field of view keeps its centre. It keeps its edges too where it is a
+    multiple of the spacing.
 
     Args:
-        scan: path of a NIfTI, NRRD, MetaImage, NumPy, PNG or TIFF file, of a DICOM series (its
-            folder, a zip or a DICOMDIR) or of raw k-space (HDF5); a nibabel image; a SimpleITK
-            image; or real numbers as a NumPy array or a torch tensor. 4-D series are taken volume
-            by volume.
-        model: name of a trained model, path of a .safetensors file, or what `iconet.load` returned;
-            it then takes every step. By default the package's own for each: `mri-x2` in the plane;
-            a kind of image that none was trained for (CT, PET) is interpolated instead.
-        scale: 2 or 4; chooses the model when none is named. 1 gives the reconstruction of raw
-            k-space at its own size.
-        plane: which slices go through the network: "auto" (across the thickest axis, else the axis
-            with the fewest voxels), "axial", "coronal", "sagittal", or the axis across the slices,
-            "i", "j" or "k". Arrays have no anatomy and take only "auto" and the axes.
-        axes: the voxel axes that become finer, such as "k", "ij" or "ijk"; "auto": the two of the
+        scan: a path, an image or an array. Paths: NIfTI, NRRD, MetaImage, NumPy, PNG, TIFF, a DICOM
+            series (its folder, a zip or a DICOMDIR), raw k-space (HDF5). Images: nibabel,
+            SimpleITK. Arrays: real numbers in NumPy or torch. 4-D series are upscaled volume by
+            volume.
+        model: name of a trained model, path of a .safetensors file, or what `iconet.load` returned.
+            That model then does every step. By default iconet chooses one for each step: `mri-x2`
+            in the plane. CT, PET and other kinds without a model are interpolated.
+        scale: 2 or 4; chooses the model if none is named. 1 gives the reconstruction of raw k-space
+            at its own size.
+        plane: which slices go through the network: "axial", "coronal", "sagittal", or the axis
+            across the slices, "i", "j" or "k". "auto" cuts across the thickest axis, else the axis
+            with the fewest voxels. Arrays have no anatomy and take only "auto" and the axes.
+        axes: the voxel axes that become finer, such as "k", "ij" or "ijk". "auto": the two of the
             plane, or with a spacing all three.
-        spacing: of the result, in mm: one number, or one for each voxel axis. Axes that are finer
-            already become coarser, as long as another one becomes finer.
-        isotropic: make all spacings the smallest one.
-        axes_order: what the axes of an array or tensor are, a letter each, such as "bchw", "cdhw"
-            or "ijkt": two or three of "i", "j", "k" or of "d", "h", "w" (slices, rows, columns; in
-            their order they are the i, j and k of other options), "t" for the volumes of a series,
-            "b" and "c" for images and channels that are taken alone. By default (I, J), (I, J, K)
-            or (I, J, K, T). A 4-D array of fewer than 5 along one of its first two axes must say.
+        spacing: spacing of the result in mm: one number, or one for each voxel axis. An axis that
+            is finer already becomes coarser, as long as another one becomes finer.
+        isotropic: make all spacings equal to the smallest one.
+        axes_order: what the axes of an array or tensor are, one letter for each, such as "bchw",
+            "cdhw" or "ijkt". Two or three are "i", "j", "k", or "d", "h", "w" (slices, rows,
+            columns; in their order they are i, j and k). "t" is for the volumes of a series, "b"
+            and "c" for images and channels that are upscaled one by one. By default (I, J),
+            (I, J, K) or (I, J, K, T). A 4-D array with fewer than 5 along one of its first two axes
+            needs it.
         device: "auto", "cpu", "cuda", "cuda:1", ... or "mps".
         precision: "auto", "fp32" or "bf16".
-        backend: what runs the network: "auto" (OpenVINO on a CPU where it is installed), "torch",
-            "openvino" or "onnxruntime".
+        backend: what runs the network: "torch", "openvino" or "onnxruntime". "auto" takes OpenVINO
+            on a CPU if it is installed, else torch.
         batch: slices that go through the network together.
-        tile: side, in input pixels, of the tiles large slices are cut into.
-        series: which of several DICOM series: its UID, number or a part of its description.
-        volume: which volume of a 4-D scan given by its path, or of a DICOM series of several
-            (echoes, b-values, phases, times), from 1; by default all.
-        allow_missing: leave out what cannot be read of a DICOM series, with a warning, instead of
-            refusing the series.
-        acquired: of MR slices that the scanner interpolated, the matrix that was acquired, along
-            the plane's first and second axis, such as "192x256"; "auto" finds it in the spectrum,
-            "off" takes the slices as they are. They are enlarged from what was acquired.
-        window: the k-space window to undo first: "auto" (found in the spectrum), "none", "hamming",
-            "hann", "fermi", "tukey" or "elliptical".
-        kind: what the image is, "mr", "ct", "pet", "map", "labels", "mask", "probabilities",
-            "real", "imaginary" or "phase"; "auto": what its header, name and values say. Labels
-            keep their values, a phase is refused.
-        again: upscale also what iconet made already.
-        complex: of raw k-space the complex image, not its magnitude.
-        uncertainty: return both bounds of 90 % intervals too, see `Interval`.
-        strict: refuse a scan that is unlike those that the network was trained on, instead of a
-            warning.
-        progress: called with (done, in all), in slices or, where slices are cut, in tiles.
+        tile: side of the tiles, in input pixels, into which large slices are cut.
+        series: which DICOM series, if there are several: its UID, number or part of its
+            description.
+        volume: which volume of a 4-D file, or of a DICOM series with several (echoes, b-values,
+            phases, times), counted from 1; by default all.
+        allow_missing: leave out files of a DICOM series that cannot be read, with a warning,
+            instead of refusing the series.
+        acquired: for MR slices that the scanner interpolated, the acquired matrix along the plane's
+            first and second axis, such as "192x256". The slices are enlarged from there. "auto"
+            finds it in the spectrum, "off" takes the slices as they are.
+        window: the k-space window to undo first: "none", "hamming", "hann", "fermi", "tukey" or
+            "elliptical". "auto" finds it in the spectrum.
+        kind: what the image is: "mr", "ct", "pet", "map", "labels", "mask", "probabilities",
+            "real", "imaginary" or "phase". "auto" goes by its header, name and values. Labels keep
+            their values; a phase is refused.
+        again: upscale results of iconet too.
+        complex: give the complex image of raw k-space, not its magnitude.
+        uncertainty: give both bounds of 90 % intervals too, see `Interval`.
+        strict: refuse a scan that is unlike those of the network's training, instead of a warning.
+        progress: called with (done, total), in slices, or in tiles if slices are cut.
 
     Returns:
-        A nibabel image for a path or a nibabel image (an array where the file has no geometry), an
-        array for an array, a tensor on the same device for a tensor, a SimpleITK image for one.
-        Intensities are on the input's scale; integer types stay what they were, rounded and
-        saturated, others become float32. Raw k-space becomes a magnitude or complex image in its
-        units. NaN,
-        padding and single voxels far beyond all others change nothing but their own places
+        What went in: an array for an array, a tensor on the same device for a tensor, a SimpleITK
+        image for one. A path or a nibabel image gives a nibabel image (an array if the file has no
+        geometry). Intensities keep the input's scale. Integer types stay, rounded and saturated;
+        others become float32. Raw k-space becomes a magnitude or complex image in its own units.
+        NaN, padding and single voxels far beyond all others change nothing but their own places
         (`iconet.upscaling.apart`). With `uncertainty` an `Interval` of three of the kind.
 
     Raises:
@@ -190,10 +191,10 @@ def upscale(
             `strict` it is out of range.
 
     Warns:
-        UserWarning: something was left out, converted or taken for granted when the scan was read;
-            the model was not trained for this kind of image, or none was and the image is
-            interpolated; the values look like another kind than the image is taken for; it is
-            unlike the scans that the network was trained on; or what was found of its acquisition.
+        UserWarning: something was left out, converted or assumed when the scan was read. Or no
+            model was trained for this kind of image. Or the values look like another kind. Or
+            iconet found how the scan was acquired, and says what. Or the scan is unlike those of
+            the network's training.
     """
     options = Options(
         *(model, scale, plane, axes, spacing, isotropic),

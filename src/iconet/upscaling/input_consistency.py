@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from iconet.images import Scan
 from iconet.intensity import levels_of_slice
 from iconet.upscaling.apart import Apart
+from iconet.upscaling.models import Step
 from iconet.upscaling.noise import noise_of
 from iconet.upscaling.recovery import Recovery
 
@@ -46,7 +47,7 @@ class InputConsistency:
 
 
 def input_consistency(
-    scan: Scan, bigger: Scan, recovery: Recovery | None = None
+    scan: Scan, bigger: Scan, acquisition: Recovery | Step | None = None
 ) -> InputConsistency | None:
     """Crop the output's k-space to the input's grid and compare it with the input.
 
@@ -54,7 +55,8 @@ def input_consistency(
         scan: the input; (i, j), (i, j, k) or (i, j, k, t).
         bigger: the output, over the same field of view with at least as many voxels along each
             axis.
-        recovery: of slices that the scanner interpolated or windowed; the output is degraded so.
+        acquisition: of slices that the scanner interpolated or windowed, or the step that undid how
+            they were made smaller; the output is degraded so.
 
     Returns:
         The comparison over all voxels, what was set apart (`iconet.upscaling.apart`) replaced by
@@ -66,7 +68,7 @@ def input_consistency(
     error = power = total = degraded_total = 0.0
     for low, high in _slabs(scan.array, bigger.array):
         truth = low.astype(np.float64)
-        degraded = _as_scanned(high, low.shape, recovery)
+        degraded = _as_scanned(high, low.shape, acquisition)
         error += float(np.square(degraded - truth).sum())
         power += float(np.square(truth).sum())
         total += float(truth.sum())
@@ -83,14 +85,14 @@ def input_consistency(
 
 
 def disagreement(
-    scan: Scan, bigger: Scan, recovery: Recovery | None = None
+    scan: Scan, bigger: Scan, acquisition: Recovery | Step | None = None
 ) -> NDArray[np.float32] | None:
     """Where the output degraded again is not the input: a difference for each voxel of the input.
 
     Args:
         scan: As in `input_consistency`, like the next two.
         bigger: See there.
-        recovery: See there.
+        acquisition: See there.
     """
     if not _same_field_of_view(scan, bigger):
         return None
@@ -98,11 +100,13 @@ def disagreement(
     found = np.empty_like(scan.array, np.float32)
     into = _slabs(found, bigger.array)
     for (low, high), (out, _) in zip(_slabs(scan.array, bigger.array), into, strict=True):
-        out[...] = _as_scanned(high, low.shape, recovery) - low
+        out[...] = _as_scanned(high, low.shape, acquisition) - low
     return found
 
 
-def sampled_consistency(scan: Scan, bigger: Scan, recovery: Recovery | None = None) -> float | None:
+def sampled_consistency(
+    scan: Scan, bigger: Scan, acquisition: Recovery | Step | None = None
+) -> float | None:
     """`InputConsistency.noise` of some slices alone: quick enough to be found of every scan.
 
     Returns:
@@ -118,14 +122,14 @@ def sampled_consistency(scan: Scan, bigger: Scan, recovery: Recovery | None = No
     for low, high in pairs[:: max(1, len(pairs) // SAMPLED)]:
         if np.isnan(low).any():
             continue
-        difference = _as_scanned(high, low.shape, recovery) - low
+        difference = _as_scanned(high, low.shape, acquisition) - low
         error += float(np.square(difference).sum(dtype=np.float64))
         count += low.size
     return (error / count) ** 0.5 / noise if count else None
 
 
 def residual_map(
-    scan: Scan, bigger: Scan, recovery: Recovery | None = None
+    scan: Scan, bigger: Scan, acquisition: Recovery | Step | None = None
 ) -> NDArray[np.float32] | None:
     """`disagreement` in standard deviations of the input's noise.
 
@@ -134,7 +138,7 @@ def residual_map(
     """
     if (noise := input_noise(scan)) is None:
         return None
-    found = disagreement(scan, bigger, recovery)
+    found = disagreement(scan, bigger, acquisition)
     return None if found is None else found / np.float32(noise)
 
 
@@ -159,9 +163,12 @@ def input_noise(scan: Scan) -> float | None:
     return float(np.median(found)) if found else None
 
 
-def _as_scanned(image: NDArray, shape: tuple[int, ...], recovery: Recovery | None) -> NDArray:
-    degraded = _degraded(image, shape)
-    return degraded if recovery is None else recovery.acquire(degraded)
+def _as_scanned(
+    image: NDArray, shape: tuple[int, ...], acquisition: Recovery | Step | None
+) -> NDArray:
+    if isinstance(acquisition, Recovery):
+        return acquisition.acquire(_degraded(image, shape))
+    return _degraded(image, shape, acquisition)
 
 
 def _without_apart(scan: Scan, bigger: Scan) -> tuple[Scan, Scan]:
@@ -205,10 +212,14 @@ def _slabs(low: NDArray, high: NDArray) -> Iterator[tuple[NDArray, NDArray]]:
     yield from zip(np.moveaxis(low, kept[-1], 0), np.moveaxis(high, kept[-1], 0), strict=True)
 
 
-def _degraded(image: NDArray, shape: tuple[int, ...]) -> NDArray:
+def _degraded(image: NDArray, shape: tuple[int, ...], step: Step | None = None) -> NDArray:
     for axis, size in enumerate(shape):
-        if image.shape[axis] != size:
-            lines = np.tensordot(image, _crop(image.shape[axis], size), axes=(axis, 0))
+        old = image.shape[axis]
+        if old != size:
+            weights = _crop(old, size)
+            if step is not None and axis in step.axes and old == step.factor * size:
+                weights = _spread(step.way, old, size)
+            lines = np.tensordot(image, weights, axes=(axis, 0))
             image = np.moveaxis(lines, -1, axis)
     return image
 
@@ -221,3 +232,12 @@ def _crop(old: int, new: int) -> NDArray[np.float32]:
     from iconet.physics.kspace import resize_kspace
 
     return resize_kspace(torch.eye(old, dtype=torch.float64), (old, new)).float().numpy()
+
+
+@cache
+def _spread(way: str | None, old: int, new: int) -> NDArray[np.float32]:
+    """What made a line smaller, likewise; the mean where it is not known."""
+    from iconet.physics.point_spread import POINT_SPREADS
+
+    spread = POINT_SPREADS.get(way or "", POINT_SPREADS["block means"])
+    return spread(old, old // new).numpy().T

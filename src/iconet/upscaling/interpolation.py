@@ -4,7 +4,7 @@ Each axis is evaluated as a sum of two interpolations that are right for differe
 Zero-filling keeps the spectrum as it is, which is right where it was cut, as in MRI. A cubic spline
 whose averages over the old voxels are the given values is right where voxels are averages. Nothing
 in an image says reliably which it is, and a little of the second helps much where it is right and
-hurts little where it is not (docs/experiments.md, 132): of all CT and PET tried with 16 pixels or
+hurts little where it is not (docs/experiments, 132): of all CT and PET tried with 16 pixels or
 more a side, none was more than 0.11 dB worse than the better of Fourier zero-filling and a cubic
 B-spline, which are up to 4.7 and 2.2 dB worse than each other.
 

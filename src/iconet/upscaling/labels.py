@@ -4,7 +4,7 @@ Where an axis becomes finer the new voxels vote: each takes the label to which t
 it, weighted by a cubic B-spline, give most. That smooths the stairs of a boundary. It would also
 round off what is thin or small. So an old voxel that lies in no block of two voxels a side of its
 label keeps it in all of its new voxels, and any other one in three quarters of them, those where
-the vote against it is weakest (docs/experiments.md, 143).
+the vote against it is weakest (docs/experiments, 143).
 
 Along one axis alone there is nothing to smooth but what the neighbours in the plane say; so there
 they vote too. Where an axis becomes coarser each new voxel takes the label that fills most of it.

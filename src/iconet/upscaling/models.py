@@ -1,19 +1,34 @@
 """Which network takes which step of a job."""
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from iconet import zoo
 from iconet.errors import InputError
 from iconet.images.kind import Kind
 from iconet.images.kind.kinds import PROBABILITIES
+from iconet.upscaling.way import telling
 from iconet.zoo.model import Model, trained_for
+
+if TYPE_CHECKING:
+    from iconet.network import ICONet
+
+ANY = "mri-any-x{}"
+"""Of slices that lost their resolution in any way, the name."""
 
 
 class Step(NamedTuple):
-    """One run of a network: these voxel axes (one, or two together) become so many times finer."""
+    """One run of a network: these voxel axes (one, or two together) become so many times finer.
+
+    Attributes:
+        axes: one, or the two of a plane.
+        factor: how many times finer.
+        way: how the slices lost their resolution, if not as a crop of k-space; see
+            `iconet.upscaling.way`.
+    """
 
     axes: tuple[int, ...]
     factor: int
+    way: str | None = None
 
 
 class Models:
@@ -36,7 +51,9 @@ class Models:
         found = [self.chosen.sha256]
         if not self.only:
             known = {entry.name: entry.sha256 for entry in zoo.catalogue()}
-            names = [name for factor in (2, 4) for axes in (1, 2) for name in _names(axes, factor)]
+            steps = [Step(axes, factor) for factor in (2, 4) for axes in ((0,), (0, 1))]
+            names = [name for step in steps for name in _names(step)]
+            names += [ANY.format(factor) for factor in (2, 4)]
             found += [known[name] for name in names if name in known]
         return list(dict.fromkeys(found))
 
@@ -70,16 +87,29 @@ class Models:
 
     def __call__(self, step: Step) -> Model:
         """The model for a step."""
-        axes, factor = len(step.axes), step.factor
-        if self.only or (axes == 2 and factor == self.chosen.scale):
+        plain = len(step.axes) == 2 and step.factor == self.chosen.scale and step.way is None
+        if self.only or plain:
             return self.chosen
         known = [entry.name for entry in zoo.catalogue()]
-        name = next(name for name in _names(axes, factor) if name in known)
+        return self._load(next(name for name in _names(step) if name in known))
+
+    def telling(self, step: Step) -> "ICONet | None":
+        """What tells how slices lost their resolution before this step; None for nothing."""
+        if self.only:
+            return telling(self.chosen.network)
+        name = ANY.format(step.factor)
+        known = name in [entry.name for entry in zoo.catalogue()]
+        return telling(self._load(name).network) if known else None
+
+    def _load(self, name: str) -> Model:
         if name not in self._loaded:
             self._loaded[name] = Model.of(zoo.load(name, device=self.device))
         return self._loaded[name]
 
 
-def _names(axes: int, factor: int) -> list[str]:
-    """The package's models for a step along so many axes, the best first."""
-    return [f"mri-x{factor}"] if axes == 2 else [f"mri-slice-x{factor}", f"mri-x{factor}"]
+def _names(step: Step) -> list[str]:
+    """The package's models for a step, the best first."""
+    plain = f"mri-x{step.factor}"
+    if len(step.axes) == 1:
+        return [f"mri-slice-x{step.factor}", plain]
+    return [plain] if step.way is None else [ANY.format(step.factor), plain]

@@ -171,8 +171,6 @@ class Enlarging:
     batch: int | None
     tile: int | None
     periodic: bool = False
-    cropped: bool = False
-    note: Callable[[str], object] | None = None
 
     def shape(self, shape: Shape) -> Shape:
         """Of the volume after it."""
@@ -224,8 +222,7 @@ class Enlarging:
             out=as_stack(out, self.across),
             progress=progress,
             periodic=self.periodic,
-            cropped=self.cropped,
-            note=self.note,
+            way=self.step.way,
             batch=self.batch,
             tile=self.tile,
             bounds=None
@@ -255,7 +252,6 @@ def operations(
     models: Models,
     compute: Compute,
     options: Options,
-    note: Callable[[str], object] | None = None,
 ) -> list[Operation]:
     """The operations of a plan, in order.
 
@@ -264,7 +260,6 @@ def operations(
         models: the networks.
         compute: device, precision and runtime.
         options: how large slices are cut.
-        note: see `iconet.upscaling.slices.predict_stack`.
     """
     if plan.interpolated:
         steps = {axis: plan.ratios[axis] for axis in plan.resampled}
@@ -276,17 +271,12 @@ def operations(
     recovery = plan.recovery
     periodic = recovery is not None and recovery.periodic and recovery.zero_filled
     rest = options.batch, options.tile, periodic
-    # After the first network there is nothing acquired to look at.
-    cropped = [plan.recovery is not None or number > 0 for number in range(len(plan.steps))]
     first = [] if plan.recovery is None else [Recovering(plan.recovery)]
     return [
         *first,
         *(
-            Enlarging(
-                models(step).running(options.uncertainty),
-                *(step, plan.across, compute, *rest, known, note),
-            )
-            for step, known in zip(plan.steps, cropped, strict=True)
+            Enlarging(models(step).running(options.uncertainty), step, plan.across, compute, *rest)
+            for step in plan.steps
         ),
         *(
             Resampling(axis, plan.shape[axis], plan.ratios[axis] * plan.gain(axis))

@@ -68,13 +68,18 @@ class Options:
 
             window_named(self.window)
         if self.scale is not None and self.by_spacing:
-            raise InputError(f"scale {self.scale} and a spacing: give only one of them")
+            raise InputError(f"scale {self.scale} and a spacing: give only one")
         if self.uncertainty and (self.complex or self.scale == 1):
             other = "--complex" if self.complex else "--scale 1"
             raise InputError(
                 f"--uncertainty and {other} can't be combined; bounds are those of magnitudes that"
                 " a network enlarged"
             )
+
+    @property
+    def as_stored(self) -> bool:
+        """Whether slices are to be taken as they are."""
+        return self.acquired == "off" and self.window == "none"
 
     def _check_types(self) -> None:
         for name in ("plane", "axes", "device", "precision", "backend", "acquired", "window"):

@@ -125,7 +125,7 @@ def inconsistent(scan: Scan, bigger: Scan, plan: GridPlan) -> list[Finding]:
     """
     if not plan.steps or any(len(step.axes) == 1 for step in plan.steps):
         return []
-    found = sampled_consistency(scan, bigger, plan.recovery)
+    found = sampled_consistency(scan, bigger, plan.acquisition)
     if found is None or found <= INCONSISTENT:
         return []
     return [

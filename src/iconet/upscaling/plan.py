@@ -12,7 +12,9 @@ from iconet.images.own import refuse_own
 from iconet.upscaling.models import Models, Step
 from iconet.upscaling.one_axis import planes_containing
 from iconet.upscaling.options import Options
-from iconet.upscaling.recovery import Recovery, find_recovery
+from iconet.upscaling.recovery import Recovery, find_recovery, finite
+from iconet.upscaling.regrid import as_stack
+from iconet.upscaling.way import find_way
 from iconet.zoo.model import Model, trained_for
 
 SAME = 1e-5
@@ -20,7 +22,15 @@ SAME = 1e-5
 
 
 IMAGE = Kind("MR", "nothing else is said")
-LABEL_BY_LABEL = "label by label: no other values, no label less"
+SEEMS = {
+    "block means": "its voxels seem to be means over smaller ones",
+    "cubic interpolation": "it seems to have been made smaller by cubic interpolation",
+    "linear interpolation": "it seems to have been made smaller by linear interpolation",
+    "another way": "it seems to have been blurred, filtered or interpolated",
+}
+"""What is said of the ways of `iconet.network.description.WAYS`, but for crops of k-space."""
+
+LABEL_BY_LABEL = "label by label: no new values, and no label is lost"
 LINEARLY = "by means of neighbours, which stay within their range"
 
 
@@ -50,6 +60,13 @@ class GridPlan:
     kind: Kind = IMAGE
     interpolated: bool = False
     recovery: Recovery | None = None
+
+    @property
+    def acquisition(self) -> Recovery | Step | None:
+        """How the slices came about, if not as a crop of k-space on their own matrix."""
+        if self.recovery is not None:
+            return self.recovery
+        return next((step for step in self.steps if step.way is not None), None)
 
     def gain(self, axis: int) -> float:
         """How many times finer an axis is after the steps; less where it was reduced before."""
@@ -153,6 +170,8 @@ def plan_grid(scan: Scan, models: Models, options: Options) -> GridPlan:
         recovery = find_recovery(scan, across, options, kspace=kind.in_kspace)
     if recovery is not None:
         steps = _steps(ratios, scan.spacing, in_plane, models, recovery)
+    elif kind.in_kspace and not options.as_stored:
+        steps = _told(scan, across, steps, models)
     return GridPlan(grid[0], tuple(steps), *grid[1:], kind, recovery=recovery)
 
 
@@ -167,15 +186,21 @@ def remarks(scan: Scan, plan: GridPlan, models: Models) -> list[str]:
         found.append(f"{what} ({kind.why}){unit}: enlarged as images are, near the values around")
     if plan.recovery is not None:
         found.append(f"{scan.name}: {plan.recovery}")
+    for step in plan.steps:
+        if step.way is not None:
+            by = models(step).name or "the model"
+            instead = "" if models.only else f" (--model mri-x{step.factor} if it is as acquired)"
+            found.append(f"{scan.name}: {SEEMS[step.way]}: enlarged by {by}{instead}")
     return found + unsuited(scan, plan, models)
 
 
 def unsuited(scan: Scan, plan: GridPlan, models: Models) -> list[str]:
     """Lines that say of which models a scan is no image that they were trained for."""
     kind = plan.kind
+    what = f"{scan.name}: {kind.noun}"
     return [
-        f"{scan.name}: {kind.noun}, for which {model.name or 'the model'} was not trained"
-        f" ({model.purpose}): its result may be worse than interpolation"
+        f"{what}, for which {model.name or 'the model'} was not trained ({model.purpose}): its"
+        " result may be worse than interpolation"
         for model in taking_part(plan, models)
         if kind.complex_part or not trained_for(model.purpose, kind.modality)
     ]
@@ -290,6 +315,16 @@ def _steps(
         for factor in _cascade(missing[axis], models.factors(1))
     ]
     return single + plane
+
+
+def _told(scan: Scan, across: int, steps: Sequence[Step], models: Models) -> list[Step]:
+    """The steps, of which the first in the slices' plane knows how these lost their resolution."""
+    told = list(steps)
+    first = next((index for index, step in enumerate(steps) if len(step.axes) == 2), None)
+    if first is not None and (network := models.telling(steps[first])) is not None:
+        stack = finite(as_stack(scan.first_volume, across))
+        told[first] = steps[first]._replace(way=find_way(network, stack))
+    return told
 
 
 def _cascade(times: float, factors: Sequence[int]) -> list[int]:

@@ -161,10 +161,10 @@ def find_recovery(scan: Scan, across: int, options: Options, *, kspace: bool) ->
             f" {SMALLEST} and at most the slices' own size"
         )
     off = options.acquired == "off"
-    if (off and window == "none") or not (kspace or options.names_acquisition):
+    if options.as_stored or not (kspace or options.names_acquisition):
         return None
     nominal = matrix or (stored if off else _nominal(scan, across))
-    stack = _finite(stack)
+    stack = finite(stack)
     with workers(1) as alone:
         found = alone.submit(acquired, stack, nominal=nominal, window=window).result()
     if off or matrix:
@@ -185,8 +185,8 @@ def _nominal(scan: Scan, across: int) -> tuple[int, int] | None:
     return acquisition_matrix(scan.dicom[0])
 
 
-def _finite(stack: NDArray) -> NDArray[np.float32]:
-    """Without NaN."""
+def finite(stack: NDArray) -> NDArray[np.float32]:
+    """A stack of slices without NaN, in single precision."""
     if np.isnan(stack.min()):
         return np.nan_to_num(stack, nan=float(np.nanmin(stack)))
     return stack

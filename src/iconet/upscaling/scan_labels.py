@@ -40,7 +40,7 @@ def check_labels(labels: Scan, scan: Scan) -> Kind:
         return kind
     if not whole(labels.array):
         raise InputError(
-            f"{labels.name}: holds fractions, which are no labels; upscale it as a scan of its own"
+            f"{labels.name}: holds fractions, not labels; upscale it as a scan of its own"
         )
     return Kind(LABELS, "by --labels")
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from iconet.intensity import levels_of_slice
+from iconet.intensity import SPIKE, levels_of_slice
 from iconet.runtime.backends import prepare
 from iconet.runtime.device import Compute
 from iconet.runtime.runtimes import Predict
@@ -30,7 +30,6 @@ from iconet.upscaling.background import (
     is_noise,
 )
 from iconet.upscaling.fidelity import (
-    SPIKE,
     flat_background,
     is_constant,
     keep_to_slice,
@@ -39,7 +38,6 @@ from iconet.upscaling.fidelity import (
     spikes,
 )
 from iconet.upscaling.interval import Bounds, around_slice
-from iconet.upscaling.way import PROBES, way_of
 from iconet.upscaling.windows import Window, WindowPlan, plan_windows, tiles
 from iconet.zoo.model import SMALLEST
 
@@ -67,11 +65,10 @@ def predict_stack(
     out: NDArray | None = None,
     faithful: bool = True,
     periodic: bool = False,
-    cropped: bool = False,
+    way: str | None = None,
     batch: int | None = None,
     tile: int | None = None,
     progress: Progress | None = None,
-    note: Callable[[str], object] | None = None,
     bounds: Bounds | None = None,
 ) -> NDArray[np.float32]:
     """Run the network over a stack of slices, each on an intensity scale of its own.
@@ -84,11 +81,10 @@ def predict_stack(
         faithful: make each result agree with its slice (`iconet.upscaling.fidelity`), which holds
             for networks that make both axes finer.
         periodic: see `iconet.upscaling.fidelity.with_band_of`.
-        cropped: whether slices are known to be crops of k-space (`iconet.upscaling.way`).
+        way: how the slices lost their resolution, as of `iconet.upscaling.way`.
         batch: see `plan_windows`.
         tile: likewise.
         progress: called after each batch.
-        note: called with how the slices lost their resolution, where that is no crop of k-space.
         bounds: written into as `out` is, by a network with a head for them.
 
     Returns:
@@ -112,9 +108,8 @@ def predict_stack(
         return out
     workers = plan.workers_for(len(waiting), windows)
     run, levels = _prepared(network, compute, workers, stack, waiting)
-    work = _Work(network, run, stack, out, levels, plan, faithful, periodic, told, bounds=bounds)
+    work = _Work(network, run, stack, out, levels, plan, faithful, periodic, told, way, bounds)
     with worker_threads(workers, each=max(1, cores() // workers)) as pool:
-        work = work if cropped else _knowing_the_way(network, work, waiting, pool, note)
         for finished in _few_ahead(pool, work.jobs(waiting, windows), workers):
             done += finished
             advance(done, total)
@@ -146,26 +141,6 @@ def _is_told(network: object) -> bool:
     from iconet.network import ICONet
 
     return isinstance(network, ICONet) and network.describe is not None
-
-
-def _knowing_the_way(
-    network: object,
-    work: "_Work",
-    waiting: Sequence[int],
-    pool: ThreadPoolExecutor,
-    note: Callable[[str], object] | None,
-) -> "_Work":
-    """The work with how its slices lost their resolution, of networks that can tell."""
-    from iconet.network import ICONet
-
-    told = network.way if isinstance(network, ICONet) else None
-    if told is None or not told.is_fitted or not work.faithful:
-        return work
-    probes = waiting[:: -(-len(waiting) // PROBES)]
-    way = way_of(told, pool.map(work.probed, probes))
-    if way is not None and note is not None:
-        note(way)
-    return replace(work, way=way)
 
 
 def _repeat_constants(stack: NDArray, outs: Sequence[NDArray]) -> list[int]:
@@ -203,7 +178,7 @@ class _Work:
     Attributes:
         levels: see `levels_of_slice`, by the number of the slice.
         told: whether the network is told of whole slices when it gets tiles.
-        way: see `iconet.upscaling.way`.
+        way: see `iconet.upscaling.way`; None for crops of k-space.
     """
 
     network: "ICONet | Peer"
@@ -254,17 +229,6 @@ class _Work:
                 if not inside:
                     yield partial(self.finish, part)
                 yield from (partial(self.predict, part, window) for window in inside)
-
-    def probed(self, number: int) -> "tuple[Tensor, Tensor, Tensor]":
-        """What `iconet.upscaling.way` asks of a slice."""
-        import torch
-
-        part = _Part.of(self.stack, [number], [self.levels[number]])
-        frame = _whole(self.stack)
-        part.begin(self.network.scale, frame, 0, 0, bounded=False)
-        for window in tiles(frame, self.plan.side, self.network):
-            self._fill(part, window)
-        return part.strengths, torch.from_numpy(part.low[0]), torch.from_numpy(part.high[0])
 
     def predict(self, part: "_Part", window: Window) -> int:
         """One window of several slices; the last of them finishes the slices."""

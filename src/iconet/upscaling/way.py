@@ -1,35 +1,80 @@
 """How the slices of a scan lost their resolution, as a network's answers to a few of them tell."""
 
-from collections.abc import Iterable
+from math import log
 from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from iconet.runtime.hardware import has_fast_bf16
+from iconet.runtime.threads import cores
+from iconet.runtime.threads import workers as worker_threads
+from iconet.upscaling.fidelity import is_constant
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from iconet.network.description import Way
+    from iconet.network import ICONet
+    from iconet.peers import Peer
 
-PROBES = 6
+PROBES = 3
 """Slices that are asked, at most: one alone is often wrong."""
 
+LEAST = 48
+"""Rows and columns of slices that tell anything; the networks were trained on larger ones."""
 
-def way_of(told: "Way", probes: "Iterable[tuple[Tensor, Tensor, Tensor]]") -> str | None:
-    """The likeliest way.
+SURE = 2.0
+"""Times that a way must be likelier than a crop of k-space. Taking a smooth image for one that was
+made smaller does more harm than the reverse: detail is sharpened that was never there."""
+
+MIDDLE = (0.25, 0.75)
+"""Where they lie among the slices; those at the ends may show nothing."""
+
+
+def telling(network: "ICONet | Peer") -> "ICONet | None":
+    """A network that was fitted to tell the way, see `iconet.training.way`; None for another."""
+    from iconet.network import ICONet
+
+    fitted = isinstance(network, ICONet) and network.way is not None and network.way.is_fitted
+    return network if fitted else None  # type: ignore[return-value]
+
+
+def find_way(network: "ICONet", stack: NDArray) -> str | None:
+    """How slices most likely lost their resolution.
 
     Args:
-        told: of the network.
-        probes: for each slice its strengths (1, n), see `iconet.network.description`, the slice
-            (h, w) and the answer (H, W).
+        network: one that tells the way.
+        stack: (N, H, W), real, as stored.
 
     Returns:
-        One of `iconet.network.description.WAYS`; None for a crop of k-space, which is most common.
+        One of `iconet.network.description.WAYS`; None for a crop of k-space, which is what scanners
+        do, and for slices too small to tell.
     """
     import torch
 
     from iconet.network.description import CROP, WAYS, evidence
-    from iconet.physics.point_spread import misfits
 
-    given = [evidence(strengths, misfits(low, high)[None]) for strengths, low, high in probes]
-    if not given:
+    numbers = {round(share * (len(stack) - 1)) for share in np.linspace(*MIDDLE, PROBES)}
+    probes = [stack[number] for number in sorted(numbers) if not is_constant(stack[number])]
+    if not probes or min(stack.shape[1:]) < LEAST:
         return None
-    found = WAYS[int(told(torch.cat(given)).mean(dim=0).argmax())]
-    return None if found == CROP else found
+    told = network.way
+    assert told is not None
+
+    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    device = next(network.parameters()).device
+    fast = torch.bfloat16 if has_fast_bf16(device) else None
+
+    def ask(probe: NDArray) -> "Tensor":
+        image = torch.from_numpy(np.ascontiguousarray(probe, np.float32))
+        with torch.inference_mode(), torch.autocast(device.type, fast, enabled=fast is not None):
+            found = evidence(network, image)
+        with torch.inference_mode():
+            return told(found)
+
+    workers = min(cores(), len(probes))
+    with worker_threads(workers, each=max(1, cores() // workers)) as pool:
+        scores = torch.cat(list(pool.map(ask, probes))).mean(dim=0)
+    crop = scores[WAYS.index(CROP)].clone()
+    likeliest = int(scores.argmax())
+    return WAYS[likeliest] if scores[likeliest] > crop + log(SURE) else None

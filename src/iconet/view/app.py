@@ -148,7 +148,7 @@ class Answers:
     async def dropped(self, request: "Request") -> "Response":
         """All files are there."""
         if request.path_params["drop"] not in self._desk.drops:
-            raise InputError("the files did not come completely; drop them again")
+            raise InputError("the upload is incomplete; drop the files again")
         return _json({"scans": await self._desk.dropped(request.path_params["drop"])})
 
     async def look(self, request: "Request") -> "Response":
@@ -193,7 +193,7 @@ class Answers:
     def _item(self, request: "Request") -> Item:
         item = self._desk.items.get(request.path_params["scan"])
         if item is None:
-            raise InputError("this scan is not here any more; drop it again")
+            raise InputError("this scan is gone; drop it again")
         return item
 
 
@@ -207,7 +207,7 @@ async def _content(request: "Request") -> Any:
     try:
         return json.loads(body)
     except (ValueError, RecursionError):
-        raise InputError("no JSON; use the page that iconet view opened") from None
+        raise InputError("not JSON; use the page that iconet view opened") from None
 
 
 def _json(content: Any) -> "Response":

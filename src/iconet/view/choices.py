@@ -36,7 +36,7 @@ def options_of(content: Any) -> Options:
     for name, value in content.items():
         wanted = TYPES.get(name)
         if wanted is None or type(value) is not wanted or len(str(value)) > LONGEST:
-            raise InputError(f"{name[:40]}: is no option of the page")
+            raise InputError(f"{name[:40]}: is not an option of the page")
     names = [entry.name for entry in catalogue()]
     if content.get("model", names[0]) not in names:
         raise InputError(f"model {content['model']}: choose one of {', '.join(names)}")

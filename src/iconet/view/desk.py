@@ -27,7 +27,7 @@ BEAT = 15.0  # seconds after which a page hears that the program is still there
 SHOWN = ("series", "volume", "allow_missing")
 """Options that decide on what was read, and is seen."""
 
-DIED = "its process was ended from outside, perhaps for lack of memory; close other programs"
+DIED = "its process was killed from outside, perhaps for lack of memory; close other programs"
 
 
 class Desk:
@@ -91,7 +91,7 @@ class Desk:
         drop = self.drops.pop(number)
         if not drop.complete:
             drop.discard()
-            raise InputError("the files did not come completely; drop them again")
+            raise InputError("the upload is incomplete; drop the files again")
         if len(drop.paths) == 1:
             return [self._add(drop.names[0], drop.paths[0], drop).id]
         top = PurePosixPath(drop.names[0]).parts[0]

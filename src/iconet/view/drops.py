@@ -133,7 +133,7 @@ def _checked(name: str) -> str:
     wrong = any(part in ("", ".", "..") or "\\" in part or len(part) > 255 for part in parts)
     if wrong or len(parts) > 64 or not name.isprintable() or re.match("[A-Za-z]:", name):
         shown = "".join(c if c.isprintable() else "?" for c in name[:80])
-        raise InputError(f"{shown}: is no name of a file that could be dropped; rename it")
+        raise InputError(f"{shown}: is not the name of a file that can be dropped; rename it")
     return name
 
 

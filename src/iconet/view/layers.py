@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from iconet.images import Scan
 from iconet.upscaling.input_consistency import disagreement
 from iconet.upscaling.interpolation import interpolate
+from iconet.upscaling.models import Step
 from iconet.upscaling.recovery import Recovery
 
 MOST_VOXELS = 1 << 26
@@ -33,7 +34,7 @@ class Looked:
     Attributes:
         scan: As read; None for raw k-space, which is no image.
         result: As written; None before there is one.
-        recovery: How the scan's slices were brought to what was acquired.
+        acquisition: How the scan's slices came about, as in the report.
         network: Whether a network took part in the result.
         named: Whether the values are names (labels), between which there is nothing.
         volume: Of a series, from 0.
@@ -41,7 +42,7 @@ class Looked:
 
     scan: Scan | None
     result: Scan | None = None
-    recovery: Recovery | None = None
+    acquisition: Recovery | Step | None = None
     network: bool = True
     named: bool = False
     volume: int = 0
@@ -101,7 +102,7 @@ def _consistency(looked: Looked) -> Scan | None:
         Scan(_volume(one, looked.volume), affine=one.affine, path=one.path, padding=scan.padding)
         for one in (scan, result)
     )
-    found = disagreement(low, high, looked.recovery)
+    found = disagreement(low, high, looked.acquisition)
     return None if found is None else Scan(found, affine=scan.affine, path=scan.path)
 
 

@@ -64,7 +64,7 @@ class Looking:
         if made is None:
             return Looked(scan, volume=volume)
         result = self._kept(made.files["image"], lambda: read(made.files["image"]))
-        return Looked(scan, result, made.recovery, made.network, made.named, volume)
+        return Looked(scan, result, made.acquisition, made.network, made.named, volume)
 
     def _read(self, look: Look) -> Scan:
         o = look.options

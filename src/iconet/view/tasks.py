@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from iconet.errors import InputError
+from iconet.upscaling.models import Step
 from iconet.upscaling.options import Options
 from iconet.upscaling.recovery import Recovery
 
@@ -133,7 +134,7 @@ class Made:
         report: What was done and how well it fits.
         network: Whether a network took part.
         named: Whether the values are labels.
-        recovery: As in the report, to be used again.
+        acquisition: As in the report, to be used again.
     """
 
     files: dict[str, Path]
@@ -143,4 +144,4 @@ class Made:
     report: dict[str, Any]
     network: bool
     named: bool
-    recovery: Recovery | None = field(default=None, compare=False)
+    acquisition: Recovery | Step | None = field(default=None, compare=False)

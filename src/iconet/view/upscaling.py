@@ -58,7 +58,7 @@ class Upscaling:
             json.loads(one.report_path.read_text("utf-8")),
             network=looked.network,
             named=looked.named,
-            recovery=made.recovery,
+            acquisition=made.acquisition,
         )
 
     def _upscaler(self, options: Options) -> Upscaler:

@@ -24,12 +24,12 @@ def load(name: str | Path, device: str = "cpu") -> "ICONet | Peer":
 
     Args:
         name: A name that ``iconet models`` lists, or a ``.safetensors`` file from ``iconet train``.
-            For a network of your own ``package.module:Class@file.safetensors``: you name the class,
-            as code never runs because a file of weights says so.
-        device: Where to put it, as torch names devices.
+            For a network of your own: ``package.module:Class@file.safetensors``. You name the class
+            yourself, because a file of weights never makes iconet run code.
+        device: Where to put the network, as torch names devices.
 
     Returns:
-        The network in evaluation mode; its ``metadata`` holds what the file says of itself, and
+        The network in evaluation mode. Its ``metadata`` holds what the file says of itself,
         ``sha256`` the file's hash, and ``trust`` what was measured of its results.
 
     Raises:

@@ -182,9 +182,7 @@ def open_model(
     else:
         network = model.to(device).eval()
     if scale is not None and network.scale != scale:
-        raise InputError(
-            f"the model enlarges {network.scale}x, not {scale}x: give only one of them"
-        )
+        raise InputError(f"the model enlarges {network.scale}x, not {scale}x: give only one")
     if kind is None and network.channels != 1:
         raise InputError(
             "the model takes complex images with their k-space, not magnitude images: "

@@ -10,6 +10,7 @@ from pydicom.uid import (
     JPEGLossless,
     JPEGLosslessSV1,
     JPEGLSLossless,
+    JPEGLSNearLossless,
     RLELossless,
 )
 
@@ -104,6 +105,26 @@ def test_jpeg_lossless_of_fewer_bits_than_are_allocated(tmp_path, bits, signed):
     np.testing.assert_array_equal(
         read_series(path).array, stored.astype(np.float32) - np.float32(100)
     )
+
+
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize("bits", [7, 12, 16])
+def test_jpeg_ls_of_fewer_bits_than_are_allocated(tmp_path, bits, signed):
+    lowest = -(2 ** (bits - 1)) if signed else 0
+    stored = numbers((40, 33, 1), np.int32, 2**bits) + lowest
+    made = slices_of(stored.astype(np.int16 if signed else np.uint16), AFFINE)[0]
+    made.BitsStored, made.HighBit = bits, bits - 1
+    made.compress(JPEGLSLossless, generate_instance_uid=False)
+    path = save(made, tmp_path / "a.dcm")
+    np.testing.assert_array_equal(read_series(path).array, stored - np.float32(100))
+
+
+def test_jpeg_ls_near_lossless(tmp_path):
+    stored = numbers((40, 33, 1))
+    made = slices_of(stored, AFFINE)[0]
+    made.compress(JPEGLSNearLossless, jls_error=2, generate_instance_uid=False)
+    read = read_series(save(made, tmp_path / "a.dcm")).array
+    assert 0 < np.abs(read - (stored - np.float32(100))).max() <= 2
 
 
 # (37 y^2 + 401 x - 9 x y) % 4096 in 12 rows and 16 columns, encoded by GDCM 3.2.6.

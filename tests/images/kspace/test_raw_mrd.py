@@ -170,7 +170,7 @@ def set_field(name: str, value: object, rows: object = slice(None)):
         ({"change": set_field("number_of_samples", 9, 1)}, "differ in number_of_samples"),
         ({"change": set_field("encoding_space_ref", 1)}, "no encoding 1"),
         ({"change": set_field("encoding_space_ref", 1, 1)}, "2 encodings"),
-        ({"change": set_field("position", np.nan)}, "are no numbers"),
+        ({"change": set_field("position", np.nan)}, "are not numbers"),
         ({"positions": TURN[:2], "directions": TURN * 0.5}, "not three axes"),
         ({"positions": TURN[:2], "directions": TURN[[0, 0, 2]]}, "not three axes"),
     ],

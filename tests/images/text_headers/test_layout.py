@@ -50,7 +50,7 @@ def test_lines_end_where_the_voxels_begin(content, last, lines, rest):
 @pytest.mark.parametrize("content", [b"x" * (LONGEST_HEADER + 1), b"A\nb\0c\n", b"#\n" * 2**20])
 def test_what_is_no_header_is_not_read_to_its_end(content):
     file = io.BytesIO(content)
-    with pytest.raises(InputError, match="does not end within 1048576 bytes or is no text"):
+    with pytest.raises(InputError, match="does not end within 1048576 bytes or is not text"):
         header_lines("a", file)
     assert file.tell() <= LONGEST_HEADER + 1
 

@@ -277,6 +277,7 @@ def test_paths_that_lead_out_of_the_folder(tmp_path, named):
     refusal(a_file(tmp_path / "study", b"", data_file=named), "outside its folder")
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a pipe of POSIX")
 def test_data_files_that_are_none(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "folder").mkdir()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from iconet.errors import InputError
-from iconet.images.dicom import jpeg_lossless
+from iconet.images.dicom import jpeg
 from iconet.images.memory import require_substance
 from iconet.images.native import native_messages
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 JPEG_START, JPEG_END = b"\xff\xd8", b"\xff\xd9"  # JPEG 2000 ends in the same marker
 # The first that can: Pillow reads JPEG 2000 at 8 bits only, and pydicom's own decoder is slow.
-DECODERS = ("pylibjpeg", "pyjpegls", "pillow", jpeg_lossless.PLUGIN, "pydicom")
+DECODERS = ("pylibjpeg", "pillow", jpeg.PLUGIN, "pydicom")
 J2K_START = b"\xff\x4f\xff\x51"
 J2K_SEARCH = 4096  # bytes in which a codestream begins if a JP2 file's boxes come before it
 # Start-of-frame markers of JPEG (the others in their range are tables) and of JPEG-LS.
@@ -61,7 +61,8 @@ def stored_frames(image: "Dataset", name: str) -> Iterator[np.ndarray]:
     high = int(image.get("HighBit", stored - 1))
     if allocated not in (8, 16, 32) or not 1 <= stored <= allocated or high != stored - 1:
         raise InputError(
-            f"{name}: {stored} bits up to bit {high} in {allocated} are no scan's; export it again"
+            f"{name}: {stored} bits up to bit {high} in {allocated} cannot be a scan's;"
+            " export it again"
         )
     decoder = _decoder(image.file_meta.TransferSyntaxUID, name)
     _check_complete(image, frames, frames * rows * columns * allocated // 8, name)
@@ -129,7 +130,7 @@ def _decoder(syntax: "UID", name: str) -> "Decoder":
 
     with contextlib.suppress(NotImplementedError):
         decoder = get_decoder(syntax)
-        jpeg_lossless.add_to(decoder)
+        jpeg.add_to(decoder)
         if decoder.is_available:
             return decoder
     kind = syntax.name if syntax.is_transfer_syntax else "an unknown encoding"

@@ -415,7 +415,7 @@ def _why_no_slice(header: "Dataset") -> str | None:
         return "a colour image; name the original greyscale series"
     image_type = header.get("ImageType") or []
     if "LOCALIZER" in ([image_type] if isinstance(image_type, str) else image_type):
-        return "a localizer, which is no volume; name the series planned on it"
+        return "a localizer, not a volume; name the series planned on it"
     if header.get("ModalityLUTSequence"):
         return "its values go through a lookup table; export it with a rescale slope"
     return None

@@ -80,7 +80,7 @@ def refuse_phase(kind: Kind, name: str) -> None:
             f"{name}: a phase image ({kind.why}): between two sides of a wrap there is no value;"
             " take the magnitude alone, or the real and the imaginary part (magnitude times cosine"
             " and sine of the phase) as two files named _real and _imaginary, and the angle of the"
-            " results; --kind mr if it is no phase"
+            " results; --kind mr if it is not a phase"
         )
 
 

@@ -295,7 +295,7 @@ def _affine(
         [heads[name][0].astype(np.float64) for name in ("read_dir", "phase_dir", "slice_dir")]
     )
     if not np.isfinite(positions).all() or not np.isfinite(directions).all():
-        raise InputError(f"{path}: its positions are no numbers; repair its acquisitions")
+        raise InputError(f"{path}: its positions are not numbers; repair its acquisitions")
     together = len(positions) > 1 and not np.ptp(positions, axis=0).any()
     if together or not directions.any():
         return default_affine(spacing, (height, width, shown.stop - shown.start)), False

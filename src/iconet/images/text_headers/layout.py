@@ -135,8 +135,8 @@ def header_lines(name: str, file: BinaryIO, last: str | None = None) -> list[str
         used += len(raw)
         if used > LONGEST_HEADER or b"\0" in raw:
             raise InputError(
-                f"{name}: its text header does not end within {LONGEST_HEADER} bytes or is no text;"
-                " export it again"
+                f"{name}: its text header does not end within {LONGEST_HEADER} bytes or is not"
+                " text; export it again"
             )
         # Names of persons and files may be in any encoding; what has a meaning here is ASCII.
         line = raw.decode("utf-8", "surrogateescape").rstrip("\r\n")

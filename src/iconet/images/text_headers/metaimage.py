@@ -151,8 +151,8 @@ def _fields(name: str, lines: list[str]) -> dict[str, str]:
         raise InputError(f"{name}: its voxels are written as text; save it with BinaryData = True")
     if fields.get("ElementNumberOfChannels", "1") != "1" or "_ARRAY" in fields["ElementType"]:
         raise InputError(
-            f"{name}: several numbers a voxel (a colour or vector image); convert it to greyscale,"
-            " or a series to 4-D, first"
+            f"{name}: several numbers in each voxel (a colour or vector image); convert it to"
+            " greyscale, or a series to 4-D, first"
         )
     # Readers disagree on whether these are applied.
     slope = fields.get("ElementToIntensityFunctionSlope", "1")

@@ -319,7 +319,7 @@ def _volumes(name: str, others: list[int], shape: tuple[int, ...], kinds: list[s
         return None
     if len(others) > 1 or (kinds[others[0]] not in VOLUME_KINDS and shape[others[0]] > 1):
         raise InputError(
-            f"{name}: each voxel holds several numbers that are no series; extract one of them"
+            f"{name}: each voxel holds several numbers that are not a series; extract one of them"
         )
     return others[0]
 

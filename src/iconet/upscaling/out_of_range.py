@@ -90,7 +90,7 @@ def out_of_range(scan: Scan, plan: GridPlan, models: Models, options: Options) -
         return []
     model = models(plan.steps[0])
     found = [Finding("kind", line) for line in unsuited(scan, plan, models)]
-    if model.trust is not None:
+    if model.trust is not None and not found:  # another kind is unlike in every way
         found += _unlike(scan, plan, model, model.trust)
     stack = as_stack(scan.first_volume, plan.across)
     if plan.recovery is None and len(plan.steps[0].axes) == 2:

@@ -11,6 +11,7 @@ import pytest
 import iconet
 from iconet.errors import InputError
 from iconet.export import export_model
+from iconet.network.config import SIZES
 
 OBLIQUE = np.array(
     [[0.6, -0.32, 0.48, -90], [0.8, 0.24, -0.36, 20.5], [0, 0.3, 2.4, 33], [0, 0, 0, 1]]

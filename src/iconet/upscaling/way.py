@@ -1,5 +1,6 @@
 """How the slices of a scan lost their resolution, as a network's answers to a few of them tell."""
 
+from math import log
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +22,10 @@ PROBES = 3
 
 LEAST = 48
 """Rows and columns of slices that tell anything; the networks were trained on larger ones."""
+
+SURE = 2.0
+"""Times that a way must be likelier than a crop of k-space. Taking a smooth image for one that was
+made smaller does more harm than the reverse: detail is sharpened that was never there."""
 
 MIDDLE = (0.25, 0.75)
 """Where they lie among the slices; those at the ends may show nothing."""
@@ -70,5 +75,6 @@ def find_way(network: "ICONet", stack: NDArray) -> str | None:
     workers = min(cores(), len(probes))
     with worker_threads(workers, each=max(1, cores() // workers)) as pool:
         scores = torch.cat(list(pool.map(ask, probes))).mean(dim=0)
-    found = WAYS[int(scores.argmax())]
-    return None if found == CROP else found
+    crop = scores[WAYS.index(CROP)].clone()
+    likeliest = int(scores.argmax())
+    return WAYS[likeliest] if scores[likeliest] > crop + log(SURE) else None

@@ -46,5 +46,5 @@ def read_weights(path: Path, kind: str = "iconet") -> "tuple[dict[str, str], dic
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error}); check the path") from None
     if not all(bool(tensor.isfinite().all()) for tensor in tensors.values()):
-        raise InputError(f"{path}: damaged (some weights are no numbers); get it again")
+        raise InputError(f"{path}: damaged (some weights are not numbers); get it again")
     return metadata, tensors

@@ -88,7 +88,7 @@ def write_beside(
         task: whose output is written.
         scan: as read.
         bigger: the result, with its bounds.
-        acquisition: of `iconet.upscaling.plan.GridPlan`.
+        acquisition: how the scan lost its resolution, as of `input_consistency`.
         provenance: of a derived series.
 
     Returns:

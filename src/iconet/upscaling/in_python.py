@@ -173,9 +173,8 @@ def upscale(
             their values; a phase is refused.
         again: upscale results of iconet too.
         complex: give the complex image of raw k-space, not its magnitude.
-        uncertainty: return both bounds of 90 % intervals too, see `Interval`.
-        strict: refuse a scan that is unlike those that the network was trained on, instead of a
-            warning.
+        uncertainty: give both bounds of 90 % intervals too, see `Interval`.
+        strict: refuse a scan that is unlike those of the network's training, instead of a warning.
         progress: called with (done, total), in slices, or in tiles if slices are cut.
 
     Returns:
@@ -194,8 +193,8 @@ def upscale(
     Warns:
         UserWarning: something was left out, converted or assumed when the scan was read. Or no
             model was trained for this kind of image. Or the values look like another kind. Or
-            the scan is unlike those that the network was trained on. Or iconet found how the scan
-            was acquired, and says what.
+            iconet found how the scan was acquired, and says what. Or the scan is unlike those of
+            the network's training.
     """
     options = Options(
         *(model, scale, plane, axes, spacing, isotropic),

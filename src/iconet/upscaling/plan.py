@@ -197,9 +197,10 @@ def remarks(scan: Scan, plan: GridPlan, models: Models) -> list[str]:
 def unsuited(scan: Scan, plan: GridPlan, models: Models) -> list[str]:
     """Lines that say of which models a scan is no image that they were trained for."""
     kind = plan.kind
+    what = f"{scan.name}: {kind.noun}"
     return [
-        f"{scan.name}: {kind.noun}, for which {model.name or 'the model'} was not trained"
-        f" ({model.purpose}): its result may be worse than interpolation"
+        f"{what}, for which {model.name or 'the model'} was not trained ({model.purpose}): its"
+        " result may be worse than interpolation"
         for model in taking_part(plan, models)
         if kind.complex_part or not trained_for(model.purpose, kind.modality)
     ]

@@ -108,9 +108,7 @@ def predict_stack(
         return out
     workers = plan.workers_for(len(waiting), windows)
     run, levels = _prepared(network, compute, workers, stack, waiting)
-    work = _Work(
-        *(network, run, stack, out, levels, plan, faithful, periodic, told, way), bounds=bounds
-    )
+    work = _Work(network, run, stack, out, levels, plan, faithful, periodic, told, way, bounds)
     with worker_threads(workers, each=max(1, cores() // workers)) as pool:
         for finished in _few_ahead(pool, work.jobs(waiting, windows), workers):
             done += finished

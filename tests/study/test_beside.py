@@ -19,6 +19,8 @@ from iconet.zoo.trust import trust_content, trust_file
 
 from .studies import files_below, scan, series, upscale
 
+pytestmark = pytest.mark.unlike
+
 TRUST = "model.trust.safetensors"
 
 

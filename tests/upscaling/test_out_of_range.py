@@ -26,6 +26,8 @@ from iconet.zoo.model import Model
 
 from .test_interval import trusted
 
+pytestmark = pytest.mark.unlike
+
 AFFINE = np.diag([-1.0, 1, 3, 1])
 
 

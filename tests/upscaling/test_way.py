@@ -99,6 +99,7 @@ def lowered(way: str) -> Scan:
         "block means": lambda: F.avg_pool2d(slices, 2),
         "cubic interpolation": lambda: interpolated(mode="bicubic"),
         "smooth": lambda: gaussian_blur(slices, 2.0),
+        "blurred": lambda: gaussian_blur(slices, 2.4)[..., ::2, ::2],
     }[way]()
     return Scan(np.asfortranarray(np.moveaxis(low[:, 0].numpy(), 0, 2)), np.diag([2, 2, 3, 1.0]))
 
@@ -143,3 +144,11 @@ def test_it_gains_on_block_means_and_agrees_with_the_scan(shipped: Models) -> No
             assert found is not None and found.psnr is not None and crop is not None
             assert crop.psnr is not None and 40 < found.psnr > crop.psnr + 3
     assert errors[False] < 0.9 * errors[True]
+
+
+def test_whoever_names_the_network_for_it_is_believed_sooner(shipped: Models) -> None:
+    scan = lowered("blurred")
+    assert taking_part(plan_grid(scan, shipped, Options(plane="k")), shipped) == [shipped.chosen]
+    named = Models(open_model("mri-any-x2"))
+    assert plan_grid(scan, named, Options(plane="k")).acquisition is not None
+    assert plan_grid(lowered("crop"), named, Options(plane="k")).acquisition is None

@@ -29,6 +29,7 @@ from iconet.upscaling.interval import Bounds
 from iconet.upscaling.one_axis import enlarge_axis
 from iconet.upscaling.out_of_range import SLICES, features, middle_of, properties
 from iconet.upscaling.slices import predict_stack
+from iconet.upscaling.way import find_way, telling
 from iconet.zoo.model import Model
 
 if TYPE_CHECKING:
@@ -192,7 +193,8 @@ def sampled(
         else:
             bounds = Bounds.empty(truth.shape)
             stack = lowered.magnitude[:, 0].numpy()
-            image = predict_stack(network, stack, compute=compute, bounds=bounds)
+            lost = None if (tells := telling(network)) is None else find_way(tells, stack)
+            image = predict_stack(network, stack, compute=compute, way=lost, bounds=bounds)
             told = _strengths(stack)
     inside = np.flatnonzero(foreground(truth))
     if not len(inside):

@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from iconet.errors import InputError
 from iconet.files import write_errors, write_text
 from iconet.images import Scan, bids, check_output, read, write
 from iconet.images.dicom.derived import as_stored, check_folder, write_series
 from iconet.images.dicom.derived_header import Provenance
-from iconet.images.reading import NIFTI, stem_of, suffix_of
+from iconet.images.reading import NIFTI, stem_of
 from iconet.study.find import Task, names_series
 from iconet.upscaling.input_consistency import residual_map
 from iconet.upscaling.models import Step
@@ -41,7 +42,7 @@ def beside(task: Task, what: str) -> Path:
     if names_series(target):
         return target.with_name(f"{target.name}_desc-{what}" + _if(what, ".nii.gz"))
     ending = target.name[len(stem_of(target)) :]
-    if suffix_of(target) in (".png", ".tif", ".tiff"):
+    if target.suffix.lower() in (".png", ".tif", ".tiff"):
         ending = _if(what, ".npy") or ending
     return target.with_name(f"{stem_of(target)}_desc-{what}{ending}")
 
@@ -51,8 +52,14 @@ def _if(what: str, ending: str) -> str:
 
 
 def all_beside(task: Task) -> list[Path]:
-    """All that may go there."""
-    return [beside(task, what) for what in WORDS]
+    """All that may go there; nothing beside a kind of file that is none of ours.
+
+    That its source is no scan is said where that is read.
+    """
+    try:
+        return [beside(task, what) for what in WORDS]
+    except InputError:
+        return []
 
 
 def check_beside(task: Task) -> None:

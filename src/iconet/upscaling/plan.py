@@ -323,7 +323,7 @@ def _told(scan: Scan, across: int, steps: Sequence[Step], models: Models) -> lis
     first = next((index for index, step in enumerate(steps) if len(step.axes) == 2), None)
     if first is not None and (network := models.telling(steps[first])) is not None:
         stack = finite(as_stack(scan.first_volume, across))
-        told[first] = steps[first]._replace(way=find_way(network, stack))
+        told[first] = steps[first]._replace(way=find_way(network, stack, named=models.only))
     return told
 
 

@@ -1,6 +1,5 @@
 """How the slices of a scan lost their resolution, as a network's answers to a few of them tell."""
 
-from math import log
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,6 +26,9 @@ SURE = 2.0
 """Times that a way must be likelier than a crop of k-space. Taking a smooth image for one that was
 made smaller does more harm than the reverse: detail is sharpened that was never there."""
 
+NAMED = 0.05
+"""The same if the user named the network."""
+
 MIDDLE = (0.25, 0.75)
 """Where they lie among the slices; those at the ends may show nothing."""
 
@@ -39,12 +41,13 @@ def telling(network: "ICONet | Peer") -> "ICONet | None":
     return network if fitted else None  # type: ignore[return-value]
 
 
-def find_way(network: "ICONet", stack: NDArray) -> str | None:
+def find_way(network: "ICONet", stack: NDArray, *, named: bool = False) -> str | None:
     """How slices most likely lost their resolution.
 
     Args:
         network: one that tells the way.
         stack: (N, H, W), real, as stored.
+        named: whether the user named the network, and so believes that it is no crop.
 
     Returns:
         One of `iconet.network.description.WAYS`; None for a crop of k-space, which is what scanners
@@ -75,6 +78,7 @@ def find_way(network: "ICONet", stack: NDArray) -> str | None:
     workers = min(cores(), len(probes))
     with worker_threads(workers, each=max(1, cores() // workers)) as pool:
         scores = torch.cat(list(pool.map(ask, probes))).mean(dim=0)
-    crop = scores[WAYS.index(CROP)].clone()
-    likeliest = int(scores.argmax())
-    return WAYS[likeliest] if scores[likeliest] > crop + log(SURE) else None
+    likelihood = dict(zip(WAYS, scores.exp().tolist(), strict=True))
+    crop = likelihood.pop(CROP)
+    likeliest = max(likelihood, key=likelihood.__getitem__)
+    return likeliest if likelihood[likeliest] > crop * (NAMED if named else SURE) else None

@@ -10,7 +10,7 @@ TORCH ?= torch==2.13.0
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test lint docs web clean
+.PHONY: demo test lint docs web static-page clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/iconet demo
@@ -40,9 +40,16 @@ web:
 	@cd web && PATH="$(abspath $(BIN)):$$PATH" && npm ci --silent --no-audit --no-fund && npm run --silent build \
 		&& npm test --silent
 
+# The page that needs no server: a folder to be served from anywhere. tools/static_page.py adds the networks.
+static-page: $(VENV)/.installed web
+	@echo "==> The static page in web/site"
+	@$(BIN)/python -c 'import onnx' 2>/dev/null || $(PIP) install --editable '.[onnx]'
+	@cd web && PATH="$(abspath $(BIN)):$$PATH" && npm run --silent build:static
+	@$(BIN)/python tools/static_page.py
+
 clean:
 	rm -rf site docs/tutorials docs/gallery docs/sg_execution_times.rst
-	rm -rf web/node_modules src/iconet/view/page .venv .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .coverage
+	rm -rf web/node_modules web/site src/iconet/view/page .venv .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .coverage
 
 $(VENV)/.pip:
 	@echo "==> Python environment in $(VENV)"

@@ -68,7 +68,8 @@ def test_the_group_has_a_row_for_each_result_and_for_each_scan_without_one(capsy
     assert rows[0]["consistency_psnr"] == "n/a"
     columns = json.loads(Path("out/group_iconet.json").read_text())
     assert list(columns) == list(row) and all(one["Description"] for one in columns.values())
-    page = Path("out/index.html").read_text()
+    page = Path("out/group_iconet.html").read_text()
+    assert not Path("out/index.html").exists()  # that of --html
     assert f'href="{row["image"]}"' in page and "2 scans without one" in page
     # Once more, when all is there.
     assert app() == 0

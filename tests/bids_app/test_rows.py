@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from iconet.bids_app.page import index_page
+from iconet.bids_app.page import group_page
 from iconet.bids_app.rows import COLUMNS, missing_row, row_of, with_outliers
 
 SOURCE = Path("sub-1/anat/sub-1_T1w.nii.gz")
@@ -53,5 +53,5 @@ def test_a_consistency_far_below_the_others_stands_out():
 
 
 def test_names_are_text_on_the_page():
-    page = index_page("a<b", [{**missing_row(SOURCE), "findings": "<script>"}])
+    page = group_page("a<b", [{**missing_row(SOURCE), "findings": "<script>"}])
     assert "<script>" not in page and "a&lt;b" in page and "1 scans without one" in page

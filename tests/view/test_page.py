@@ -260,6 +260,22 @@ def test_a_dicom_folder_in_and_a_derived_series_out(tab, tmp_path):
     assert read_series(tmp_path / "ours").array.shape == (40, 48, 5)
 
 
+def test_files_chosen_before_the_page_is_ready_wait(browser, address, nifti):
+    page, let_go = browser.new_page(), []
+    page.set_default_timeout(PATIENCE)
+    expect.set_options(timeout=PATIENCE)
+    page.route("**/assets/main.js", lambda route: let_go.append(route))
+    page.goto(address, wait_until="commit")
+    expect(page.locator("#files")).to_be_visible()
+    page.locator("#files").set_input_files(nifti("early.nii.gz"))
+    expect(page.locator("#sending")).to_have_text("The page is still loading. Your files wait.")
+    let_go.pop().continue_()
+    expect(scan(page, "early")).to_contain_text("Ready")
+    page.get_by_role("button", name="Remove").first.click()
+    expect(page.locator("#list li")).to_have_count(0)
+    page.close()
+
+
 def test_a_broken_file_gets_its_line_and_a_run_is_cancelled(tab, nifti, tmp_path):
     broken = tmp_path / "broken.nii.gz"
     broken.write_bytes(gzip.compress(bytes(400))[:20])

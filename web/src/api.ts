@@ -33,7 +33,12 @@ export interface Scan {
   layers: Layer[]
   result: Result | null
 }
-export interface Offered { version: string; models: { name: string; scale: number; purpose: string }[]; kinds: string[] }
+export interface Offered {
+  version: string
+  models: { name: string; scale: number; purpose: string }[]
+  kinds: string[]
+  only?: string[] // the options that there are; without it all
+}
 export type Options = Record<string, string | number | boolean>
 export interface About { window: [number, number]; every: number[] }
 

@@ -3,7 +3,7 @@
 import type { Offered, Options, Scan } from './api'
 import { make } from './dom'
 
-const AXES = { '': 'in the plane of the slices', k: 'along k', i: 'along i', j: 'along j', ij: 'along i and j', ijk: 'along all three' }
+const AXES = { '': 'in plane', k: 'along k', i: 'along i', j: 'along j', ij: 'along i and j', ijk: 'along all three' }
 const READING = ['series', 'volume', 'allow_missing', 'kind']
 
 export class Form {
@@ -63,6 +63,7 @@ export class Form {
       ),
       make('button', { type: 'submit', class: 'main' }, 'Upscale'),
     ))
+    this.leaveOut()
     this.form.querySelectorAll<HTMLInputElement>('select, input').forEach((input) => {
       const value = before[input.name]
       if (value === undefined) return
@@ -71,6 +72,14 @@ export class Form {
     })
     const series = this.form.querySelector<HTMLSelectElement>('[name=series]')
     if (series && scan.chosen) series.value = scan.chosen
+  }
+
+  /** Options that this page does not have. */
+  private leaveOut(): void {
+    const { only } = this.offered
+    if (!only) return
+    for (const input of this.form.querySelectorAll<HTMLInputElement>('select, input')) if (!only.includes(input.name)) input.closest('label')!.remove()
+    for (const more of this.form.querySelectorAll('details')) if (!more.querySelector('select, input')) more.remove()
   }
 
   private hint(): void {

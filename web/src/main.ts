@@ -5,7 +5,7 @@ import { Refused, ask, listen, offered, remove, send } from './api'
 import { facts, findings } from './details'
 import { byId, choice } from './dom'
 import type { Dropped } from './dropped'
-import { ofInput, ofTransfer } from './dropped'
+import { onFiles } from './early'
 import { Form } from './form'
 import { draw, histogram } from './histogram'
 import { List } from './list'
@@ -70,28 +70,6 @@ async function dropped(files: Dropped[]): Promise<void> {
   } finally {
     line.hidden = true
   }
-}
-
-for (const event of ['dragenter', 'dragover']) {
-  addEventListener(event, (e) => {
-    e.preventDefault()
-    document.body.classList.add('over')
-  })
-}
-addEventListener('dragleave', (e) => {
-  if (!e.relatedTarget) document.body.classList.remove('over')
-})
-addEventListener('drop', (e) => {
-  e.preventDefault()
-  document.body.classList.remove('over')
-  if (e.dataTransfer) ofTransfer(e.dataTransfer).then(dropped, trouble)
-})
-for (const id of ['files', 'folder']) {
-  input(id).addEventListener('change', () => {
-    const files = ofInput(input(id))
-    input(id).value = '' // the same may be chosen again
-    dropped(files)
-  })
 }
 
 // Scans
@@ -313,3 +291,4 @@ input('volume').addEventListener('input', () => {
   if (scan) showLayers(scan)
 })
 matchMedia('(prefers-color-scheme: dark)').addEventListener('change', showHistogram)
+onFiles(dropped, trouble)

@@ -27,6 +27,14 @@ async function load(scan: Scan, layer: Layer, volume: number): Promise<Loaded> {
   return { image, about }
 }
 
+const SAME = 1e-6 // of two windows, that round numbers differently
+
+/** Once the browser has drawn what it was given; one that is not seen does not. */
+const painted = () => new Promise<void>((resolve) => {
+  setTimeout(resolve, 100)
+  requestAnimationFrame(() => setTimeout(resolve))
+})
+
 export class Viewer {
   readonly views: Record<Side, Niivue>
   readonly shown: Partial<Record<Side, Shown>> = {}
@@ -34,6 +42,8 @@ export class Viewer {
   window: [number, number] = [0, 1]
   moved: () => void = () => {}
   private kept = new Map<string, Promise<Loaded>>()
+  private coloured: Record<Side, [number, number]> = { left: [0, 1], right: [0, 1] }
+  private fresh = true // nothing was shown yet whose window others take
   private wanted: Record<Side, number> = { left: 0, right: 0 }
 
   private constructor(readonly canvases: Record<Side, HTMLCanvasElement>) {
@@ -82,20 +92,26 @@ export class Viewer {
   async show(side: Side, scan: Scan, layer: Layer, volume: number): Promise<boolean> {
     const turn = ++this.wanted[side]
     const { image, about } = await this.loaded(scan, layer, volume)
+    if (side === 'right') await painted()
     if (turn !== this.wanted[side]) return false
     const view = this.views[side]
     const first = view.volumes.length === 0
     const place = first ? null : view.frac2mm(view.scene.crosshairPos)
     while (view.volumes.length) view.removeVolumeByIndex(0)
     this.shown[side] = { layer, volume, image, about }
+    if (this.fresh && layer.colours === 'grey') {
+      this.window = about.window
+      this.fresh = false
+    }
+    this.colour(side, false)
     view.addVolume(image)
-    this.colour(side)
     if (place) view.scene.crosshairPos = view.mm2frac(place)
     view.drawScene()
     return true
   }
 
   clear(): void {
+    this.fresh = true
     for (const side of SIDES) {
       this.wanted[side]++
       const view = this.views[side]
@@ -129,13 +145,17 @@ export class Viewer {
   }
 
   /** Give the layer of a view its black and white; signed ones have their own. */
-  private colour(side: Side): void {
+  private colour(side: Side, draw = true): void {
     const shown = this.shown[side]
     if (!shown) return
     const [low, high] = shown.layer.colours === 'signed' ? shown.about.window : this.window
+    // All voxels are coloured anew, which takes seconds of a large scan where a processor draws.
+    const [least, most] = this.coloured[side]
+    if (draw && Math.abs(low - least) + Math.abs(high - most) <= SAME * (high - low)) return
+    this.coloured[side] = [low, high]
     shown.image.cal_min = low
     shown.image.cal_max = high
-    this.views[side].updateGLVolume()
+    if (draw) this.views[side].updateGLVolume()
   }
 
   setPlane(plane: Plane): void {

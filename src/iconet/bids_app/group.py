@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from iconet.bids_app.page import index_page
+from iconet.bids_app.page import group_page
 from iconet.bids_app.rows import COLUMNS, Row, missing_row, row_of, with_outliers
 from iconet.errors import InputError
 from iconet.files import write_text
@@ -13,8 +13,8 @@ from iconet.images.reading import suffix_of
 from iconet.study.part import Part
 
 NAME = "group_iconet"
-PAGE = "index.html"
-IGNORED = (f"{NAME}.*", "*.html")
+PAGE = f"{NAME}.html"  # not index.html, which is that of `iconet upscale --html`
+IGNORED = f"{NAME}.*"
 """Not of BIDS; its validator is told so."""
 
 
@@ -43,9 +43,8 @@ def write_group(dataset: Path, derivative: Path, part: Part, *, say: Callable[[s
     lines = ["\t".join(COLUMNS), *("\t".join(row[name] for name in COLUMNS) for row in rows)]
     write_text("\n".join(lines) + "\n", derivative / f"{NAME}.tsv")
     write_text(json.dumps(COLUMNS, indent=2) + "\n", derivative / f"{NAME}.json")
-    write_text(index_page(derivative.resolve().name, rows), derivative / PAGE)
-    for pattern in IGNORED:
-        bids.pass_over(derivative, pattern)
+    write_text(group_page(derivative.resolve().name, rows), derivative / PAGE)
+    bids.pass_over(derivative, IGNORED)
     say(f"{derivative / NAME}.tsv, {derivative / PAGE}: {len(rows)} rows")
 
 

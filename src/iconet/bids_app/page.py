@@ -38,7 +38,7 @@ th, td {{ border-bottom: 1px solid #ccc; padding: 0.3em 0.8em; text-align: left;
 """
 
 
-def index_page(title: str, rows: Sequence[Row]) -> str:
+def group_page(title: str, rows: Sequence[Row]) -> str:
     """A page that needs no other file and no network.
 
     Args:

@@ -84,19 +84,21 @@ def upscale_study(
     needs = {"needs_report": reports, "needs_page": pages}
     share = Share.of(tasks, overwrite=overwrite, shard=part.shard, **needs)
     outcomes = _Outcomes(tasks, refused, inputs, say, complain)
-    with _indexes(tasks, overwrite=overwrite) if pages else nullcontext() as indexes:
+    with _indexes(tasks, outcomes, overwrite) if pages else nullcontext() as indexes:
         to_do = _unfinished(tasks, work(), share, outcomes, again=options.again)
         with _folders(to_do, share), _crew(cluster, jobs, start, work, share, say) as crew:
             _do(to_do, crew, work(), share, outcomes)
         if indexes is not None:
-            indexes.failed += outcomes.failed()
+            indexes.failed = outcomes.failed()
         return outcomes.end(notes)
 
 
-def _indexes(tasks: Sequence[Task], *, overwrite: bool) -> "Indexes":
+def _indexes(tasks: Sequence[Task], outcomes: "_Outcomes", overwrite: bool) -> "Indexes":
     from iconet.study.pages.index import Indexes
 
-    return Indexes(tasks, overwrite=overwrite)
+    indexes = Indexes(tasks, overwrite=overwrite)
+    outcomes.after = lambda: indexes.refresh(outcomes.failed())
+    return indexes
 
 
 def _do(
@@ -182,6 +184,7 @@ class _Outcomes:
         self.tasks, self.inputs = [*tasks, *refused], set(inputs)
         self.say, self.complain = say, complain
         self.found: dict[Task, Outcome] = {}
+        self.after: Callable[[], object] = lambda: None  # called when a task was done
         for task, reason in refused.items():
             self.note(task, Outcome("failed", f"{task.name}: {reason}"))
 
@@ -206,6 +209,7 @@ class _Outcomes:
                     left.append(task)
                     continue
                 self.note(task, outcome)
+                self.after()
                 if outcome.full:  # nor is there a place for the others
                     return []
         return left

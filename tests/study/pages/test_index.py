@@ -60,6 +60,27 @@ def test_an_index_lists_pages_pictures_and_what_failed(capsys):
     assert times("out/deep 0") == made
 
 
+def test_an_index_grows_while_the_run_goes_on(monkeypatch):
+    for number in range(3):
+        scan(f"in/{number}/a.nii", seed=number)
+    Path("in/0/broken.nii").write_bytes(b"nothing")
+    seen, write_index = [], index_module.write_index
+
+    def watched(*arguments):
+        write_index(*arguments)
+        seen.append((len(links()), len(arguments[2])) if Path("out/index.html").exists() else None)
+
+    monkeypatch.setattr(index_module, "write_index", watched)
+    monkeypatch.setattr(index_module, "OFTEN", 0.0)
+    monkeypatch.setattr(index_module, "SHARE", 1e9)
+    upscale("in", "-o", "out", "--overwrite")
+    assert seen == [(1, 0), (1, 1), (2, 1), (3, 1), (3, 1)]
+    seen.clear()
+    monkeypatch.setattr(index_module, "OFTEN", 1e9)
+    upscale("in", "-o", "out", "--overwrite")
+    assert seen == [(3, 0), (3, 1)]  # after the first scan, and at the end
+
+
 def test_a_run_that_changes_nothing_leaves_the_index_alone():
     scan("in/a.nii")
     assert upscale("in", "-o", "out") == 0

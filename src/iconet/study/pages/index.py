@@ -6,6 +6,7 @@ processes write the same one and a later run lists what earlier ones made.
 
 import math
 import re
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext, suppress
 from pathlib import Path
@@ -29,6 +30,9 @@ HEAD = 64_000
 MOST_PICTURES = 500
 """Scans with thumbnails; with more of them the index would be too large to open quickly."""
 
+OFTEN, SHARE = 10.0, 0.02
+"""Seconds between two indexes of a run that goes on, at least, and share of its time for them."""
+
 THUMBNAIL = re.compile(r'<link rel="icon" href="(data:image/jpeg;base64,[A-Za-z0-9+/=]+)">')
 
 COLUMNS = ("Scan", "Kind", "Voxels", "Model", "Consistency (dB)", "Findings", "Seconds", "Made")
@@ -37,7 +41,7 @@ UNREAD = "Its report is missing or damaged."
 
 
 class Indexes:
-    """The indexes of a run, written when it ends, however it does.
+    """The indexes of a run, written while it goes on and when it ends, however it does.
 
     Args:
         tasks: of the run; one whose output was given by its name is in no folder of results.
@@ -50,6 +54,7 @@ class Indexes:
     def __init__(self, tasks: Sequence[Task], *, overwrite: bool) -> None:
         self.roots = {task.root: task.dataset for task in tasks if task.root is not None}
         self.failed: list[tuple[Task, str]] = []
+        self._next = 0.0
         for root in self.roots:
             path = root / INDEX
             if path.exists() and not overwrite and GENERATOR not in _head(path):
@@ -63,8 +68,26 @@ class Indexes:
 
     def __exit__(self, kind: object, error: object, traceback: object) -> None:
         with suppress(InputError) if error is not None else nullcontext():
-            for root, dataset in self.roots.items():
-                write_index(root, dataset, [one for one in self.failed if one[0].root == root])
+            self._write()
+
+    def refresh(self, failed: Sequence[tuple[Task, str]]) -> None:
+        """Write them in between, unless that was done a moment ago.
+
+        Args:
+            failed: scans that could not be used so far, and why.
+        """
+        start = time.monotonic()
+        if start < self._next:
+            return
+        self.failed = [*failed]
+        with suppress(InputError):  # at the end it is said
+            self._write()
+        took = time.monotonic() - start
+        self._next = start + took + max(OFTEN, took / SHARE)
+
+    def _write(self) -> None:
+        for root, dataset in self.roots.items():
+            write_index(root, dataset, [one for one in self.failed if one[0].root == root])
 
 
 def write_index(root: Path, dataset: Path | None, failed: Sequence[tuple[Task, str]]) -> None:

@@ -35,6 +35,18 @@ def _cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> None:
     os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
 
 
+@pytest.fixture(autouse=True)
+def _phantoms_are_not_unlike(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tests upscale phantoms, which are unlike the scans of training.
+
+    Where that is what is tested, a test has the mark `unlike`.
+    """
+    if request.node.get_closest_marker("unlike") is None:
+        monkeypatch.setattr("iconet.upscaling.out_of_range._unlike", lambda *given: [])
+
+
 @pytest.fixture
 def older_names() -> Callable[[dict[str, Any]], dict[str, Any]]:
     """Gives tensors of an ICONet the names that files once had for them."""

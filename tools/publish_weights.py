@@ -4,6 +4,7 @@ They are stored as float16 and computed with as float32: half the size, and roun
 bits changes the images far less than the 8 bits of bfloat16 that the network computes with where
 that is fast. The numbers in the model cards are measured with the stored file. The catalogue gets
 the name, scale and purpose that training wrote into the file, and the SHA-256 of the stored one.
+What was measured of earlier weights is removed: run tools/publish_trust.py NAME next.
 """
 
 import json
@@ -17,6 +18,7 @@ from iconet import zoo
 from iconet.errors import InputError
 from iconet.files import write_text
 from iconet.training.checkpoint import write_safetensors
+from iconet.zoo.trust import trust_file
 
 LICENCE = "Apache-2.0"
 ZOO = Path(zoo.__file__).parent
@@ -37,6 +39,7 @@ def publish(trained: Path, folder: Path = ZOO) -> Path:
         write_safetensors(tensors, staged, model.metadata)
         sha256 = zoo.load(staged).sha256  # refuses what float16 cannot hold
         os.replace(staged, stored)
+        trust_file(stored).unlink(missing_ok=True)
     finally:
         staged.unlink(missing_ok=True)
 

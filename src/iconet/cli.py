@@ -275,6 +275,18 @@ def upscale(
     complex: Annotated[
         bool, typer.Option("--complex", help="Write the complex image of raw k-space, as NIfTI.")
     ] = False,
+    uncertainty: Annotated[
+        bool,
+        typer.Option(
+            "--uncertainty",
+            help="Write bounds of 90 % intervals too (OUT_desc-lower, OUT_desc-upper), and how far"
+            " the result is from the scan (OUT_desc-residual).",
+        ),
+    ] = False,
+    strict: Annotated[
+        bool,
+        typer.Option("--strict", help="Refuse scans that are unlike those the model knows."),
+    ] = False,
     report: Annotated[
         bool,
         typer.Option("--report", help="Write OUT.report.json: what was done, how well it fits."),
@@ -312,6 +324,8 @@ def upscale(
             allow_missing=allow_missing,
             again=again,
             complex=complex,
+            uncertainty=uncertainty,
+            strict=strict,
         ),
         jobs=jobs,
         overwrite=overwrite,

@@ -158,6 +158,7 @@ def test_options_of_another_type_are_refused_in_one_line(options):
     assert next(iter(options)) in str(error.value) and "\n" not in str(error.value)
 
 
+@pytest.mark.filterwarnings("ignore:.*was interpolated")
 def test_iconet_refuses_its_own_result_in_python_too(linear, tmp_path):
     scan(tmp_path / "a.nii")
     made = iconet.upscale(tmp_path / "a.nii", linear)

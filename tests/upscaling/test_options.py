@@ -22,6 +22,8 @@ from iconet.upscaling.options import Options
         ({"spacing": 1.0, "isotropic": True}, "can't be combined"),
         ({"spacing": 1.0, "scale": 2}, "scale 2 and a spacing"),
         ({"isotropic": True, "scale": 4}, "scale 4 and a spacing"),
+        ({"uncertainty": True, "complex": True}, "--uncertainty and --complex can't be combined"),
+        ({"uncertainty": True, "scale": 1}, "--uncertainty and --scale 1 can't be combined"),
     ],
 )
 def test_what_cannot_be_is_refused(wanted, reason):

@@ -79,7 +79,7 @@ def test_a_zero_filled_scan_gains_what_it_gains_without_the_zero_filling(truth, 
     assert len(said) == 1 and f"acquired {acquired[0]} x {acquired[1]} of" in said[0]
     assert psnr(resize_kspace(result, tuple(truth.shape[1:])), truth) > plain - 0.2
     untouched, said = upscaled(scan, acquired="off", window="none")
-    assert not said
+    assert all("was interpolated" in line for line in said)
     assert psnr(resize_kspace(untouched, tuple(truth.shape[1:])), truth) < plain - 0.5
 
 

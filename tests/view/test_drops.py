@@ -109,7 +109,7 @@ def test_a_file_comes_once_and_all_have_to_come(page):
     assert page.client.put(f"/api/drops/{drop}/7", content=b"1").status_code == 400
     assert page.client.put(f"/api/drops/{drop}/0", content=b"1").status_code == 200
     done = page.client.post(f"/api/drops/{drop}/done")
-    assert (done.status_code, "completely" in done.json()["line"]) == (400, True)
+    assert (done.status_code, "incomplete" in done.json()["line"]) == (400, True)
     assert files_below(page) == before
     drop = page.client.post("/api/drops", json={"files": listed}).json()["drop"]
     page.client.put(f"/api/drops/{drop}/0", content=b"1")

@@ -16,6 +16,7 @@ from iconet.network import Samples
 from iconet.physics.acquisition import Acquisition
 from iconet.physics.fourier import fft2c
 from iconet.physics.kspace import zero_fill
+from iconet.zoo.trust import trust_file
 
 SHIPPED = zoo.catalogue()
 DEMO_SCAN = Path(zoo.__file__).parents[1] / "demo_scan" / "sub-01_T1w_slab.nii.gz"
@@ -33,6 +34,16 @@ def test_the_file_is_the_recorded_one_and_small(entry: zoo.Entry) -> None:
     content = entry.path.read_bytes()
     assert len(content) < 12e6
     assert hashlib.sha256(content).hexdigest() == entry.sha256
+
+
+@every_model
+def test_what_is_said_of_its_results_is_of_these_weights(entry: zoo.Entry) -> None:
+    path = trust_file(entry.path)
+    assert path.exists() == (entry.trust is not None)
+    if entry.trust is not None:
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == entry.trust
+        trust = zoo.load(entry.name).trust
+        assert trust is not None and trust.calibration
 
 
 @every_model

@@ -64,6 +64,8 @@ def parser() -> argparse.ArgumentParser:
     add("--device", default="auto")
     add("--precision", default="auto")
     add("--backend", default="auto")
+    add("--uncertainty", action="store_true")
+    add("--strict", action="store_true")
     add("--overwrite", action="store_true")
     add("--shard", metavar="I/N")
     add("--cluster", metavar="ADDRESS")
@@ -72,7 +74,10 @@ def parser() -> argparse.ArgumentParser:
 
 def options_of(given: argparse.Namespace) -> Options:
     """How to upscale."""
-    names = ("model", "scale", "spacing", "isotropic", "device", "precision", "backend")
+    names = [
+        *("model", "scale", "spacing", "isotropic", "device", "precision", "backend"),
+        *("uncertainty", "strict"),
+    ]
     return Options(**{name: getattr(given, name) for name in names})
 
 

@@ -32,8 +32,9 @@ COLUMNS: dict[str, dict[str, Any]] = {
     "consistency_nmse": {"Description": "Of the same, squared difference over squares"},
     "consistency_mean_ratio": {"Description": "Of the same, ratio of the means; 1 is alike"},
     "findings": {
-        "Description": "What to look at: what was recovered, interpolated or set apart, and"
-        f" consistency below {FENCE} interquartile ranges under the first quartile of this table"
+        "Description": "What to look at: what was recovered, interpolated, set apart or out of"
+        f" range, and consistency below {FENCE} interquartile ranges under the first quartile of"
+        " this table"
     },
     "seconds_read": {"Description": "To read the scan", "Units": "s"},
     "seconds_upscale": {"Description": "To upscale it", "Units": "s"},
@@ -120,6 +121,8 @@ def _findings(report: Mapping[str, Any]) -> list[str]:
     said += [
         f"{apart[name]} {name} voxels set apart" for name in ("nan", "wild") if apart.get(name)
     ]
+    beyond = [str(each.get("what")) for each in _part(report, "out_of_range", [])]
+    said += [f"out of range: {', '.join(beyond)}"] if beyond else []
     if report.get("consistency_missing"):
         said.append(f"no consistency: {report['consistency_missing']}")
     return said

@@ -40,6 +40,8 @@ class Scan:
         frames: Which frames of that one image, from 0, it came from; None of other images.
         mark: What a file of it is to say of iconet, which made it, see `iconet.images.own`. A scan
             that was read from a file leaves that to the file.
+        bounds: Of a result, where they were asked for: arrays like `array`, below and above which
+            the truth is unlikely to lie.
     """
 
     array: np.ndarray
@@ -57,6 +59,7 @@ class Scan:
     dicom: "tuple[Dataset, ...]" = ()
     frames: tuple[int, ...] | None = None
     mark: str | None = None
+    bounds: tuple[np.ndarray, np.ndarray] | None = None
 
     @property
     def first_volume(self) -> np.ndarray:

@@ -6,6 +6,7 @@ Prior for Medical Image Super-Resolution, IEEE Transactions on Computational Ima
 (docs/experiments).
 """
 
+import copy
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -18,9 +19,11 @@ from iconet.network.config import ICONetConfig
 from iconet.network.description import Description, Way
 from iconet.network.description import strengths as image_strengths
 from iconet.network.grids import MULTIPLE, enlarge_to_cells, halo
+from iconet.network.interval import IntervalHead
 from iconet.network.kspace.consistency import EnforceConsistency, Samples
 from iconet.network.kspace.phase import SlowPhase
 from iconet.network.stage import Stage, StageOutput
+from iconet.network.trust import Trust, pooled
 
 
 class ICONetOutput(NamedTuple):
@@ -54,6 +57,7 @@ class ICONet(nn.Module):
     # What a file of trained weights says of itself, and its hash; set by iconet.load.
     metadata: Mapping[str, str] = MappingProxyType({})
     sha256: str | None = None
+    trust: Trust | None = None
 
     multiple = MULTIPLE  # tiles must begin at multiples of this many low-resolution pixels
 
@@ -67,6 +71,8 @@ class ICONet(nn.Module):
         )
         self.describe = Description(config.described) if config.described else None
         self.way = Way() if config.described else None
+        # Trained after the network, see `iconet.network.interval`; not a part of its weights.
+        self.interval_head: IntervalHead | None = None
         for handover in self.handovers:
             # At first a later stage sees its image and nothing of the features before it.
             nn.init.zeros_(handover.weight)  # type: ignore[arg-type]
@@ -76,6 +82,28 @@ class ICONet(nn.Module):
     def halo(self) -> int:
         """Low-resolution pixels around a tile beyond which nothing reaches its inner part."""
         return halo(self.config)
+
+    def first_exchange(self, images: Tensor) -> Tensor:
+        """What the branches told each other first, pooled: for telling familiar images.
+
+        Args:
+            images: (B, 1, H, W), between nothing, 0, and something bright, 1.
+
+        Returns:
+            (B, 4 * width), see `iconet.network.trust.pooled`.
+        """
+        description = None if self.describe is None else self.describe(image_strengths(images))
+        first: Any = self.stages[0]
+        return torch.cat(
+            [pooled(each) for each in first.first_exchange(images, description)], dim=1
+        )
+
+    def with_head(self, head: IntervalHead) -> "ICONet":
+        """This network with a head for intervals: the same weights, not a copy of them."""
+        other = copy.copy(self)
+        other._modules = dict(self._modules)
+        other.interval_head = head
+        return other
 
     def forward(
         self,
@@ -116,14 +144,16 @@ class ICONet(nn.Module):
                 samples = samples._replace(kspace=samples.kspace / intensity)
                 enforce = EnforceConsistency(samples, phase)
             found = self.cascade(phase.remove(image), enforce, depth)
-            found = (StageOutput(*map(phase.restore, images)) for images in found)
+            found = (images.each(phase.restore) for images in found)
         else:
             description = None
             if self.describe is not None:
                 told = image_strengths(image) if strengths is None else strengths
                 description = self.describe(told)
             found = self.cascade(image, None, depth, description)
-        stages = [StageOutput(*(image * intensity for image in images)) for images in found]
+        stages = [images.each(lambda image: image * intensity) for images in found]
+        if (distances := stages[-1].interval) is not None:
+            stages[-1] = stages[-1]._replace(interval=distances * intensity)
         return ICONetOutput(stages[-1].super_resolution, stages)
 
     def cascade(
@@ -141,6 +171,9 @@ class ICONet(nn.Module):
             if features is not None:
                 features = enlarge_to_cells(self.handovers[i - 1](features), like=image)
             images, features = stage(image, features, enforce, description)
+            if self.interval_head is not None and i == len(self.stages) - 1:
+                found = self.interval_head(features, like=images.super_resolution)
+                images = images._replace(interval=found)
             yield images
             image = images.super_resolution
 

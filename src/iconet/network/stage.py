@@ -4,6 +4,7 @@ The paper: two branches side by side, the reconstruction prior guiding super-res
 several times. Ours: the grids they work on, and an image written at every exchange.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from torch import Tensor, nn
@@ -22,10 +23,21 @@ class StageOutput(NamedTuple):
     Attributes:
         reconstruction: (B, c, H, W), the artifact-free image at the stage's input size (the prior).
         super_resolution: (B, c, 2H, 2W).
+        interval: (B, 2, 2H, 2W), distances from the magnitude of that image down to the 5 % and up
+            to the 95 % quantile of the truth; None but in the last stage of a network with an
+            `iconet.network.interval.IntervalHead`.
     """
 
     reconstruction: Tensor
     super_resolution: Tensor
+    interval: Tensor | None = None
+
+    def each(self, change: Callable[[Tensor], Tensor]) -> "StageOutput":
+        """Both images changed alike."""
+        return self._replace(
+            reconstruction=change(self.reconstruction),
+            super_resolution=change(self.super_resolution),
+        )
 
 
 class Stage(nn.Module):
@@ -119,6 +131,13 @@ class Stage(nn.Module):
                 rec = rec + self.image_to_rec[i](to_half_grid(reconstruction))
         sr = sr + shallow
         return StageOutput(reconstruction, self.upscale(reconstruction, sr, enforce)), sr
+
+    def first_exchange(self, image: Tensor, description: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Reconstruction and SR features of an image (B, c, H, W) once the branches have talked."""
+        rec, sr = self.head_rec(to_half_grid(image)), self.head_sr(whole_cells(image))
+        rec, sr = self.rec_blocks[0](rec, description), self.sr_blocks[0](sr, description)
+        fused: tuple[Tensor, Tensor] = self.fusions[0](rec, sr)
+        return fused
 
     def upscale(
         self, reconstruction: Tensor, sr: Tensor, enforce: EnforceConsistency | None

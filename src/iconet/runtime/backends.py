@@ -49,6 +49,8 @@ def backend_for(model: object, asked: str) -> str:
 def prepare(model: "ICONet | Peer", compute: Compute, workers: int = 1) -> Predict:
     """What maps slices (B, 1, H, W) and intensities (B, 1, 1, 1) to enlarged slices.
 
+    Of a network with a head for intervals two channels more: distances below and above the image.
+
     Args:
         model: in evaluation mode, on `compute.device`. Its weights must stay as they are.
         compute: other modules than ICONet run in torch whatever it says.
@@ -111,13 +113,16 @@ def _convert(model: "ICONet") -> Any:
 def _eager(model: "ICONet | Peer", compute: Compute) -> Predict:
     import torch
 
+    from iconet.network.interval import image_and_interval
+
     def run(slices: "Tensor", intensity: "Tensor", *told: "Tensor") -> "Tensor":
         with compute.autocast():
-            image = model(
+            output = model(
                 slices.to(compute.device).contiguous(memory_format=torch.channels_last),
                 intensity=intensity.to(compute.device),
                 **_told(told, compute),
-            ).image
+            )
+            image = image_and_interval(output)
         return image.float().cpu()
 
     def run_on_cuda(slices: "Tensor", intensity: "Tensor", *told: "Tensor") -> "Tensor":
@@ -126,11 +131,12 @@ def _eager(model: "ICONet | Peer", compute: Compute) -> Predict:
         given = slices.pin_memory().to(compute.device, non_blocking=True)
         scale = intensity.pin_memory().to(compute.device, non_blocking=True)
         with compute.autocast():
-            image = model(
+            output = model(
                 given.contiguous(memory_format=torch.channels_last),
                 intensity=scale,
                 **_told(told, compute),
-            ).image
+            )
+            image = image_and_interval(output)
         result = torch.empty(image.shape, dtype=torch.float32, pin_memory=True)
         result.copy_(image, non_blocking=True)
         finished = torch.cuda.Event(blocking=True)

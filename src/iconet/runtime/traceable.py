@@ -13,6 +13,7 @@ from torch.export import Dim, ExportedProgram
 from torch.nn import functional as F
 
 from iconet.network.interpolation import SincInterpolation
+from iconet.network.interval import image_and_interval
 
 if TYPE_CHECKING:
     from iconet.network import ICONet
@@ -42,9 +43,11 @@ class PlainNetwork(nn.Module):
             stage.interpolate = ShiftedSinc()
 
     def forward(self, image: Tensor, intensity: Tensor) -> Tensor:
-        """Map (B, 1, H, W) and (B, 1, 1, 1) to (B, 1, scale * H, scale * W), all float32."""
-        enlarged: Tensor = self.network(image, intensity).image
-        return enlarged
+        """Map (B, 1, H, W) and (B, 1, 1, 1) to (B, 1, scale * H, scale * W), all float32.
+
+        Of a network with a head for intervals, (B, 3, ...): its distances follow.
+        """
+        return image_and_interval(self.network(image, intensity))
 
 
 class ShiftedSinc(SincInterpolation):

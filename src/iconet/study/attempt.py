@@ -11,6 +11,7 @@ from typing import Any
 from iconet.errors import InputError
 from iconet.images.own import OwnResult
 from iconet.runtime.allocator import collect_from_now
+from iconet.study.beside import all_beside
 from iconet.study.decide import written_files
 from iconet.study.find import Task
 from iconet.study.ledger import fingerprint
@@ -30,11 +31,13 @@ class Performed:
         outcome: For people.
         files: That were written; None where it came to nothing.
         inputs: That were read.
+        beside: Names of files and folders that belong to it.
     """
 
     outcome: Outcome
     files: Files | None = None
     inputs: Files | None = None
+    beside: tuple[str, ...] = ()
 
 
 def attempt(task: Task, work: Upscaler, share: Share) -> Outcome:
@@ -82,6 +85,7 @@ def perform(task: Task, work: Upscaler) -> Performed:
             outcome,
             [fingerprint(path) for path in written_files(task.target)],
             [fingerprint(path) for path in inputs],
+            tuple(path.name for path in all_beside(task) if path.exists()),
         )
     except Exception as error:
         return Performed(failed(task, error, time.monotonic() - start))
@@ -95,7 +99,7 @@ def record(task: Task, how: Mapping[str, Any], made: Performed, share: Share) ->
         ledger = share.ledger(task.root)
         try:
             if made.files is not None and made.inputs is not None:
-                ledger.finish(task.key, made.files, made.inputs, how)
+                ledger.finish(task.key, made.files, made.inputs, how, made.beside)
         except InputError as error:
             made = Performed(failed(task, error, made.outcome.seconds))
         if made.files is None:

@@ -23,6 +23,7 @@ from iconet.images.kspace.hdf5 import check_hdf5
 from iconet.images.kspace.read_kspace import is_kspace_file
 from iconet.images.one_line import one_line_errors
 from iconet.images.text_headers.layout import DETACHED, raw_name
+from iconet.study.beside import all_beside
 from iconet.study.find import Task, names_series
 from iconet.study.ledger import unchanged
 
@@ -56,8 +57,8 @@ def is_finished(
     reported = needs_report or task.dataset is not None
     folder = task.target.is_dir() and names_series(task.target)
     if not task.target.exists() or (folder and not any(task.target.iterdir())):
-        if reported and not known:
-            _check_free(task.report_path, *[task.page_path] * needs_page)
+        if not known:
+            _check_free(*_described(task, reported, needs_page, bool(how.get("uncertainty"))))
         return False
     # The clearer line if it is the input.
     (check_apart if folder else check_output)(task.target, [task.source])
@@ -85,12 +86,24 @@ def is_finished(
         and latest.get("how") == how
         and unchanged(files, latest["files"])
         and unchanged(_sources(task, latest), latest.get("inputs"))
-        and (task.report_path.exists() or not reported)
+        and all(path.exists() for path in _needed(task, latest, reported))
     )
 
 
+def _needed(task: Task, entry: Mapping[str, Any], reported: bool) -> list[Path]:
+    """The files that belong to an output beside its own."""
+    names = [task.target.with_name(name) for name in entry.get("beside", ())]
+    return [*names, task.report_path] if reported else names
+
+
+def _described(task: Task, reported: bool, page: bool, bounded: bool) -> list[Path]:
+    """What is to be written beside an output."""
+    described = [task.report_path, *[task.page_path] * page] if reported else []
+    return [*described, *(all_beside(task) if bounded else ())]
+
+
 def _check_free(*paths: Path) -> None:
-    """Refuses reports of something else."""
+    """Refuses reports and bounds of something else."""
     for path in paths:
         if path.exists():
             raise InputError(f"{path}: is there already; move it, or give --overwrite")
@@ -134,7 +147,7 @@ def remove_partial(task: Task) -> None:
 
     For the one that has claimed the task: nobody else writes it then.
     """
-    for path in (task.target, task.report_path, task.page_path):
+    for path in (task.target, task.report_path, task.page_path, *all_beside(task)):
         for partial in partial_files(path):
             with suppress(OSError):
                 shutil.rmtree(partial) if partial.is_dir() else partial.unlink()

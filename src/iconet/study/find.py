@@ -75,8 +75,11 @@ class Task:
         target = self.target if self.root is None else self.target.relative_to(self.root)
         return target.as_posix()
 
-    def write_report(self, content: dict[str, Any]) -> None:
+    def write_report(self, content: dict[str, Any]) -> dict[str, Any]:
         """Write what was done beside the output; in a BIDS derivative as a part of its sidecar.
+
+        Returns:
+            What was written.
 
         Raises:
             InputError: it cannot be written.
@@ -84,6 +87,7 @@ class Task:
         if self.dataset is not None:
             content = bids.sidecar_content(content, self.source, self.dataset)
         write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", self.report_path)
+        return content
 
     def read_report(self) -> dict[str, Any]:
         """What was written.

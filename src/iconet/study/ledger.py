@@ -118,6 +118,7 @@ class Ledger:
         files: Sequence[Mapping[str, Any]],
         inputs: Sequence[Mapping[str, Any]],
         how: Any,
+        beside: Sequence[str] = (),
     ) -> None:
         """Note that an output is complete.
 
@@ -126,8 +127,10 @@ class Ledger:
             files: The `fingerprint` of all it consists of.
             inputs: Those of the files it was made from.
             how: The model and options, anything that JSON can hold.
+            beside: Files and folders that belong to it.
         """
-        self._append({"output": output, "files": [*files], "inputs": [*inputs], "how": how})
+        entry = {"output": output, "files": [*files], "inputs": [*inputs], "how": how}
+        self._append({**entry, **({"beside": [*beside]} if beside else {})})
 
     def give_up(self, output: str) -> None:
         """Note that what was begun came to nothing: what will be found there is not ours."""

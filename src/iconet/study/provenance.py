@@ -7,6 +7,8 @@ from typing import Any
 from iconet.images.dicom.derived_header import Provenance
 from iconet.zoo.model import Model
 
+NOT_VALUES = ("series", "uncertainty")
+
 
 def provenance_of(
     models: Sequence[Model], scale: float, options: Mapping[str, Any] | None = None
@@ -16,11 +18,12 @@ def provenance_of(
     Args:
         models: that took part; none where the scan was interpolated.
         scale: how many times finer they made the finest axis.
-        options: that decide on the values; which series was meant says the source itself.
+        options: that decide on the values; which series was meant says the source itself, and
+            whether there are bounds beside it changes nothing in a result.
     """
     import iconet
 
-    deciding = {name: value for name, value in (options or {}).items() if name != "series"}
+    deciding = {name: value for name, value in (options or {}).items() if name not in NOT_VALUES}
     names = [model.name or "without a name" for model in models]
     hashes = [model.sha256 or "unknown" for model in models]
     purposes = dict.fromkeys(model.purpose for model in models)

@@ -20,6 +20,7 @@ from iconet.runtime.threads import cores
 from iconet.upscaling.apart import SetApart
 from iconet.upscaling.input_consistency import input_consistency
 from iconet.upscaling.models import Step
+from iconet.upscaling.out_of_range import Finding
 from iconet.upscaling.recovery import Recovery
 from iconet.zoo.model import Model
 
@@ -53,6 +54,8 @@ class Made(NamedTuple):
             were made smaller; None if they were taken as they are.
         kind: what the scan was taken for; None for raw k-space.
         remarks: what was said of it to people: found, guessed, left out.
+        findings: in what the scan is unlike those that the first model knows.
+        beside: files and folders of bounds.
     """
 
     line: str
@@ -66,6 +69,8 @@ class Made(NamedTuple):
     acquisition: Recovery | Step | None = None
     kind: Kind | None = None
     remarks: Sequence[str] = ()
+    findings: Sequence[Finding] = ()
+    beside: Sequence[Path] = ()
 
 
 def make_report(
@@ -122,6 +127,25 @@ def make_report(
         if agreement is None
         else {**asdict(agreement), "convention": CONVENTION},
         "consistency_missing": missing,
+        "out_of_range": [finding._asdict() for finding in made.findings],
+        "intervals": _intervals(made),
+    }
+
+
+def _intervals(made: Made) -> dict[str, Any] | None:
+    """What is known of the bounds beside an output; None where there are none."""
+    if not made.beside:
+        return None
+    from iconet.network.interval import TAILS
+
+    return {
+        "files": [path.name for path in made.beside],
+        "share": 1 - 2 * TAILS,
+        "calibration": [
+            {"model": model.name, "sha256": model.trust.sha256, "measured": model.trust.calibration}
+            for model in made.models
+            if model.trust is not None
+        ],
     }
 
 

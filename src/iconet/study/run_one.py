@@ -3,7 +3,7 @@
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import cached_property, reduce
@@ -21,6 +21,15 @@ from iconet.images.kspace.read_kspace import is_kspace_file, read_kspace
 from iconet.images.reading import NIFTI, holds_dicom, suffix_of
 from iconet.runtime.backends import backend_for, prepare_ahead
 from iconet.runtime.device import Compute, choose_compute
+from iconet.study.beside import (
+    check_beside,
+    describe_beside,
+    forget_beside,
+    named_beside,
+    with_bounds,
+    write_beside,
+    write_bounds,
+)
 from iconet.study.decide import files_of, read_from, written_files
 from iconet.study.find import INDEX, Task, names_series
 from iconet.study.label import result_label
@@ -28,10 +37,12 @@ from iconet.study.labelled import read_labels, write_labels
 from iconet.study.progress import shown_progress
 from iconet.study.provenance import provenance_of
 from iconet.study.report import Made, make_report
+from iconet.study.summary import OUT_OF_RANGE
 from iconet.upscaling.apart import SetApart
 from iconet.upscaling.models import Models
 from iconet.upscaling.options import Options
-from iconet.upscaling.plan import plan_grid, remarks, taking_part
+from iconet.upscaling.out_of_range import Finding, acceptable, inconsistent, out_of_range
+from iconet.upscaling.plan import GridPlan, plan_grid, remarks, taking_part
 from iconet.upscaling.regrid import as_stack
 from iconet.upscaling.scan_labels import upscale_labels
 from iconet.upscaling.slices import Progress
@@ -42,6 +53,8 @@ from iconet.zoo.model import open_model
 CONSTANT = "the scan is constant: its value was repeated"
 
 if TYPE_CHECKING:
+    from iconet.network import ICONet
+    from iconet.peers import Peer
     from iconet.upscaling.from_kspace import KspaceModels
 
 
@@ -103,6 +116,8 @@ class Upscaler:
             weights = self.models.weights
             if not self.models.only:
                 how["untrained"] = "interpolated"  # what earlier versions gave to a network
+            if self.options.uncertainty and (trust := self.models.chosen.trust) is not None:
+                how["trust"] = trust.sha256
         return {"weights": weights, **how}
 
     def __call__(self, task: Task) -> tuple[str, list[Path]]:
@@ -131,11 +146,12 @@ class Upscaler:
                     *written_files(task.target),
                     *(target for _, target in task.labels),
                     *([] if task.copy is None else [task.copy]),
+                    *(file for path in made.beside for file in written_files(path)),
                 ],
                 compute=compute,
                 options=self.options.deciding,
             )
-            task.write_report(report)
+            describe_beside(task, task.write_report(report))
             if self.pages:
                 _write_page(task, None if made.kspace else made.scan, made.bigger, report)
         return made.line, [*task.files] or files_of(task.source, made.scan)
@@ -147,7 +163,8 @@ class Upscaler:
             InputError: one of them cannot be read, or the page not be written.
         """
         before = None if is_kspace_file(task.source) else self._read(task)
-        _write_page(task, before, read(task.target), task.read_report())
+        after = with_bounds(task, read(task.target))
+        _write_page(task, before, after, task.read_report())
 
     def _read(self, task: Task, scale: int = 1) -> Scan:
         return read(
@@ -164,11 +181,10 @@ class Upscaler:
         sure = self.models.only or not holds_dicom(task.source)
         sure = sure and not self.options.own_grid
         if sure:
-            prepare_ahead(self.models.chosen.network, self.compute)
-        factor = 1 if self.options.own_grid else self.models.chosen.scale
-        scan = self._read(task, factor)
+            prepare_ahead(self._running, self.compute)
+        scan = self._read(task, 1 if self.options.own_grid else self.models.chosen.scale)
+        _check_writable(task, scan, beside=self.options.uncertainty)
         clock.note("read")
-        _check_writable(task, scan)
         if sure:
             self._prepare_for(scan)
         plan = plan_grid(scan, self.models, self.options)
@@ -176,9 +192,8 @@ class Upscaler:
             raise InputError(f"{task.target}: labels become no DICOM series; write .nii.gz")
         labels = read_labels(task, scan)
         models = taking_part(plan, self.models)
-        said = [*scan.remarks, *remarks(scan, plan, self.models)]
-        for line in said:
-            self.say(line)
+        findings = acceptable(out_of_range(scan, plan, self.models, self.options), self.options)
+        said = self._said(scan, plan, findings)
         found: list[SetApart] = []
         with self._shown(task.title or task.source.name) as progress:
             bigger = upscale_scan(
@@ -187,41 +202,64 @@ class Upscaler:
                 note=found.append,
             )
         if apart := reduce(SetApart.and_of, found, SetApart()):
-            said.append(f"{scan.name}: {apart} kept from the network and put back")
-            self.say(said[-1])
+            said += self._tell([f"{scan.name}: {apart} kept from the network and put back"])
         bigger_labels = [
             (upscale_labels(each[0], each[1], plan, self.models, self.compute, self.options), each)
             for each in labels
         ]
         clock.note("upscale")
-        _write(task, scan, bigger, provenance_of(models, plan.finest, self.options.deciding))
+        late = acceptable(inconsistent(scan, bigger, plan), self.options)
+        said += self._tell([finding.line for finding in late])
+        provenance = provenance_of(models, plan.finest, self.options.deciding)
+        _write(task, scan, bigger, provenance)
+        bounds = write_beside(task, scan, bigger, plan.acquisition, provenance)
         beside = write_labels(bigger_labels)
         clock.note("write")
-        constant = np.fmin.reduce(scan.array, axis=None) == np.fmax.reduce(scan.array, axis=None)
+        constant = [CONSTANT] * _is_constant(scan)
         line = (
             f"{task.target}: {scan.size} -> {bigger.size}, {plan}, "
             + ("" if plan.interpolated else f"{self.compute}, ")
             + f"{clock.total} s"
-            + (f" ({CONSTANT})" if constant else "")
+            + "".join(f" ({text})" for text in constant)
             + beside
+            + named_beside(bounds)
+            + out_of_range_in_short(findings := [*findings, *late])
         )
         return Made(
             *(line, scan, bigger, models, clock.seconds),
+            findings=findings,
+            beside=tuple(bounds),
             interpolated=plan.instead,
             apart=apart,
             acquisition=plan.acquisition,
             kind=plan.kind,
-            remarks=[*said, *[CONSTANT] * bool(constant)],
+            remarks=[*said, *constant],
         )
+
+    @property
+    def _running(self) -> "ICONet | Peer":
+        return self.models.chosen.running(self.options.uncertainty)
 
     def _prepare_for(self, scan: Scan) -> None:
         """Get the network ready for slices like these, while it is found out what they are."""
-        network, compute = self.models.chosen.network, self.compute
+        network, compute = self._running, self.compute
         count, *size = as_stack(scan.first_volume, slice_axis_of(scan, self.options.plane)).shape
         where, tile = compute.device.type, self.options.tile
         plan = plan_windows(network, *size, device=where, tile=tile)
         windows = count_windows(network, (1, *size), device=where, tile=tile)
         prepare_ahead(network, compute, plan.workers_for(count, windows))
+
+    def _said(self, scan: Scan, plan: GridPlan, findings: Sequence[Finding]) -> list[str]:
+        """Say what is to be said before a scan is upscaled, each line once."""
+        lines = [*scan.remarks, *remarks(scan, plan, self.models)]
+        if self.options.uncertainty and plan.interpolated:
+            lines.append(f"{scan.name}: interpolated without a network: there are no bounds")
+        return self._tell(list(dict.fromkeys([*lines, *(each.line for each in findings)])))
+
+    def _tell(self, lines: list[str]) -> list[str]:
+        for line in lines:
+            self.say(line)
+        return lines
 
     def _kspace(self, task: Task, compute: Compute) -> Made:
         from iconet.upscaling.from_kspace import shown_affine, upscale_kspace
@@ -230,6 +268,8 @@ class Upscaler:
         check_output(task.target, [task.source])
         if self.options.complex and suffix_of(task.target) not in NIFTI:
             raise InputError(f"{task.target}: complex images are written as .nii or .nii.gz")
+        if self.options.uncertainty:
+            check_beside(task)
         raw = read_kspace(task.source)
         for line in raw.remarks:
             self.say(line)
@@ -242,14 +282,18 @@ class Upscaler:
                 progress=progress,
             )
         clock.note("upscale")
-        task.forget_former()
+        said = [*raw.remarks, *self._tell([finding.line for finding in found.findings])]
+        _forget_former(task)
         write(bigger, task.target, like=bigger)
+        bounds = write_bounds(task, bigger, bigger)
         clock.note("write")
         line = (
             f"{task.target}: {raw.coils} coil{'s' * (raw.coils > 1)}, {raw.slices} slices, "
             f"{found} -> {bigger.size}, {'complex' if self.options.complex else 'magnitude'} in "
             f"the raw data's units, {compute}, {clock.total} s"
             + ("" if raw.placed else " (the file does not say where the slices are)")
+            + named_beside(bounds)
+            + out_of_range_in_short(found.findings)
         )
         # The grid alone: numbers that are all one take no memory.
         grid = np.broadcast_to(np.float32(0), (*raw.shown, raw.slices))
@@ -263,11 +307,21 @@ class Upscaler:
         # Complete data need no network to be reconstructed.
         alone = self.options.scale == 1 and found.complete
         models = [] if alone else [self.kspace_models.suited(found)]
-        return Made(line, scan, bigger, models, clock.seconds, kspace, remarks=raw.remarks)
+        return Made(
+            *(line, scan, bigger, models, clock.seconds, kspace),
+            findings=found.findings,
+            remarks=said,
+            beside=tuple(bounds),
+        )
 
 
 def _say(line: str) -> None:
     print(line, file=sys.stderr)
+
+
+def out_of_range_in_short(findings: Sequence[Finding]) -> str:
+    """For the end of a line, such as "; OUT OF RANGE: noise, features"."""
+    return f"; {OUT_OF_RANGE}: {', '.join(each.what for each in findings)}" if findings else ""
 
 
 def _derives(task: Task, scan: Scan) -> bool:
@@ -275,15 +329,22 @@ def _derives(task: Task, scan: Scan) -> bool:
     return bool(scan.dicom) and names_series(task.target)
 
 
-def _check_writable(task: Task, scan: Scan) -> None:
+def _check_writable(task: Task, scan: Scan, *, beside: bool) -> None:
     if _derives(task, scan):
         check_series(scan, scan.dicom, task.target, replace=True)
     else:
         check_output(task.target, [task.source], like=scan)
+    if beside:
+        check_beside(task)
+
+
+def _forget_former(task: Task) -> None:
+    task.forget_former()
+    forget_beside(task)
 
 
 def _write(task: Task, scan: Scan, bigger: Scan, provenance: Provenance) -> None:
-    task.forget_former()
+    _forget_former(task)
     if _derives(task, scan):
         write_series(bigger, scan.dicom, task.target, provenance=provenance, replace=True)
     else:
@@ -300,6 +361,10 @@ def _write_page(task: Task, before: Scan | None, after: Scan, report: Mapping[st
         *(task.target.name, before, after, report), index=None if index is None else index / INDEX
     )
     write_text(page, task.page_path)
+
+
+def _is_constant(scan: Scan) -> bool:
+    return bool(np.fmin.reduce(scan.array, axis=None) == np.fmax.reduce(scan.array, axis=None))
 
 
 class _Clock:

@@ -16,6 +16,9 @@ SAID = {
     "not begun": "not begun",
 }
 
+OUT_OF_RANGE = "OUT OF RANGE"
+"""In the line of a scan that is unlike what its network knows; what follows says in what."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -46,6 +49,10 @@ def summarise(outcomes: Sequence[tuple[Task, Outcome]], say: Callable[[str], Non
             if outcome.status in ("failed", "not begun"):
                 say(f"{outcome.status}: {_without(task.name, outcome.line)}")
     counts = Counter(outcome.status for _, outcome in outcomes)
+    for task, outcome in outcomes:
+        _, doubtful, what = outcome.line.partition(OUT_OF_RANGE)
+        if doubtful and outcome.status == "upscaled":
+            say(f"{OUT_OF_RANGE.lower()}: {task.name}{what}")
     parts = [f"{counts[status]} {said}" for status, said in SAID.items() if counts[status]]
     say(f"{len(outcomes)} scans: {', '.join(parts)}")
 

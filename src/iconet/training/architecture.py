@@ -12,7 +12,7 @@ from iconet.network import SIZES, ICONet
 from iconet.network.older_weights import current_names
 from iconet.peers.own import build_own, is_own
 from iconet.training.recipe import Network, Recipe
-from iconet.zoo.loading import read_weights
+from iconet.zoo.weights_file import read_weights
 
 if TYPE_CHECKING:
     from iconet.peers import Peer

@@ -15,8 +15,9 @@ from iconet.physics.blur import gaussian_blur
 from iconet.physics.degradation import DegradationMix
 from iconet.physics.point_spread import POINT_SPREADS, acquired_through
 from iconet.training.checkpoint import write_safetensors
-from iconet.zoo.loading import load, read_weights
+from iconet.zoo.loading import load
 from iconet.zoo.model import SMALLEST
+from iconet.zoo.weights_file import read_weights
 
 SLICES = 3600
 STEPS, BATCH, RATE = 3000, 256, 5e-3

@@ -17,9 +17,11 @@ from iconet.images import Scan, require_memory, scaled_affine
 from iconet.images.kspace.raw_data import RawData, middle
 from iconet.images.own import mark
 from iconet.runtime.device import Compute
+from iconet.upscaling.interval import Bounds
 from iconet.upscaling.kspace_slices import Reconstruction, reconstruct
 from iconet.upscaling.models import Models
 from iconet.upscaling.options import Options
+from iconet.upscaling.out_of_range import Finding, acceptable, out_of_range
 from iconet.upscaling.plan import plan_grid
 from iconet.upscaling.slices import Progress
 from iconet.upscaling.upscale import upscale_scan
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from nibabel.nifti1 import Nifti1Header
     from torch import Tensor
 
+    from iconet.network import Samples
     from iconet.network.iconet import ICONetOutput
     from iconet.physics.residuals import Residuals
 
@@ -92,7 +95,8 @@ def upscale_kspace(
         raw: As read.
         models: Of the same scale, the one for undersampled data of complex images.
         compute: Device and precision.
-        options: Of which only a scale of 1, the reconstruction alone, and ``complex`` count.
+        options: Of which only a scale of 1, the reconstruction alone, ``complex``, ``uncertainty``
+            and ``strict`` count.
         progress: Called with (done, in all) slices.
 
     Returns:
@@ -101,7 +105,8 @@ def upscale_kspace(
         for; and what it was made from.
 
     Raises:
-        InputError: Data that cannot be reconstructed well, or not by this network.
+        InputError: Data that cannot be reconstructed well, or not by this network; with ``strict``
+            complete data that are out of range.
     """
     from torch import OutOfMemoryError
 
@@ -112,12 +117,14 @@ def upscale_kspace(
     factor = 1 if alone else models.complete.scale
     height, width = raw.shown[0], raw.matrix[1]
     # The combined slices as they are and magnified, of the latter a copy.
-    require_memory(str(raw.path), (3, raw.slices, height, width), factor)
+    arrays = 9 if options.uncertainty else 3
+    require_memory(str(raw.path), (arrays, raw.slices, height, width), factor)
     try:
         given = reconstruct(raw)
         model, residuals = models.suited(given), Residuals()
         if given.complete and (alone or model.channels == 1):
-            scan = _by_images(raw, given, model, compute, options, progress)
+            scan, findings = _by_images(raw, given, model, compute, options, progress)
+            given = given._replace(findings=findings)
             scan = _with_phase(raw, given, scan, residuals, keep=options.complex)
         else:
             scan = _by_samples(raw, given, model, compute, options, progress, residuals)
@@ -141,12 +148,8 @@ def _by_samples(
     """By a network that is told what was measured."""
     import torch
 
-    from iconet.network import Samples
     from iconet.network.kspace.complex_images import to_complex
     from iconet.network.kspace.consistency import measured_of
-    from iconet.physics.coils import lines_or_samples
-    from iconet.physics.fourier import fft2c
-    from iconet.physics.reconstruction import reconstruct_slice
 
     if model.channels == 1:
         raise InputError(
@@ -158,21 +161,14 @@ def _by_samples(
     columns = slice(columns.start * factor, columns.stop * factor)
     shape = (raw.shown[0] * factor, raw.shown[1] * factor, raw.slices)
     out = np.zeros(shape, np.complex64 if options.complex else np.float32, order="F")
-    network = model.network.to(compute.device)
+    bounds = Bounds.zeros(shape) if options.uncertainty else None
+    network = model.running(options.uncertainty).to(compute.device)
     with torch.inference_mode(), compute.autocast():
         for index in range(raw.slices):
             if given.masks[index].any():
                 image = torch.from_numpy(given.images[index])[None, None].to(compute.device)
                 mask = torch.from_numpy(given.masks[index])[None, None].to(compute.device)
-                samples = Samples(torch.where(mask, fft2c(image), 0), mask)
-                if given.coils > 1 and not given.complete:
-                    # Read again: the samples of all coils of all slices may not fit into memory.
-                    found = reconstruct_slice(torch.from_numpy(raw.load(index)), raw.shown[0])
-                    if found.maps is not None:
-                        kspace, maps = (
-                            part[None].to(compute.device) for part in (found.kspace, found.maps)
-                        )
-                        samples = Samples(kspace, lines_or_samples(mask[:, 0]), maps)
+                samples = _samples(raw, given, index, image, mask)
                 parts = torch.cat([image.real, image.imag], dim=1)
                 # On a scale of its own, whatever other slices hold.
                 output = network(parts, samples=samples)
@@ -183,10 +179,34 @@ def _by_samples(
                     out[..., index] = to_complex(bigger)[0, 0, :, columns].cpu().numpy()
                 else:
                     out[..., index] = bigger.norm(dim=1)[0, :, columns].cpu().numpy()
+                if bounds is not None:
+                    distances = output.stages[-1].interval[0, :, :, columns].cpu().numpy()
+                    bounds.around(index, out[..., index], distances)
             if progress is not None:
                 progress(index + 1, raw.slices)
     scan = _scan(raw, out, shown_affine(raw), factor)
-    return replace(scan, mark=mark(model.name or "weights of a user", factor))
+    both = None if bounds is None else bounds.both
+    return replace(scan, bounds=both, mark=mark(model.name or "weights of a user", factor))
+
+
+def _samples(
+    raw: RawData, given: Reconstruction, index: int, image: "Tensor", mask: "Tensor"
+) -> "Samples":
+    """What was measured of a slice: of several coils where lines are missing, else combined."""
+    import torch
+
+    from iconet.network import Samples
+    from iconet.physics.coils import lines_or_samples
+    from iconet.physics.fourier import fft2c
+    from iconet.physics.reconstruction import reconstruct_slice
+
+    if given.coils > 1 and not given.complete:
+        # Read again: the samples of all coils of all slices may not fit into memory.
+        found = reconstruct_slice(torch.from_numpy(raw.load(index)), raw.shown[0])
+        if found.maps is not None:
+            kspace, maps = (part[None].to(image.device) for part in (found.kspace, found.maps))
+            return Samples(kspace, lines_or_samples(mask[:, 0]), maps)
+    return Samples(torch.where(mask, fft2c(image), 0), mask)
 
 
 def _reconstruction(raw: RawData, output: "ICONetOutput") -> "Tensor":
@@ -206,17 +226,20 @@ def _by_images(
     compute: Compute,
     options: Options,
     progress: Progress | None,
-) -> Scan:
+) -> tuple[Scan, tuple[Finding, ...]]:
     """By a network of magnitude images; or, with a scale of 1, as they were combined."""
     columns = middle(raw.matrix[1], raw.shown[1])
     shown = np.abs(given.images[:, :, columns]).transpose(1, 2, 0)
     low = _scan(raw, np.asfortranarray(shown), shown_affine(raw), 1)
     if options.scale == 1:
-        return replace(low, mark=mark("reconstruction", 1))
+        return replace(low, mark=mark("reconstruction", 1)), ()
     # Raw data say themselves what was acquired.
     models, images = Models(model), Options(plane="k", acquired="off", window="none")
+    images = replace(images, uncertainty=options.uncertainty)
     plan = plan_grid(low, models, images)
-    return upscale_scan(low, plan, models, compute, images, progress=progress)
+    findings = acceptable(out_of_range(low, plan, models, images), options)
+    made = upscale_scan(low, plan, models, compute, images, progress=progress)
+    return made, tuple(findings)
 
 
 def _with_phase(

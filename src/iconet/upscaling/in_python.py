@@ -2,12 +2,14 @@
 
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, Unpack, overload
 
 from numpy.typing import NDArray
 
+from iconet.errors import InputError
+from iconet.images import Scan
 from iconet.images.in_memory import is_path, take
 from iconet.images.kspace.read_kspace import is_kspace_file, read_kspace
 from iconet.images.writing import to_nibabel
@@ -15,6 +17,7 @@ from iconet.runtime.backends import backend_for
 from iconet.runtime.device import Compute, choose_compute
 from iconet.upscaling.models import Models
 from iconet.upscaling.options import Options
+from iconet.upscaling.out_of_range import acceptable, out_of_range
 from iconet.upscaling.plan import plan_grid, remarks
 from iconet.upscaling.slices import Progress
 from iconet.upscaling.upscale import upscale_scan
@@ -53,7 +56,23 @@ class Settings(TypedDict, total=False):
     kind: str
     again: bool
     complex: bool
+    uncertainty: bool
+    strict: bool
     progress: Progress | None
+
+
+class Interval(NamedTuple):
+    """A result and the bounds between which 90 % of the true values are expected.
+
+    Attributes:
+        image: What `upscale` returns without bounds.
+        lower: Of the same kind: 5 % of the true values are expected below.
+        upper: 5 % are expected above. Everywhere lower <= image <= upper.
+    """
+
+    image: Any
+    lower: Any
+    upper: Any
 
 
 @overload
@@ -96,6 +115,8 @@ def upscale(
     kind: str = "auto",
     again: bool = False,
     complex: bool = False,
+    uncertainty: bool = False,
+    strict: bool = False,
     progress: Progress | None = None,
 ) -> Any:
     """Make an image finer: in the plane of its slices, across them, or to any spacing.
@@ -152,6 +173,8 @@ def upscale(
             their values; a phase is refused.
         again: upscale results of iconet too.
         complex: give the complex image of raw k-space, not its magnitude.
+        uncertainty: give both bounds of 90 % intervals too, see `Interval`.
+        strict: refuse a scan that is unlike those of the network's training, instead of a warning.
         progress: called with (done, total), in slices, or in tiles if slices are cut.
 
     Returns:
@@ -160,16 +183,18 @@ def upscale(
         geometry). Intensities keep the input's scale. Integer types stay, rounded and saturated;
         others become float32. Raw k-space becomes a magnitude or complex image in its own units.
         NaN, padding and single voxels far beyond all others change nothing but their own places
-        (`iconet.upscaling.apart`).
+        (`iconet.upscaling.apart`). With `uncertainty` an `Interval` of three of the kind.
 
     Raises:
         InputError: the scan, the model or an option cannot be used, or the scan is a result of
-            iconet.
+            iconet; with `uncertainty` it is interpolated or the weights have no intervals; with
+            `strict` it is out of range.
 
     Warns:
         UserWarning: something was left out, converted or assumed when the scan was read. Or no
             model was trained for this kind of image. Or the values look like another kind. Or
-            iconet found how the scan was acquired, and says what.
+            iconet found how the scan was acquired, and says what. Or the scan is unlike those of
+            the network's training.
     """
     options = Options(
         *(model, scale, plane, axes, spacing, isotropic),
@@ -181,6 +206,8 @@ def upscale(
         allow_missing=allow_missing,
         again=again,
         complex=complex,
+        uncertainty=uncertainty,
+        strict=strict,
     )
     compute = choose_compute(device, precision, backend_for(model, backend))
     if is_path(scan) and axes_order is None and is_kspace_file(scan):
@@ -201,28 +228,45 @@ def upscale(
     made, said = [], set[str]()
     for index, source in enumerate(given.scans):
         plan = plan_grid(source, models, options)
-        for line in (*source.remarks, *remarks(source, plan, models)):
+        if uncertainty and plan.interpolated:
+            raise InputError(
+                f"{source.name}: is interpolated without a network: no bounds; omit uncertainty"
+            )
+        found = acceptable(out_of_range(source, plan, models, options), options)
+        findings = [finding.line for finding in found]
+        for line in dict.fromkeys([*source.remarks, *remarks(source, plan, models), *findings]):
             if line not in said:
                 warnings.warn(line, UserWarning, stacklevel=2)
                 said.add(line)
         step = _part(progress, index, len(given.scans))
         made.append(upscale_scan(source, plan, models, compute, options, progress=step))
-    return given.back(made)
+    if not uncertainty:
+        return given.back(made)
+    return Interval(given.back(made), *(given.back(each) for each in _bounds(made)))
+
+
+def _bounds(made: Sequence[Scan]) -> Iterator[list[Scan]]:
+    """The lower bounds of results, then the upper ones."""
+    for side in (0, 1):
+        yield [replace(scan, array=(scan.bounds or ())[side], bounds=None) for scan in made]
 
 
 def _upscale_kspace(
     path: str | os.PathLike[str], options: Options, compute: Compute, progress: Progress | None
-) -> "nibabel.Nifti1Image":
+) -> "nibabel.Nifti1Image | Interval":
     # Here and not above: `iconet.upscale` and the command line of images start without it.
     from iconet.upscaling.from_kspace import open_kspace_models, upscale_kspace
 
     models = open_kspace_models(options, device=str(compute.device))
     compute = replace(compute, backend="torch")  # samples stay in torch
-    return to_nibabel(
-        upscale_kspace(
-            read_kspace(path), models, compute=compute, options=options, progress=progress
-        )[0]
+    made, found = upscale_kspace(
+        read_kspace(path), models, compute=compute, options=options, progress=progress
     )
+    for finding in found.findings:
+        warnings.warn(finding.line, UserWarning, stacklevel=3)
+    if not options.uncertainty:
+        return to_nibabel(made)
+    return Interval(to_nibabel(made), *(to_nibabel(each) for (each,) in _bounds([made])))
 
 
 def _part(progress: Progress | None, index: int, count: int) -> Progress | None:

@@ -8,9 +8,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iconet.images import Scan
+from iconet.intensity import levels_of_slice
 from iconet.upscaling.apart import Apart
 from iconet.upscaling.models import Step
+from iconet.upscaling.noise import noise_of
 from iconet.upscaling.recovery import Recovery
+
+SAMPLED = 8
+"""Slices that tell whether an output fits its input."""
+
+QUIET = 0.002
+"""Share of what is bright that counts as noise at least."""
+
+INCONSISTENT = 3.0
+"""Standard deviations of the input's noise: an output that is farther off does not fit it."""
 
 ALIGNED = 1e-3
 """Input voxels by which the two fields of view may differ."""
@@ -25,11 +36,14 @@ class InputConsistency:
             exactly or nothing of the input is positive.
         nmse: sum of squared differences over the sum of squares of the input; None for zeros.
         mean_ratio: mean of the degraded output over the mean of the input; None where that is 0.
+        noise: root mean square of the differences, in standard deviations of the input's noise;
+            None where that is not known.
     """
 
     psnr: float | None
     nmse: float | None
     mean_ratio: float | None
+    noise: float | None = None
 
 
 def input_consistency(
@@ -61,10 +75,12 @@ def input_consistency(
         degraded_total += float(degraded.sum(dtype=np.float64))
     largest = float(scan.array.max())
     mean_error = error / scan.array.size
+    noise = input_noise(scan)
     return InputConsistency(
         psnr=float(10 * np.log10(largest**2 / mean_error)) if mean_error and largest > 0 else None,
         nmse=error / power if power else None,
         mean_ratio=degraded_total / total if total else None,
+        noise=None if noise is None else mean_error**0.5 / noise,
     )
 
 
@@ -86,6 +102,65 @@ def disagreement(
     for (low, high), (out, _) in zip(_slabs(scan.array, bigger.array), into, strict=True):
         out[...] = _as_scanned(high, low.shape, acquisition) - low
     return found
+
+
+def sampled_consistency(
+    scan: Scan, bigger: Scan, acquisition: Recovery | Step | None = None
+) -> float | None:
+    """`InputConsistency.noise` of some slices alone: quick enough to be found of every scan.
+
+    Returns:
+        None where all axes became finer, the noise is not known, or as `input_consistency`.
+    """
+    if not _same_field_of_view(scan, bigger) or (noise := input_noise(scan)) is None:
+        return None
+    pairs = list(_slabs(scan.array, bigger.array))
+    if len(pairs) == 1 and scan.array.ndim > 2 and scan.array.shape != bigger.array.shape:
+        if all(a != b for a, b in zip(scan.array.shape, bigger.array.shape, strict=True)):
+            return None
+    error, count = 0.0, 0
+    for low, high in pairs[:: max(1, len(pairs) // SAMPLED)]:
+        if np.isnan(low).any():
+            continue
+        difference = _as_scanned(high, low.shape, acquisition) - low
+        error += float(np.square(difference).sum(dtype=np.float64))
+        count += low.size
+    return (error / count) ** 0.5 / noise if count else None
+
+
+def residual_map(
+    scan: Scan, bigger: Scan, acquisition: Recovery | Step | None = None
+) -> NDArray[np.float32] | None:
+    """`disagreement` in standard deviations of the input's noise.
+
+    Returns:
+        An array like that of the input; None where the noise is not known or as `disagreement`.
+    """
+    if (noise := input_noise(scan)) is None:
+        return None
+    found = disagreement(scan, bigger, acquisition)
+    return None if found is None else found / np.float32(noise)
+
+
+def input_noise(scan: Scan) -> float | None:
+    """Standard deviation of a scan's noise, on its scale; fine texture counts as noise.
+
+    At least `QUIET` of what is bright: computed images have no noise, and rounding has no meaning.
+    """
+    volume = scan.first_volume
+    across = int(np.argmin(volume.shape))
+    stack = volume[None] if volume.ndim == 2 else np.moveaxis(volume, across, 0)
+    count = len(stack)
+    middle = stack[count // 4 : count - count // 4][:: max(1, count // SAMPLED)]
+    images = [np.nan_to_num(image).astype(np.float32) for image in middle if min(image.shape) > 1]
+    images = [image for image in images if image.min() < image.max()]
+    found = []
+    for image in images:
+        dark, bright = levels_of_slice(image)
+        span = bright - dark
+        if (noise := noise_of((image - np.float32(dark)) / np.float32(span))) is not None:
+            found.append(span * max(noise, QUIET))
+    return float(np.median(found)) if found else None
 
 
 def _as_scanned(

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from iconet.errors import InputError
 from iconet.images import require_memory
 from iconet.images.kspace.raw_data import RawData
+from iconet.upscaling.out_of_range import Finding
 from iconet.zoo.model import SMALLEST
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class Reconstruction(NamedTuple):
         coils: How many.
         partial: The least share of k-space that was covered, one side being left out; else None.
         consistency: How the result agrees with the samples; None before there is one.
+        findings: In what complete data are unlike those that the network was trained on.
     """
 
     images: NDArray[np.complex64]
@@ -37,6 +39,7 @@ class Reconstruction(NamedTuple):
     coils: int = 1
     partial: float | None = None
     consistency: "KspaceConsistency | None" = None
+    findings: tuple[Finding, ...] = ()
 
     def __str__(self) -> str:
         """What was found, for people."""

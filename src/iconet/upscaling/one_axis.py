@@ -20,7 +20,7 @@ steps of training, one validation head: 38.4 and 38.5 dB for one plane, 38.6 dB 
 flicker for both; the network for two axes, not trained for this, 37.4 dB; zero-filling 36.5 dB.)
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 
 from iconet.runtime.device import Compute
 from iconet.upscaling.fidelity import keep_to_axis
+from iconet.upscaling.interval import Bounds
 from iconet.upscaling.resampling import resample_axis
 from iconet.upscaling.slices import Progress, predict_stack
 from iconet.upscaling.windows import count_windows
@@ -64,6 +65,7 @@ def enlarge_axis(
     batch: int | None = None,
     tile: int | None = None,
     progress: Progress | None = None,
+    bounds: Bounds | None = None,
 ) -> NDArray[np.float32]:
     """Make one axis `network.scale` times finer; see the module's text for how and why.
 
@@ -76,6 +78,7 @@ def enlarge_axis(
         batch: as in `predict_stack`, like the next one.
         tile: see there.
         progress: called with (done, in all), counting slices or tiles of both planes.
+        bounds: written into as `out` is: the means of those of both planes.
 
     Returns:
         `out`, on the intensity scale of `volume`.
@@ -83,12 +86,12 @@ def enlarge_axis(
     shape = [size * network.scale if i == axis else size for i, size in enumerate(volume.shape)]
     if out is None:
         out = np.empty(shape, np.float32)
-    old, new = (array[..., None] if array.ndim == 2 else array for array in (volume, out))
+    old, new = _as_volume(volume), _as_volume(out)
+    within = [] if bounds is None else [_as_volume(bound) for bound in bounds.both]
     predict = partial(
         predict_stack, network, compute=compute, faithful=False, batch=batch, tile=tile
     )
-    device = compute.device.type
-    windows = partial(count_windows, network, device=device, batch=batch, tile=tile)
+    windows = partial(count_windows, network, device=compute.device.type, batch=batch, tile=tile)
     planes = planes_containing(axis, shape)
     total = sum(windows(old.transpose(plane).shape) for plane in planes)
     finished = 0
@@ -97,14 +100,45 @@ def enlarge_axis(
         if progress is not None:
             progress(finished + done, total)
 
-    new[...] = 0
-    for before, after in [(old.transpose(plane), new.transpose(plane)) for plane in planes]:
+    for each in (new, *within):
+        each[...] = 0
+    for plane in planes:
+        before = old.transpose(plane)
+        after = [each.transpose(plane) for each in (new, *within)]
         several = max(1, CHUNK // (before[0].size * network.scale**2))
         for start in range(0, len(before), several):
             chunk = before[start : start + several]
-            predicted = predict(chunk, progress=advance)
+            made = _predicted(chunk, partial(predict, progress=advance), network.scale, after)
             finished += windows(chunk.shape)
-            columns = resample_axis(predicted, 2, before.shape[2], network.scale)
-            after[start : start + several] += columns / len(planes)
-    keep_to_axis(old, new, axis)
+            for found, sums in zip(made, after, strict=True):
+                columns = resample_axis(found, 2, before.shape[2], network.scale)
+                sums[start : start + several] += columns / len(planes)
+    _keep(old, new, within, axis)
     return out
+
+
+def _keep(old: NDArray, new: NDArray, bounds: Sequence[NDArray], axis: int) -> None:
+    """Make a volume and its bounds, if any, agree with what it was made from."""
+    for bound in bounds:  # they move with the image
+        bound -= new
+    keep_to_axis(old, new, axis)
+    for bound in bounds:
+        bound += new
+        np.maximum(bound, old.min(), out=bound)
+    if bounds:
+        Bounds(*bounds).hold(new)
+
+
+def _predicted(
+    chunk: NDArray, predict: Callable[..., NDArray], scale: int, wanted: Sequence[NDArray]
+) -> list[NDArray]:
+    """Slices enlarged, and their bounds if these are wanted too."""
+    if len(wanted) == 1:
+        return [predict(chunk)]
+    around = Bounds.empty((len(chunk), *(scale * side for side in chunk.shape[1:])))
+    return [predict(chunk, bounds=around), *around.both]
+
+
+def _as_volume(array: NDArray) -> NDArray:
+    """A view with three axes."""
+    return array[..., None] if array.ndim == 2 else array

@@ -13,6 +13,7 @@ from iconet.runtime.device import Compute
 from iconet.upscaling import labels, probabilities
 from iconet.upscaling.fidelity import keep_to_line
 from iconet.upscaling.interpolation import interpolate
+from iconet.upscaling.interval import Bounds
 from iconet.upscaling.labels import relabel
 from iconet.upscaling.models import Models, Step
 from iconet.upscaling.one_axis import CHUNK, enlarge_axis, planes_containing
@@ -193,8 +194,14 @@ class Enlarging:
             for _, height, width in self._stacks(shape)
         )
 
-    def __call__(self, volume: NDArray, out: NDArray | None, progress: Progress) -> NDArray:
-        """The volume after it, written into `out` if given."""
+    def __call__(
+        self,
+        volume: NDArray,
+        out: NDArray | None,
+        progress: Progress,
+        bounds: Bounds | None = None,
+    ) -> NDArray:
+        """The volume after it, written into `out` if given, and its bounds likewise."""
         if out is None:
             out = np.empty(self.shape(volume.shape), np.float32, order="F")
         if len(self.step.axes) == 1:
@@ -205,6 +212,7 @@ class Enlarging:
                 compute=self.compute,
                 out=out,
                 progress=progress,
+                bounds=bounds,
                 **self._cut,
             )
         predict_stack(
@@ -217,6 +225,9 @@ class Enlarging:
             way=self.step.way,
             batch=self.batch,
             tile=self.tile,
+            bounds=None
+            if bounds is None
+            else Bounds(*(as_stack(bound, self.across) for bound in bounds.both)),
         )
         return out
 
@@ -264,7 +275,7 @@ def operations(
     return [
         *first,
         *(
-            Enlarging(models(step).network, step, plan.across, compute, *rest)
+            Enlarging(models(step).running(options.uncertainty), step, plan.across, compute, *rest)
             for step in plan.steps
         ),
         *(
@@ -287,3 +298,30 @@ def memory_between(operations: Sequence[Operation], shape: Shape) -> int:
 
 def _replaced(shape: Shape, sizes: dict[int, int]) -> Shape:
     return tuple(sizes.get(axis, size) for axis, size in enumerate(shape))
+
+
+def carry_bounds(
+    operation: Operation, before: NDArray, image: NDArray, earlier: Bounds | None, bounds: Bounds
+) -> Bounds | None:
+    """The bounds of an image after an operation.
+
+    Args:
+        operation: that made it.
+        before: from this.
+        image: itself.
+        earlier: bounds of what it was made from; None where no network took part yet.
+        bounds: what a network wrote of this step alone, or room for them.
+
+    Returns:
+        `bounds`, complete; None where there are none yet.
+    """
+    if isinstance(operation, Enlarging):
+        if earlier is not None:
+            bounds.widen(image, before, earlier)
+    elif earlier is None:
+        return None
+    else:
+        for old, new in zip(earlier.both, bounds.both, strict=True):
+            operation(old, new, lambda done, total: None)
+    bounds.hold(image)
+    return bounds

@@ -46,6 +46,8 @@ class Options:
     allow_missing: bool = False
     again: bool = False
     complex: bool = False
+    uncertainty: bool = False
+    strict: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what no scan could be given."""
@@ -67,6 +69,12 @@ class Options:
             window_named(self.window)
         if self.scale is not None and self.by_spacing:
             raise InputError(f"scale {self.scale} and a spacing: give only one")
+        if self.uncertainty and (self.complex or self.scale == 1):
+            other = "--complex" if self.complex else "--scale 1"
+            raise InputError(
+                f"--uncertainty and {other} can't be combined; bounds are those of magnitudes that"
+                " a network enlarged"
+            )
 
     @property
     def as_stored(self) -> bool:
@@ -102,6 +110,8 @@ class Options:
             given["volume"] = self.volume
         if self.allow_missing:
             given["allow_missing"] = True
+        if self.uncertainty:
+            given["uncertainty"] = True
         if self.scale == 1:
             given["scale"] = 1  # others choose the weights, which decide
         if self.complex:

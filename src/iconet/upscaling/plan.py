@@ -191,7 +191,14 @@ def remarks(scan: Scan, plan: GridPlan, models: Models) -> list[str]:
             by = models(step).name or "the model"
             instead = "" if models.only else f" (--model mri-x{step.factor} if it is as acquired)"
             found.append(f"{scan.name}: {SEEMS[step.way]}: enlarged by {by}{instead}")
-    return found + [
+    return found + unsuited(scan, plan, models)
+
+
+def unsuited(scan: Scan, plan: GridPlan, models: Models) -> list[str]:
+    """Lines that say of which models a scan is no image that they were trained for."""
+    kind = plan.kind
+    what = f"{scan.name}: {kind.noun}"
+    return [
         f"{what}, for which {model.name or 'the model'} was not trained ({model.purpose}): its"
         " result may be worse than interpolation"
         for model in taking_part(plan, models)

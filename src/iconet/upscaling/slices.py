@@ -37,6 +37,7 @@ from iconet.upscaling.fidelity import (
     repeated,
     spikes,
 )
+from iconet.upscaling.interval import Bounds, around_slice
 from iconet.upscaling.windows import Window, WindowPlan, plan_windows, tiles
 from iconet.zoo.model import SMALLEST
 
@@ -68,6 +69,7 @@ def predict_stack(
     batch: int | None = None,
     tile: int | None = None,
     progress: Progress | None = None,
+    bounds: Bounds | None = None,
 ) -> NDArray[np.float32]:
     """Run the network over a stack of slices, each on an intensity scale of its own.
 
@@ -83,20 +85,20 @@ def predict_stack(
         batch: see `plan_windows`.
         tile: likewise.
         progress: called after each batch.
+        bounds: written into as `out` is, by a network with a head for them.
 
     Returns:
-        `out`, on the intensity scale of `stack`. The network sees the objects in the slices; the
-        background beyond (`iconet.upscaling.background`) is interpolated, constants are repeated.
+        `out`, on the intensity scale of `stack`. The network sees objects; the background beyond
+        (`iconet.upscaling.background`) is interpolated, constants are repeated.
     """
     import torch
 
     count, *size = stack.shape
     plan = plan_windows(network, *size, device=compute.device.type, batch=batch, tile=tile)
-    if out is None:
-        out = np.empty((count, *(network.scale * side for side in size)), np.float32)
+    out = _room(stack, network.scale) if out is None else out
     # Convolutions on channels-last tensors are up to 3 times as fast (bf16 on a CPU with AMX).
     network = network.to(compute.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    waiting = _repeat_constants(stack, out)
+    waiting = _repeat_constants(stack, [out, *(bounds.both if bounds else ())])
     windows = len(list(tiles(_whole(stack), plan.side, network)))
     if told := windows > 1 and _is_told(network):  # tiles, of their whole slice
         compute = replace(compute, backend="torch")  # other runtimes know no such input
@@ -106,12 +108,18 @@ def predict_stack(
         return out
     workers = plan.workers_for(len(waiting), windows)
     run, levels = _prepared(network, compute, workers, stack, waiting)
-    work = _Work(network, run, stack, out, levels, plan, faithful, periodic, told, way)
+    work = _Work(network, run, stack, out, levels, plan, faithful, periodic, told, way, bounds)
     with worker_threads(workers, each=max(1, cores() // workers)) as pool:
         for finished in _few_ahead(pool, work.jobs(waiting, windows), workers):
             done += finished
             advance(done, total)
     return out
+
+
+def _room(stack: NDArray, scale: int) -> NDArray[np.float32]:
+    """For the result."""
+    count, height, width = stack.shape
+    return np.empty((count, scale * height, scale * width), np.float32)
 
 
 def _prepared(
@@ -135,12 +143,13 @@ def _is_told(network: object) -> bool:
     return isinstance(network, ICONet) and network.describe is not None
 
 
-def _repeat_constants(stack: NDArray, out: NDArray) -> list[int]:
+def _repeat_constants(stack: NDArray, outs: Sequence[NDArray]) -> list[int]:
     """Fill what constant slices become; returns the numbers of the others."""
     others = []
     for index, image in enumerate(stack):
         if is_constant(image):
-            out[index] = image[0, 0]
+            for out in outs:
+                out[index] = image[0, 0]
         else:
             others.append(index)
     return others
@@ -182,6 +191,7 @@ class _Work:
     periodic: bool
     told: bool
     way: str | None = None
+    bounds: Bounds | None = None
 
     def jobs(self, waiting: Sequence[int], windows: int) -> Iterator[Job]:
         """What makes these slices, batch by batch, window by window.
@@ -212,7 +222,10 @@ class _Work:
             )
             inside = list(tiles(frame, self.plan.side, self.network)) if frame else []
             for part in near:
-                part.begin(self.network.scale, frame, len(inside), windows)
+                part.begin(
+                    *(self.network.scale, frame, len(inside), windows),
+                    bounded=self.bounds is not None,
+                )
                 if not inside:
                     yield partial(self.finish, part)
                 yield from (partial(self.predict, part, window) for window in inside)
@@ -230,22 +243,39 @@ class _Work:
         with torch.inference_mode():
             given = torch.from_numpy(np.ascontiguousarray(part.low[(slice(None), *read)]))
             told = [part.strengths] if self.told else []
-            part.high[(slice(None), *write)] = self._enlarged(given[:, None], *told)[(..., *keep)]
+            made = self._enlarged(given[:, None], *told)[(..., *keep)]
+            part.high[(slice(None), *write)] = made[:, 0]
+            if part.distances is not None:
+                part.distances[(slice(None), slice(None), *write)] = made[:, 1:]
 
     def finish(self, part: "_Part") -> int:
         """Add the background, make the slices agree with the scan and write them."""
         for position, number in enumerate(part.numbers):
-            self.out[number] = part.finished(
-                position,
-                self.stack[number],
+            image = self.stack[number]
+            high = part.finished(
+                *(position, image),
                 faithful=self.faithful,
                 periodic=self.periodic,
                 way=self.way,
             )
+            self.out[number] = high
+            if self.bounds is not None:
+                wider = self.wider(part, position)
+                pair = part.bounds(position, image, high, wider, faithful=self.faithful)
+                self.bounds.lower[number], self.bounds.upper[number] = pair
         return part.spared * len(part.numbers)
 
+    def wider(self, part: "_Part", position: int) -> NDArray[np.float32]:
+        """Factors of the distances below and above, see `IntervalHead.widened`."""
+        head = getattr(self.network, "interval_head", None)
+        sides = part.frame or (slice(0),)
+        if head is None or min(side.stop - (side.start or 0) for side in sides) < SMALLEST:
+            return np.ones(2, np.float32)  # so few pixels tell nothing
+        strengths = part.strengths[position : position + 1].to(head.widening.device)
+        return np.asarray(head.widened(strengths)[0].detach().cpu().numpy())
+
     def _enlarged(self, slices: "Tensor", *told: "Tensor") -> NDArray[np.float32]:
-        """(B, 1, H, W) -> (B, scale * H, scale * W).
+        """(B, 1, H, W) -> (B, 1 or 3, scale * H, scale * W): image and distances to its bounds.
 
         Smaller slices than the network takes are padded with their edge values.
         """
@@ -256,8 +286,8 @@ class _Work:
         padding = (0, max(0, SMALLEST - width), 0, max(0, SMALLEST - height))
         if any(padding):
             slices = F.pad(slices, padding, mode="replicate")
-        image = self.run(slices, torch.ones(len(slices), 1, 1, 1), *told)[:, 0]
-        return image[:, : height * self.network.scale, : width * self.network.scale].numpy()
+        image = self.run(slices, torch.ones(len(slices), 1, 1, 1), *told)
+        return image[..., : height * self.network.scale, : width * self.network.scale].numpy()
 
 
 class _Part:
@@ -269,6 +299,7 @@ class _Part:
         low: (B, H, W), between these levels 0 and 1, without spikes.
         beyond: spikes of each, (H, W), if it has any.
         high: (B, scale H, scale W) likewise, once `begin` made it.
+        distances: (B, 2, scale H, scale W), from there to both bounds; None where none are wanted.
         spared: windows of a slice that the network does not see.
     """
 
@@ -295,11 +326,15 @@ class _Part:
         np.clip(low, *SPIKE, out=low)
         return cls(numbers, levels, low, beyond)
 
-    def begin(self, scale: int, frame: Frame | None, inside: int, windows: int) -> None:
+    def begin(
+        self, scale: int, frame: Frame | None, inside: int, windows: int, *, bounded: bool
+    ) -> None:
         """Make room for the result, of which the network makes so many windows."""
         count, height, width = self.low.shape
         # Where the network sees nothing, 0: the band that is put in makes an interpolation of it.
         self.high = np.zeros((count, scale * height, scale * width), np.float32)
+        size = self.high.shape[1:]
+        self.distances = np.zeros((count, 2, *size), np.float32) if bounded else None
         self.frame, self.spared, self._to_come = frame, windows - inside, inside
 
     @cached_property
@@ -354,3 +389,27 @@ class _Part:
         if background is not None:
             high[repeated(background, len(high) // len(low))] = image[background][0]
         return high
+
+    def bounds(
+        self,
+        position: int,
+        image: NDArray,
+        high: NDArray,
+        wider: NDArray[np.float32],
+        *,
+        faithful: bool,
+    ) -> tuple[NDArray, NDArray]:
+        """Both bounds of what `finished` made of the slice at a position."""
+        assert self.distances is not None
+        dark, bright = self.levels[position]
+        distances = self.distances[position]
+        distances *= np.float32(bright - dark) * wider[:, None, None]
+        low = np.asarray(image, np.float32)
+        found = Bounds(*around_slice(high, low, distances, self.frame, float(image.min())))
+        background = flat_background(image) if faithful else None
+        if background is not None:
+            masked = repeated(background, len(high) // len(image))
+            for bound in found.both:
+                bound[masked] = high[masked]
+        found.hold(high)
+        return found.both

@@ -3,7 +3,8 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import count
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +17,16 @@ from iconet.images.own import mark
 from iconet.runtime.device import Compute
 from iconet.upscaling.apart import MEMORY, Apart, SetApart
 from iconet.upscaling.fidelity import keep_background
+from iconet.upscaling.interval import Bounds
 from iconet.upscaling.labels import LostLabelsError
 from iconet.upscaling.models import Models
-from iconet.upscaling.operations import Operation, memory_between, operations
+from iconet.upscaling.operations import (
+    Enlarging,
+    Operation,
+    carry_bounds,
+    memory_between,
+    operations,
+)
 from iconet.upscaling.options import Options
 from iconet.upscaling.plan import GridPlan, taking_part
 from iconet.upscaling.regrid import regrid
@@ -54,36 +62,97 @@ def upscale_scan(
     """
     chain = operations(plan, models, compute, options)
     shape, volumes = scan.array.shape[:3], math.prod(scan.array.shape[3:])
-    needed = memory_between(chain, shape) + MEMORY * math.prod(shape)
-    require_memory_to_upscale(scan, math.prod(plan.shape) * volumes, needed)
-    total = volumes * _windows(chain, shape)
-    finished = 0
-
-    def advance(done: int, _: int) -> None:
-        if progress is not None:
-            progress(finished + done, total)
+    uncertain = options.uncertainty and bool(plan.steps)
+    _require_memory(scan, plan, chain, arrays=3 if uncertain else 1)
+    bounds = _room(scan, plan) if uncertain else None
+    advance, filled = _Advance(progress or _nobody, volumes * _windows(chain, shape)), count()
 
     def fill(volume: NDArray, out: NDArray) -> None:
-        nonlocal finished
         # Labels are names, of which none is far beyond others; probabilities have their range.
         whole = plan.kind.labels or (plan.kind.name == PROBABILITIES and not np.isnan(volume).any())
         apart = None if whole else Apart.of(volume, scan.padding)
-        image = clean = volume if apart is None else apart.clean
-        for operation in chain:
-            windows = operation.windows(image.shape)
-            image = operation(image, out if operation is chain[-1] else None, advance)
-            finished += windows
-        if (plan.resampled or plan.recovery is not None) and not plan.kind.labels:
-            keep_background(clean, out, plan.across, plan.ratios)
-        if apart is not None:
-            apart.put_back(out, plan.ratios)
-            if note is not None:
-                note(apart.found)
+        clean = volume if apart is None else apart.clean
+        within = None if bounds is None else bounds.of_volume(next(filled))
+        _through(chain, clean, out, within, advance)
+        for each in (out, *_both(within)):
+            _keep_what_was(plan, clean, apart, each)
+        if apart is not None and note is not None:
+            note(apart.found)
+        if within is not None:
+            within.hold(out)  # to the last bit
 
     with _memory_errors(scan, compute):
         made = regrid(scan, plan.shape, plan.ratios, fill)
     names = [model.name or "weights of a user" for model in taking_part(plan, models)]
-    return replace(made, mark=mark(" + ".join(names) or None, plan.finest))
+    both = None if bounds is None else bounds.both
+    return replace(made, mark=mark(" + ".join(names) or None, plan.finest), bounds=both)
+
+
+@dataclass
+class _Advance:
+    """The progress of operations, one after the other.
+
+    Attributes:
+        tell: called with (done, in all).
+        total: of all operations on all volumes.
+        finished: of those before the one at work.
+    """
+
+    tell: Progress
+    total: int
+    finished: int = 0
+
+    def __call__(self, done: int, _: int) -> None:
+        self.tell(self.finished + done, self.total)
+
+
+def _through(
+    chain: Sequence[Operation],
+    image: NDArray,
+    out: NDArray,
+    within: Bounds | None,
+    advance: _Advance,
+) -> None:
+    """Fill `out`, and its bounds if these are wanted, by one operation after the other."""
+    around: Bounds | None = None
+    for operation in chain:
+        windows, before, last = operation.windows(image.shape), image, operation is chain[-1]
+        room = within if last or within is None else Bounds.empty(operation.shape(image.shape))
+        given = {"bounds": room} if isinstance(operation, Enlarging) else {}
+        image = operation(before, out if last else None, advance, **given)
+        if room is not None:
+            around = carry_bounds(operation, before, image, around, room)
+        advance.finished += windows
+
+
+def _room(scan: Scan, plan: GridPlan) -> Bounds:
+    """For the bounds of all volumes, of the type that `regrid` makes."""
+    exact = np.float64 if scan.array.dtype == np.float64 else np.float32
+    return Bounds.empty((*plan.shape, *scan.array.shape[3:]), exact)
+
+
+def _nobody(done: int, total: int) -> None:
+    """Wants to know the progress."""
+
+
+def _require_memory(scan: Scan, plan: GridPlan, chain: Sequence[Operation], arrays: int) -> None:
+    """For so many arrays of the result: the image alone, or with both of its bounds."""
+    shape, voxels = scan.array.shape[:3], math.prod((*plan.shape, *scan.array.shape[3:]))
+    needed = arrays * memory_between(chain, shape) + MEMORY * math.prod(shape)
+    require_memory_to_upscale(scan, arrays * voxels, needed)
+
+
+def _keep_what_was(plan: GridPlan, clean: NDArray, apart: Apart | None, out: NDArray) -> None:
+    """Put a masked background, and what was set apart, into a result or a bound of it."""
+    if (plan.resampled or plan.recovery is not None) and not plan.kind.labels:
+        keep_background(clean, out, plan.across, plan.ratios)
+    if apart is not None:
+        apart.put_back(out, plan.ratios)
+
+
+def _both(bounds: Bounds | None) -> tuple[NDArray, ...]:
+    """Both bounds, where there are any."""
+    return () if bounds is None else bounds.both
 
 
 @contextmanager

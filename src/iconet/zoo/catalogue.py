@@ -17,6 +17,7 @@ class Entry:
         purpose: What it is for, one line.
         licence: Of the weights.
         sha256: Of the file of weights.
+        trust: SHA-256 of the file that says how far they may be trusted; None without one.
     """
 
     name: str
@@ -24,6 +25,7 @@ class Entry:
     purpose: str
     licence: str
     sha256: str
+    trust: str | None = None
 
     @property
     def path(self) -> Path:

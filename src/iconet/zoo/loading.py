@@ -9,14 +9,14 @@ from iconet.errors import InputError
 from iconet.files import sha256_of
 from iconet.images.content import why_no_content
 from iconet.zoo.catalogue import catalogue
+from iconet.zoo.trust import read_trust
+from iconet.zoo.weights_file import read_weights
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from iconet.network import ICONet
     from iconet.peers import Peer
-
-LARGEST = 1 << 30  # bytes; the weights that come with the package have about a hundredth of it
 
 
 def load(name: str | Path, device: str = "cpu") -> "ICONet | Peer":
@@ -29,8 +29,8 @@ def load(name: str | Path, device: str = "cpu") -> "ICONet | Peer":
         device: Where to put the network, as torch names devices.
 
     Returns:
-        The network in evaluation mode. Its ``metadata`` holds what the file says of itself, and
-        ``sha256`` the file's hash.
+        The network in evaluation mode. Its ``metadata`` holds what the file says of itself,
+        ``sha256`` the file's hash, and ``trust`` what was measured of its results.
 
     Raises:
         InputError: If the name is unknown, or the file is missing, damaged or not of an ICONet.
@@ -39,7 +39,7 @@ def load(name: str | Path, device: str = "cpu") -> "ICONet | Peer":
 
     own, at, file = str(name).partition("@")
     own = own if at and is_own(own) else ""
-    path, expected = _find(file if own else name)
+    path, expected, trust = _find(file if own else name)
     metadata, tensors = read_weights(path)
     digest = sha256_of(path)
     if expected and digest != expected:
@@ -58,14 +58,17 @@ def load(name: str | Path, device: str = "cpu") -> "ICONet | Peer":
     else:
         model = _build(path, metadata, tensors)
     model.metadata, model.sha256 = metadata, digest
+    if not own:
+        model.trust = read_trust(path, digest, trust)
     return model.to(device).eval()
 
 
-def _find(name: str | Path) -> tuple[Path, str | None]:
+def _find(name: str | Path) -> tuple[Path, str | None, str | None]:
+    """The file of weights, its hash and that of the file of trust, where these are recorded."""
     entries = catalogue()
     for entry in entries:
         if str(name) == entry.name:
-            return entry.path, entry.sha256
+            return entry.path, entry.sha256, entry.trust
     path = Path(name)
     if path.suffix != ".safetensors":
         known = "".join(f"{entry.name}, " for entry in entries)
@@ -74,42 +77,7 @@ def _find(name: str | Path) -> tuple[Path, str | None]:
         raise InputError(f"{path}: {why}")
     if not path.is_file():
         raise InputError(f"{path}: no such file of weights; check the path")
-    return path, None
-
-
-def read_weights(path: Path) -> "tuple[dict[str, str], dict[str, Tensor]]":
-    """Metadata and tensors of a trained file; of one that is not ours only the header is read.
-
-    Raises:
-        InputError: If the file is missing, damaged or not written by training.
-    """
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        str(path).encode()
-    except UnicodeEncodeError:
-        raise InputError(
-            f"{path}: safetensors opens no name that is not UTF-8; rename the file or its folder"
-        ) from None
-    try:
-        if path.stat().st_size > LARGEST:
-            raise InputError(
-                f"{path}: larger than any ICONet's weights; give a file made by iconet train"
-            )
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            if metadata.get("format") != "iconet":
-                raise InputError(
-                    f"{path}: weights of another program; give a file made by iconet train"
-                )
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
-    except SafetensorError:
-        raise InputError(f"{path}: damaged or not a safetensors file; get it again") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error}); check the path") from None
-    if not all(bool(tensor.isfinite().all()) for tensor in tensors.values()):
-        raise InputError(f"{path}: damaged (some weights are not numbers); get it again")
-    return metadata, tensors
+    return path, None, None
 
 
 def _build(path: Path, metadata: dict[str, str], tensors: "dict[str, Tensor]") -> "ICONet":

@@ -5,12 +5,14 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from iconet.errors import InputError
 
 if TYPE_CHECKING:
     from iconet.network import ICONet
+    from iconet.network.trust import Trust
     from iconet.peers import Peer
 
 SCALES = (2, 4)
@@ -63,6 +65,32 @@ class Model:
     def channels(self) -> int:
         """1 for magnitude images, 2 for complex ones."""
         return self.network.channels
+
+    def running(self, uncertainty: bool) -> "ICONet | Peer":
+        """The network that runs: with its head for intervals where these are asked for.
+
+        Raises:
+            InputError: The weights come without one.
+        """
+        return self._with_intervals if uncertainty else self.network
+
+    @cached_property
+    def _with_intervals(self) -> "ICONet | Peer":
+        from iconet.network import ICONet
+
+        trust = self.trust
+        if trust is None or not isinstance(self.network, ICONet):
+            raise InputError(
+                f"{self.name or 'the model'}: no intervals come with these weights; make them with"
+                " tools/publish_trust.py, or omit --uncertainty"
+            )
+        return self.network.with_head(trust.head)
+
+    @property
+    def trust(self) -> "Trust | None":
+        """How far its results may be trusted, as far as that was measured."""
+        found: Trust | None = getattr(self.network, "trust", None)
+        return found
 
     @property
     def details(self) -> str:

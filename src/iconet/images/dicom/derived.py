@@ -43,6 +43,7 @@ def write_series(
     *,
     provenance: Provenance,
     replace: bool = False,
+    rounding: np.ufunc = np.rint,
 ) -> list[Path]:
     """Writes `scan` as a new derived series of classic MR, CT or PET images.
 
@@ -61,6 +62,7 @@ def write_series(
         folder: A new or an empty folder; complete or absent, whatever happens.
         provenance: What made it.
         replace: Whether it may take the place of another derived series, written by this.
+        rounding: To the nearest stored value, or down or up, as bounds must be.
 
     Returns:
         The files, in the order of K.
@@ -81,9 +83,18 @@ def write_series(
             plane = scan.array[:, :, k].T
             encoding = pet_encoding(plane, scan.array) if modality == "PT" else whole
             image = image_header(k, grid, sources, encoding, common, window)
-            add_pixels(image, plane, encoding)
+            add_pixels(image, plane, encoding, rounding)
             _save(image, partial / name)
     return [folder / name for name in names]
+
+
+def as_stored(scan: Scan, headers: "Sequence[Dataset]") -> np.ndarray:
+    """The values that readers get of what `write_series` writes."""
+    values = scan.array
+    if str(value_of(headers[0], "Modality")) != "PT":
+        return encoding_of(float(values.min()), float(values.max())).restored(values)
+    planes = [pet_encoding(plane, values).restored(plane) for plane in np.moveaxis(values, 2, 0)]
+    return np.stack(planes, axis=2)
 
 
 def check_series(

@@ -74,6 +74,7 @@ class Provenance:
         scale: How many times finer it made the grid.
         text: Anything else to be said in the description of the derivation; no patient data.
         settings: Whatever else decides on the values, in any words: the UIDs follow from it.
+        bound: Which bound of a result it is, such as "lower"; empty for the result itself.
     """
 
     software: str
@@ -83,6 +84,7 @@ class Provenance:
     scale: float
     text: str = ""
     settings: str = ""
+    bound: str = ""
 
 
 def is_derived(header: "Dataset") -> bool:
@@ -128,17 +130,25 @@ def _name_series(
     if not origin:  # an anonymiser has emptied all that would tell one source from another
         origin = hashlib.sha256(scan.array.tobytes()).hexdigest()
     place = [*scan.array.shape, *(f"{number:.6f}" for number in grid.affine[:3].flat)]
-    header.SeriesInstanceUID = _uid("series", origin, place, astuple(provenance))
+    header.SeriesInstanceUID = _uid("series", origin, place, _deciding(provenance))
     # Careless anonymisers empty these two; images without them belong nowhere.
     header.StudyInstanceUID = value_of(source, "StudyInstanceUID") or _uid("study", origin)
     header.FrameOfReferenceUID = value_of(source, "FrameOfReferenceUID") or _uid("frame", origin)
     number = value_of(source, "SeriesNumber")
     header.SeriesNumber = FIRST_NUMBER + (number if isinstance(number, int) else 0)
     how = "" if provenance.model else " interpolation"
+    if provenance.bound:
+        how = f" {provenance.bound} bound"
     note = f"{provenance.software} {provenance.scale:g}x{how}, {RESEARCH}"
     before = str(value_of(source, "SeriesDescription") or "")
     before = before[: LONGEST_LO - len(note) - 1].strip()
     header.SeriesDescription = f"{before} {note}".strip()[:LONGEST_LO]
+
+
+def _deciding(provenance: Provenance) -> tuple[Any, ...]:
+    """What the UIDs follow from; those of a result are what they were before it had bounds."""
+    found = astuple(provenance)
+    return found if provenance.bound else found[:-1]
 
 
 def _origin(sources: "Sequence[tuple[Dataset, int]]") -> str:

@@ -24,11 +24,15 @@ class Encoding:
     intercept: float
     signed: bool
 
-    def store(self, values: np.ndarray) -> np.ndarray:
-        """The nearest integers, saturated; int16 or uint16."""
+    def restored(self, values: np.ndarray) -> np.ndarray:
+        """What readers get of values."""
+        return self.store(values) * self.slope + self.intercept
+
+    def store(self, values: np.ndarray, rounding: np.ufunc = np.rint) -> np.ndarray:
+        """The nearest integers, or those below or above, saturated; int16 or uint16."""
         dtype = np.dtype("<i2" if self.signed else "<u2")
         limits = np.iinfo(dtype)
-        steps = np.rint((values.astype(np.float64) - self.intercept) / self.slope)
+        steps = rounding((values.astype(np.float64) - self.intercept) / self.slope)
         return np.clip(steps, limits.min, limits.max).astype(dtype)
 
 
@@ -60,11 +64,13 @@ def pet_encoding(plane: np.ndarray, volume: np.ndarray) -> Encoding:
     return Encoding(_decimal(largest / PET_LARGEST), 0.0, signed=True)
 
 
-def add_pixels(image: "Dataset", plane: np.ndarray, encoding: Encoding) -> None:
+def add_pixels(
+    image: "Dataset", plane: np.ndarray, encoding: Encoding, rounding: np.ufunc = np.rint
+) -> None:
     """Stores the values of one slice, (rows, columns), with what describes the stored numbers."""
     from pydicom import DataElement
 
-    stored = encoding.store(plane)
+    stored = encoding.store(plane, rounding)
     image.SamplesPerPixel = 1
     # Of a source in MONOCHROME1 too, whose values `read_series` does not invert: ITK would invert
     # ours, without a word, and a picture shown light for dark is seen.

@@ -5,7 +5,7 @@ All are of the first volume of a series. What a plane is shown with beside befor
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -35,6 +35,9 @@ THUMBNAIL = 96
 
 ADDED = 0.1
 """Share of the grey window that the difference is drawn to: the same for all scans."""
+
+WIDE = 0.2
+"""Share of the grey window that the width of intervals is drawn to."""
 
 SPECTRUM, DECIBELS = 256, 90
 """Pixels a side of a spectrum, and how far below its peak it is drawn."""
@@ -198,6 +201,23 @@ class _Drawing:
 
     def _maps(self, section: Section) -> tuple[Map, ...]:
         """What else there is to see of a slice of the result."""
+        return (*self._added(section), *self._width(section))
+
+    def _width(self, section: Section) -> tuple[Map, ...]:
+        """How far apart both bounds lie, where there are any."""
+        if self.after.bounds is None:
+            return ()
+        lower, upper = self.after.bounds
+        apart = replace(self.after, array=upper.astype(np.float32) - lower, bounds=None)
+        across = section.view.across
+        width = section_of(apart, across, (section.index + 0.5) / volume_of(apart).shape[across])
+        most = WIDE * (self.window.high - self.window.low)
+        shades = reduced(Window(-most, most).grey(width.image), SMALL)
+        legend = f"90 % of true values are expected in an interval; black is none, white {most:.3g}"
+        return (Map("Width of the interval", encoded(shades, _diverging()), legend),)
+
+    def _added(self, section: Section) -> tuple[Map, ...]:
+        """What the network added."""
         if self.before is None or self.labels:
             return ()
         before = self._interpolated(volume_of(self.before), section.view.across, section.index)

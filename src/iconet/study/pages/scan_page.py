@@ -218,6 +218,7 @@ def _consistency(report: Mapping[str, Any]) -> str:
         "PSNR": "exact" if exact else number("psnr", " dB", 4),
         "NMSE": number("nmse", "", 3),
         "Mean over the scan's mean": number("mean_ratio", "", 5),
+        "Difference over the scan's noise": number("noise", "", 3) if "noise" in found else None,
         "Convention": text(found.get("convention") or ""),
     }
     return facts(rows)

@@ -1,0 +1,115 @@
+"""How far the truth may lie from the image: a small head on the features of a trained network.
+
+Of every voxel it gives two distances, to the 5 % quantile of the truth below the image and to the
+95 % quantile above it (Koenker and Bassett, Econometrica 46:33-50, 1978). The network is frozen
+before the head is trained, and the image does not depend on it.
+"""
+
+import math
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from iconet.network.grids import to_pixels
+from iconet.network.rscfl import activate
+
+TAILS = 0.05
+"""Share of the truth that should lie below the interval, and above it."""
+
+TERMS = 6
+"""Of the polynomial that tells how wide intervals must be."""
+
+MOST_WIDENED = 4.0
+"""Times wider, or narrower, at most."""
+
+HIDDEN = 32
+START = -4.0  # softplus of this is 0.018: 2 % of what is bright
+
+
+class IntervalHead(nn.Module):
+    """From the super-resolution features of the last stage to two distances at every voxel.
+
+    Two convolutions at the size of the stage's input: a twentieth of the network's time.
+
+    Args:
+        width: Channels of the features.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.hidden = nn.Conv2d(width, HIDDEN, 3, padding=1)
+        self.distances = nn.Conv2d(HIDDEN, 2 * 4, 3, padding=1)
+        nn.init.constant_(self.distances.bias, START)  # type: ignore[arg-type]
+        # Calibrated after training, below and above; see `iconet.evaluation.trust`.
+        self.factors: Tensor
+        self.register_buffer("factors", torch.ones(2))
+        self.widening: Tensor
+        self.register_buffer("widening", torch.zeros(2, TERMS))
+
+    def forward(self, features: Tensor, like: Tensor) -> Tensor:
+        """Read distances from features.
+
+        Args:
+            features: (B, C, H', W'), H' and W' whole cells.
+            like: (B, c, 2H, 2W), the image that they are of.
+
+        Returns:
+            (B, 2, 2H, 2W) float32, not negative: below and above, where the image is around 0 to 1.
+        """
+        raw = self.distances(activate(self.hidden(features)))
+        return F.softplus(to_pixels(raw, like=like)) * self.factors[:, None, None]
+
+    def widened(self, strengths: Tensor) -> Tensor:
+        """How much wider the intervals of slices must be than the head says.
+
+        Convolutions cannot see how the whole of an image lost its resolution. Its strengths tell:
+        after a blur the head is too sure.
+
+        Args:
+            strengths: (B, F), see `iconet.network.description.strengths`.
+
+        Returns:
+            (B, 2), factors for the distances below and above; 1 before calibration.
+        """
+        least, most = -math.log(MOST_WIDENED), math.log(MOST_WIDENED)
+        return (terms(strengths) @ self.widening.T).clamp(least, most).exp()
+
+
+def terms(strengths: Tensor) -> Tensor:
+    """(B, `TERMS`) of a polynomial of two numbers: how fine an image is, and how fine at the end.
+
+    Args:
+        strengths: (B, F): differences at distance 1 along both axes first, second ones last.
+    """
+    fine = strengths[:, :2].mean(1) + 2
+    finest = strengths[:, -2:].mean(1) - strengths[:, :2].mean(1)
+    one = torch.ones_like(fine)
+    return torch.stack([one, fine, finest, fine**2, finest**2, fine * finest], dim=1)
+
+
+def pinball_loss(image: Tensor, interval: Tensor, truth: Tensor) -> Tensor:
+    """Mean pinball loss of both bounds, which is least where they are the truth's quantiles.
+
+    Args:
+        image: (B, 1, H, W).
+        interval: (B, 2, H, W), distances below and above it.
+        truth: (B, 1, H, W).
+    """
+    above_lower = truth - (image - interval[:, :1])
+    below_upper = (image + interval[:, 1:]) - truth
+    both = torch.cat([above_lower, below_upper], dim=1)
+    return torch.maximum(TAILS * both, (TAILS - 1) * both).mean()
+
+
+def image_and_interval(output: Any) -> Tensor:
+    """The image (B, 1, H, W) of a network, and the two distances of its interval if it gives any.
+
+    Args:
+        output: What a network returned, ours or of a user, which may have no stages.
+    """
+    stages = getattr(output, "stages", None)
+    image: Tensor = output.image
+    interval = getattr(stages[-1], "interval", None) if stages else None
+    return image if interval is None else torch.cat([image, interval], dim=1)

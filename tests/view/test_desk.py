@@ -16,6 +16,9 @@ from iconet.images.dicom.series import read_series
 from ..images.slices import AFFINE, save_all, slices_of
 from ..study.studies import raw
 
+# The page upscales in another process.
+pytestmark = pytest.mark.unlike
+
 
 def command(capsys, *arguments):
     """The exit code and the lines of `iconet upscale`."""
@@ -124,6 +127,22 @@ def test_layers_are_on_their_grids(page, nifti):
     assert np.allclose(shown["consistency"].affine, before.affine)
     for wrong in ({"volume": 1}, {"volume": -1}, {"volume": "x"}):
         assert page.layer(item, "scan", **wrong).status_code == 400
+
+
+def test_bounds_are_shown_and_downloaded(page, nifti):
+    source = nifti()
+    item = page.upscaled(page.one((source.name, source.read_bytes())), uncertainty=True)
+    assert [layer["key"] for layer in item.layers][-3:] == ["width", "lower", "upper"]
+    shown = {
+        key: nibabel.Nifti1Image.from_bytes(page.layer(item, key).content).get_fdata()
+        for key in ("iconet", "width", "lower", "upper")
+    }
+    assert (shown["lower"] <= shown["iconet"]).all() and (shown["iconet"] <= shown["upper"]).all()
+    assert np.allclose(shown["width"], shown["upper"] - shown["lower"], atol=1e-3)
+    assert shown["width"].max() > 0
+    for key in ("lower", "upper"):
+        file = gzip.decompress(page.file(item, key).content)
+        assert np.array_equal(nibabel.Nifti1Image.from_bytes(file).get_fdata(), shown[key])
 
 
 def test_a_series_of_volumes_is_shown_volume_by_volume(page, nifti):

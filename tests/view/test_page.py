@@ -135,6 +135,7 @@ def test_the_demo_scan_from_the_drop_to_the_download(tab, tmp_path, capsys):
     if AXE.exists():
         assert faults(tab) == []
 
+    tab.get_by_label("Show where the network guessed").check()
     tab.get_by_role("button", name="Upscale").click()
     expect(scan(tab, source.name)).to_contain_text("Done")
     expect(tab.get_by_role("radio", name="ICONet").nth(1)).to_be_checked()
@@ -177,12 +178,13 @@ def look_around(tab, left, right):
     slide(tab, "level", level * 2)
     assert picture(tab, "left").mean() < left.mean()
     tab.get_by_role("button", name="Reset").click()
-    for layer in ("Interpolation", "Difference", "Consistency"):
+    for layer in ("Interpolation", "Difference", "Consistency", "Uncertainty"):
         shown = picture(tab, "right")
         radio(tab, "#right", layer).click()
         settled(tab)
         expect(tab.locator("#right canvas")).to_have_attribute("aria-label", match(layer))
         assert np.abs(picture(tab, "right") - shown).max() > 10
+    keep(tab, "view-uncertainty")
     radio(tab, "#right", "Difference").click()
     settled(tab)
     keep(tab, "view-difference")

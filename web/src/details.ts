@@ -5,7 +5,7 @@ import { fileOf } from './api'
 import { make } from './dom'
 import { acquired, agreement, spacing, times } from './words'
 
-const DOWNLOADS: Record<string, string> = { image: 'Image', dicom: 'DICOM series (zip)', report: 'Report (JSON)' }
+const DOWNLOADS: Record<string, string> = { image: 'Image', dicom: 'DICOM series (zip)', lower: 'Lower bound', upper: 'Upper bound', residual: 'Difference from the scan, in noise', report: 'Report (JSON)' }
 
 /** Sizes may go on in a second line, after a ×. */
 const breakable = (text: string) => text.split(/(?<=×)/).flatMap((part) => [part, make('wbr')])

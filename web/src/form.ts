@@ -50,6 +50,7 @@ export class Form {
       this.select('scale', 'Scale', [['', '2 times'], ['4', '4 times']]),
       this.select('axes', 'Finer', Object.entries(AXES)),
       make('label', { class: 'tick' }, make('input', { type: 'checkbox', name: 'isotropic' }), ' Isotropic: slices as thin as their pixels'),
+      make('label', { class: 'tick' }, make('input', { type: 'checkbox', name: 'uncertainty' }), ' Show where the network guessed'),
       make('details', {},
         make('summary', {}, 'More'),
         this.select('kind', 'Kind of image', [['', 'as the file says'], ...this.offered.kinds.map((kind): [string, string] => [kind, kind])]),
@@ -119,7 +120,7 @@ export class Form {
 }
 
 const WHOLE = ['scale', 'volume']
-const TICKS = ['isotropic', 'allow_missing', 'again']
+const TICKS = ['isotropic', 'uncertainty', 'allow_missing', 'again']
 
 export function options(given: Record<string, string>): Options {
   const found: Options = {}

@@ -21,6 +21,7 @@ TYPES: dict[str, type] = {
     "volume": int,
     "allow_missing": bool,
     "again": bool,
+    "uncertainty": bool,
 }
 LONGEST = 128  # characters
 

@@ -38,6 +38,7 @@ class Looked:
         network: Whether a network took part in the result.
         named: Whether the values are names (labels), between which there is nothing.
         volume: Of a series, from 0.
+        bounds: Reads the lower and the upper bound of the result; None where there are none.
     """
 
     scan: Scan | None
@@ -46,6 +47,7 @@ class Looked:
     network: bool = True
     named: bool = False
     volume: int = 0
+    bounds: Callable[[], tuple[Scan, Scan]] | None = None
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,22 @@ def _consistency(looked: Looked) -> Scan | None:
     return None if found is None else Scan(found, affine=scan.affine, path=scan.path)
 
 
+def _bound(number: int) -> Callable[[Looked], Scan | None]:
+    return lambda looked: None if looked.bounds is None else looked.bounds()[number]
+
+
+def _width(looked: Looked) -> Scan | None:
+    if looked.bounds is None:
+        return None
+    lower, upper = looked.bounds()
+    array = upper.array.astype(np.float32) - lower.array
+    return Scan(array, affine=lower.affine, path=lower.path)
+
+
+def _bounded(looked: Looked) -> bool:
+    return looked.bounds is not None
+
+
 def _compared(looked: Looked) -> bool:
     return _both(looked) and looked.network and not looked.named
 
@@ -163,6 +181,30 @@ LAYERS = (
         SIGNED,
         lambda looked: _both(looked) and not looked.named,
         _consistency,
+    ),
+    Layer(
+        "width",
+        "Uncertainty",
+        "How far apart both bounds are: bright where the network guessed.",
+        GREY,
+        _bounded,
+        _width,
+    ),
+    Layer(
+        "lower",
+        "Lower bound",
+        "5 % of the true values are expected below it.",
+        GREY,
+        _bounded,
+        _bound(0),
+    ),
+    Layer(
+        "upper",
+        "Upper bound",
+        "5 % of the true values are expected above it.",
+        GREY,
+        _bounded,
+        _bound(1),
     ),
 )
 

@@ -11,6 +11,7 @@ from iconet.images.dicom.series import FoundSeries, list_series
 from iconet.images.kind import kind_of
 from iconet.images.kspace.read_kspace import is_kspace_file, read_kspace
 from iconet.images.reading import holds_dicom
+from iconet.study.beside import LOWER, UPPER
 from iconet.study.folder import contents, named
 from iconet.view.layers import LAYERS, Looked, draw, layers_of
 from iconet.view.process import Telling
@@ -64,7 +65,14 @@ class Looking:
         if made is None:
             return Looked(scan, volume=volume)
         result = self._kept(made.files["image"], lambda: read(made.files["image"]))
-        return Looked(scan, result, made.acquisition, made.network, made.named, volume)
+        paths = [made.files[what] for what in (LOWER, UPPER) if what in made.files]
+
+        def bounds() -> tuple[Scan, Scan]:
+            lower, upper = (read(path) for path in paths)
+            return lower, upper
+
+        about = made.acquisition, made.network, made.named, volume
+        return Looked(scan, result, *about, bounds if paths else None)
 
     def _read(self, look: Look) -> Scan:
         o = look.options

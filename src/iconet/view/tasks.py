@@ -127,7 +127,7 @@ class Made:
 
     Attributes:
         files: To be downloaded: `image`, which holds the voxels, `report`, and perhaps `dicom`, a
-            zip of the derived series.
+            zip of the derived series; with bounds `lower`, `upper` and perhaps `residual`.
         layers: What can be shown of it.
         line: What was done.
         remarks: What else is to be said.

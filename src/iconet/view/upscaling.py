@@ -3,13 +3,15 @@
 import io
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, suppress
 from pathlib import Path
 from zipfile import ZipFile
 
 from iconet.errors import InputError
+from iconet.images import Scan
 from iconet.study import report
+from iconet.study.beside import LOWER, RESIDUAL, UPPER, beside
 from iconet.study.find import Task
 from iconet.study.run_one import Upscaler
 from iconet.upscaling.options import Options
@@ -49,9 +51,10 @@ class Upscaling:
             made.bigger,
             network=bool(made.models),
             named=made.kind is not None and made.kind.labels,
+            bounds=_no_bounds if made.beside else None,
         )
         return Made(
-            _files(one),
+            _files(one, made.beside),
             [layer.description() for layer in layers_of(looked)],
             line,
             tuple(said.getvalue().splitlines()),
@@ -83,13 +86,27 @@ class Upscaling:
         yield progress
 
 
-def _files(task: Task) -> dict[str, Path]:
+def _no_bounds() -> tuple[Scan, Scan]:
+    """Stands for bounds that are in files: whether layers can be made is all that is asked here."""
+    raise AssertionError
+
+
+def _files(task: Task, bounds: Sequence[Path]) -> dict[str, Path]:
     """What can be downloaded of a result."""
     files = {"image": task.copy or task.target}
     if task.copy is not None:
-        files["dicom"] = task.target.with_name(f"{task.target.name}.zip")
-        # Pixels of DICOM hardly shrink in the time that a user waits.
-        with ZipFile(files["dicom"], "w") as archive:
-            for path in sorted(task.target.iterdir()):
-                archive.write(path, f"{task.target.name}/{path.name}")
+        files["dicom"] = _zipped(task.target)
+    for what in (LOWER, UPPER, RESIDUAL):
+        path = beside(task, what)
+        if path in bounds:
+            files[what] = _zipped(path) if path.is_dir() else path
     return {**files, "report": task.report_path}
+
+
+def _zipped(folder: Path) -> Path:
+    path = folder.with_name(f"{folder.name}.zip")
+    # Pixels of DICOM hardly shrink in the time that a user waits.
+    with ZipFile(path, "w") as archive:
+        for file in sorted(folder.iterdir()):
+            archive.write(file, f"{folder.name}/{file.name}")
+    return path

@@ -5,6 +5,7 @@ whose spectrum ends at Nyquist; of others they sharpen what is sharp already.
 """
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +20,8 @@ from iconet.upscaling.options import Options
 from iconet.upscaling.regrid import as_stack
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from iconet.physics.acquired import Acquired
 
 SMALLEST = 8
@@ -118,18 +121,26 @@ class Recovery:
         """
         import torch
 
+        stack = as_stack(np.asarray(image, np.float32), self.across)
+        spectrum = torch.fft.rfft2(torch.from_numpy(np.ascontiguousarray(stack)))
+        spectrum *= self._gain[:, : spectrum.shape[-1]]
+        found = torch.fft.irfft2(spectrum, s=stack.shape[-2:]).numpy()
+        return found[0] if image.ndim == 2 else np.moveaxis(found, 0, self.across)
+
+    @cached_property
+    def _gain(self) -> "Tensor":
+        """Of the stored spectrum, (rows, columns)."""
+        import torch
+
         from iconet.physics.window import gain_at
 
-        stack = as_stack(np.asarray(image, np.float32), self.across)
         distances = [
             2 * np.abs(np.fft.fftfreq(stored)) * stored / acquired
             for stored, acquired in zip(self.stored, self.found.matrix, strict=True)
         ]
         y, x = distances[0][:, None], distances[1]
         gain = gain_at(self.found.window if self.window else None, y, x) * ((y <= 1) & (x <= 1))
-        spectrum = torch.fft.fft2(torch.from_numpy(np.ascontiguousarray(stack)))
-        found = torch.fft.ifft2(spectrum * torch.from_numpy(gain)).real.float().numpy()
-        return found[0] if image.ndim == 2 else np.moveaxis(found, 0, self.across)
+        return torch.from_numpy(gain).float()
 
 
 def find_recovery(scan: Scan, across: int, options: Options, *, kspace: bool) -> Recovery | None:

@@ -27,7 +27,7 @@ def test_every_stage_returns_both_images_for_any_size(h: int, w: int, scale: int
         assert stage.reconstruction.shape == (2, 1, h * 2**i, w * 2**i)
         assert stage.super_resolution.shape == (2, 1, h * 2 ** (i + 1), w * 2 ** (i + 1))
     assert torch.equal(output.image, output.stages[-1].super_resolution)
-    assert all(bool(image.isfinite().all()) for stage in output.stages for image in stage)
+    assert all(bool(image.isfinite().all()) for stage in output.stages for image in stage[:2])
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3])
@@ -104,7 +104,7 @@ def test_every_image_agrees_with_the_samples(scale: int, h: int, w: int) -> None
     with torch.inference_mode():
         output = complex_tiny(scale)(low, samples=samples)
     for stage in output.stages:
-        for image in stage:
+        for image in stage[:2]:
             seen = fft2c(resize_kspace(torch.complex(image[:, :1], image[:, 1:]), (h, w)))
             # The Nyquist samples of even sizes lie half outside of the band of a larger image.
             inner = (..., slice(1 - h % 2, None), slice(1 - w % 2, None))

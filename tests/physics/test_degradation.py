@@ -161,7 +161,7 @@ def test_the_mix_is_a_value():
         ({"kspace": -0.1}, "-0.1"),
         ({"kspace": math.nan}, "nan"),
         ({"blurred": math.inf}, "inf"),
-        (ONLY, "no mix"),
+        (ONLY, "are not a mix"),
         ({"noise_probability": 1.5}, "noise_probability 1.5"),
         ({"noise_probability": math.nan}, "noise_probability"),
         ({"noise_max": -1}, "noise_max -1"),

@@ -50,7 +50,7 @@ def test_runs_of_other_tasks_go_on_with_the_fingerprint_they_began_with() -> Non
 def test_wrong_profiles_are_refused() -> None:
     recipe = through_plane().model_dump()
     recipe["slice_profile"] = {"gaussian": 0, "rect": 0, "kspace": 0}
-    with pytest.raises(InputError, match="no mix"):
+    with pytest.raises(InputError, match="are not a mix"):
         fit(Recipe.model_validate(recipe), [volume()], [], output=Path("nowhere"), device="cpu")
 
 

@@ -40,7 +40,9 @@ def train_head(
         seed: Of the batches and of the first weights.
     """
     joint = recipe.task.kind == "joint"
-    patch = recipe.optimisation.patch if joint else PATCH[recipe.scale]
+    patch = recipe.optimisation.patch
+    if not joint:  # no larger than the scans of the recipe are
+        patch = min(patch, PATCH[recipe.scale])
     rest = {"batch": 2 if joint else BATCH, "patch": patch}
     optimisation = recipe.optimisation.model_copy(update=rest)
     recipe = recipe.model_copy(update={"optimisation": optimisation, "seed": seed})

@@ -82,6 +82,32 @@ maps(
 )
 
 # %%
+# Where did it guess?
+# -------------------
+# ``--uncertainty`` writes two bounds beside the result. 90 % of the true values are expected
+# between them. Where they are far apart, the network guessed. The image itself stays the same.
+
+terminal("iconet upscale scan.nii.gz -o again.nii.gz --uncertainty")
+lower, upper = (
+    nibabel.load(terminal.folder / f"again_desc-{what}.nii.gz") for what in ("lower", "upper")
+)
+low, high = (slice_of(image)[0].astype(float) for image in (lower, upper))
+maps(
+    {"Width of the interval": high - low, "Error that is left": abs(enlarged - true)},
+    largest=150,
+    cmap="magma",
+)
+
+# %%
+# Here the truth is known. So many of the voxels that are no air lie between both bounds:
+
+inside = true > 0.1 * true.max()
+print(f"{((low <= true) & (true <= high))[inside].mean():.0%}")
+
+# %%
+# `How far to trust it <../trust.html>`_ says how many do on other people's scans, and where it is
+# less.
+#
 # Before you use it in a study
 # ----------------------------
 # * Test on scans of your own whose truth you know: ``iconet degrade``, ``iconet upscale``, ``iconet

@@ -108,11 +108,11 @@ def test_scale_chooses_the_model(monkeypatch, linear):
         asked.append((model, scale))
         return Model.of(linear)
 
-    monkeypatch.setattr(in_python, "open_model", open_model)
-    iconet.upscale(noise(20, 24), scale=4)
-    iconet.upscale(noise(20, 24))
+    with monkeypatch.context() as patch:
+        patch.setattr(in_python, "open_model", open_model)
+        iconet.upscale(noise(20, 24), scale=4)
+        iconet.upscale(noise(20, 24))
     assert asked == [(None, 4), (None, None)]
-    monkeypatch.undo()
     assert iconet.upscale(noise(20, 24), scale=4, **FAST).shape == (80, 96)
     for options in ({"scale": 3}, {"scale": "2"}, {"scale": 4, "model": "mri-x2"}):
         with pytest.raises(InputError, match=r"scale|4x"):

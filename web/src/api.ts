@@ -2,7 +2,7 @@
 
 export type State = 'looking' | 'choose' | 'ready' | 'queued' | 'running' | 'done' | 'refused'
 
-export interface Layer { key: string; label: string; says: string; colours: 'grey' | 'signed' }
+export interface Layer { key: string; label: string; says: string; colours: 'grey' | 'signed' | 'width' }
 export interface Series { uid: string; title: string; refused: string | null }
 export interface Grid { shape: number[]; spacing: number[] | null; volumes?: number; axes?: string | null; orientation?: string | null; type?: string }
 export interface Result {

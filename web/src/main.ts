@@ -190,7 +190,8 @@ function sentences(): string {
   const of = (side: Side) => {
     const shown = viewer.shown[side]
     if (!shown) return ''
-    const signed = shown.layer.colours === 'signed' ? ` Colours: ±${number(shown.about.window[1])}.` : ''
+    const most = number(shown.about.window[1])
+    const signed = { grey: '', signed: ` Colours: ±${most}.`, width: ` Colours: 0 to ${most}.` }[shown.layer.colours]
     const coarse = shown.about.every.some((n) => n > 1) ? ' Too large to show whole: the picture leaves voxels out, the result does not.' : ''
     return `${shown.layer.says}${signed}${coarse}`
   }

@@ -22,7 +22,7 @@ interface Loaded { image: NVImage; about: About }
 async function load(scan: Scan, layer: Layer, volume: number): Promise<Loaded> {
   const { data, about } = await fetchLayer(scan, layer.key, volume)
   const name = `${layer.key}.nii`
-  const colormap = layer.colours === 'signed' ? 'signed' : 'gray'
+  const colormap = { grey: 'gray', signed: 'signed', width: 'inferno' }[layer.colours]
   const image = await NVImage.loadFromUrl({ url: name, name, buffer: data, colormap, cal_min: about.window[0], cal_max: about.window[1] })
   return { image, about }
 }
@@ -144,11 +144,11 @@ export class Viewer {
     for (const side of SIDES) this.colour(side)
   }
 
-  /** Give the layer of a view its black and white; signed ones have their own. */
+  /** Give the layer of a view its black and white; those that are no images have their own. */
   private colour(side: Side, draw = true): void {
     const shown = this.shown[side]
     if (!shown) return
-    const [low, high] = shown.layer.colours === 'signed' ? shown.about.window : this.window
+    const [low, high] = shown.layer.colours === 'grey' ? this.window : shown.about.window
     // All voxels are coloured anew, which takes seconds of a large scan where a processor draws.
     const [least, most] = this.coloured[side]
     if (draw && Math.abs(low - least) + Math.abs(high - most) <= SAME * (high - low)) return

@@ -24,7 +24,7 @@ MOST_VOXELS = 1 << 26
 
 PICTURES = (".png", ".tif", ".tiff")
 BRIGHTEST, DARKEST = 99.8, 0.5  # percentiles that are white and black at first
-GREY, SIGNED = "grey", "signed"
+GREY, SIGNED, WIDTH = "grey", "signed", "width"
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,8 @@ class Layer:
         key: In addresses.
         label: On the page.
         says: What it shows, a sentence.
-        colours: "grey", or "signed" for what is above and below zero.
+        colours: "grey" for images, which share a window; "signed" for what is above and below
+            zero, "width" for what begins at zero.
         shown: Whether it can be made.
         make: The scan whose values it is, or None where it cannot be made after all.
     """
@@ -186,7 +187,7 @@ LAYERS = (
         "width",
         "Uncertainty",
         "How far apart both bounds are: bright where the network guessed.",
-        GREY,
+        WIDTH,
         _bounded,
         _width,
     ),
@@ -257,6 +258,9 @@ def _window(volume: NDArray, colours: str) -> list[float]:
     if colours == SIGNED:
         most = float(np.percentile(np.abs(some), BRIGHTEST)) if some.size else 0.0
         return [-most, most] if most > 0 else [-1.0, 1.0]
+    if colours == WIDTH:
+        most = float(np.percentile(some, BRIGHTEST)) if some.size else 0.0
+        return [0.0, most] if most > 0 else [0.0, 1.0]
     inside = some[some != some.min()] if some.size else some
     if not inside.size:
         value = float(some[0]) if some.size else 0.0

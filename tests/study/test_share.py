@@ -32,9 +32,13 @@ class Upscaler:
         self.options, self.pages = options, pages
 
     def how(self, task):
+        with open("begun", "a") as begun:
+            begun.write(f"{os.getpid()}\\n")
         return {"scale": self.options.scale}
 
     def __call__(self, task):
+        while len(set(open("begun"))) < int(os.environ.get("TOGETHER", 1)):
+            time.sleep(0.02)
         with open("log", "a") as log:
             log.write(f"{task.source.name} {os.getpid()}\\n")
         while task.source.name == os.environ.get("HANG"):
@@ -96,7 +100,9 @@ def scans(count):
 @pytest.mark.parametrize("options", [(), ("--jobs", "2"), ("--overwrite",)])
 def test_three_processes_do_each_scan_once(options):
     names = scans(12)
-    results = [ended(process) for process in [start(*options) for _ in range(3)]]
+    # One that begins later replaces what others finished before, if it is to replace everything.
+    processes = [start(*options, TOGETHER="3") for _ in range(3)]
+    results = [ended(process) for process in processes]
     assert [code for code, _ in results] == [0, 0, 0], results
     assert Counter(name for name, _ in log()) == dict.fromkeys(names, 1)
     assert files_below("out") == [".iconet.jsonl", *names]

@@ -1,7 +1,6 @@
 """What a release hands to others: the recipe of conda-forge, and the cards of other hubs."""
 
 import hashlib
-import importlib.util
 import re
 import tarfile
 from pathlib import Path
@@ -11,6 +10,8 @@ import yaml
 
 from iconet import zoo
 
+from .load_tool import load_tool
+
 ROOT = Path(__file__).parents[1]
 TOOLS = ROOT / "tools" / "release"
 if not TOOLS.is_dir():
@@ -18,10 +19,7 @@ if not TOOLS.is_dir():
 
 
 def tool(name: str):
-    spec = importlib.util.spec_from_file_location(name, TOOLS / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_tool(f"release/{name}")
 
 
 def test_the_recipe_of_conda_forge_says_what_the_project_says(tmp_path: Path) -> None:

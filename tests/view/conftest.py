@@ -1,5 +1,6 @@
-"""A page without a browser: the application, its guard, and a client that has the token."""
+"""A page without a browser, with a client that has the token; and a browser."""
 
+import shutil
 import time
 from pathlib import Path
 
@@ -18,6 +19,11 @@ from iconet.view.desk import Desk
 PORT = 8321
 BASE = f"http://127.0.0.1:{PORT}"
 TOKEN = "a-token-of-tests"
+
+
+def chromium():
+    """Where the browser is; None where there is none."""
+    return shutil.which("chromium") or shutil.which("chromium-browser")
 
 
 class Page:
@@ -93,3 +99,15 @@ def nifti(tmp_path):
         return path
 
     return make
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as started:
+        made = started.chromium.launch(
+            executable_path=chromium(), args=["--enable-unsafe-swiftshader", "--no-sandbox"]
+        )
+        yield made
+        made.close()

@@ -3,7 +3,6 @@
 import gzip
 import io
 import os
-import shutil
 import zipfile
 from importlib.resources import files
 from pathlib import Path
@@ -21,10 +20,11 @@ from iconet import cli, demo  # noqa: E402
 from iconet.images.dicom.series import read_series  # noqa: E402
 from iconet.view.app import PAGE  # noqa: E402
 
+from .conftest import chromium  # noqa: E402
 from .test_desk import files_in, mr_series  # noqa: E402
 from .test_run import running  # noqa: E402
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+CHROMIUM = chromium()
 WEB = Path(__file__).parents[2] / "web"
 AXE = WEB / "node_modules" / "axe-core" / "axe.min.js"
 PICTURES = os.environ.get("ICONET_PICTURES")  # a folder for the pictures of docs/view.md
@@ -35,16 +35,6 @@ pytestmark = [
     pytest.mark.skipif(not (PAGE / "index.html").is_file(), reason="not built: make web"),
 ]
 expect = playwright.expect
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as started:
-        made = started.chromium.launch(
-            executable_path=CHROMIUM, args=["--enable-unsafe-swiftshader", "--no-sandbox"]
-        )
-        yield made
-        made.close()
 
 
 @pytest.fixture(scope="module")

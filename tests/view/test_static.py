@@ -22,9 +22,11 @@ from iconet import cli  # noqa: E402
 from iconet.demo import SCAN  # noqa: E402
 from iconet.physics.kspace import resize_kspace  # noqa: E402
 
+from .conftest import chromium  # noqa: E402
+
 ROOT = Path(__file__).parents[2]
 WEB = ROOT / "web"
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+CHROMIUM = chromium()
 PATH = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
 NPX = shutil.which("npx", path=PATH)
 PICTURES = os.environ.get("ICONET_PICTURES")  # a folder for the pictures of docs/view.md
@@ -73,16 +75,6 @@ def site(tmp_path_factory):
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/some/place/"
         server.shutdown()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as started:
-        made = started.chromium.launch(
-            executable_path=CHROMIUM, args=["--enable-unsafe-swiftshader", "--no-sandbox"]
-        )
-        yield made
-        made.close()
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """The tool that trains and calibrates what says how far results may be trusted, as a whole."""
 
-import importlib.util
 import json
 from pathlib import Path
 from types import ModuleType
@@ -13,17 +12,13 @@ import iconet
 from iconet import zoo
 from iconet.zoo.model import Model
 
+from ..load_tool import load_tool
 from ..training.small import make_recipe, run
 
 
 @pytest.fixture(scope="module")
 def tool() -> ModuleType:
-    path = Path(__file__).parents[2] / "tools/publish_trust.py"
-    spec = importlib.util.spec_from_file_location("publish_trust", path)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_tool("publish_trust")
 
 
 def head(number: int) -> nibabel.Nifti1Image:

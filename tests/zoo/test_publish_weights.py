@@ -1,6 +1,5 @@
 """The tool that puts trained weights into the package."""
 
-import importlib.util
 import json
 from pathlib import Path
 from types import ModuleType
@@ -12,15 +11,12 @@ from safetensors.torch import load_file, save_file
 from iconet import zoo
 from iconet.errors import InputError
 
+from ..load_tool import load_tool
+
 
 @pytest.fixture(scope="module")
 def tool() -> ModuleType:
-    path = Path(__file__).parents[2] / "tools/publish_weights.py"
-    spec = importlib.util.spec_from_file_location("publish_weights", path)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_tool("publish_weights")
 
 
 @pytest.fixture(autouse=True)

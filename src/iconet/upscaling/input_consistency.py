@@ -121,10 +121,9 @@ def sampled_consistency(
     """
     if not _same_field_of_view(scan, bigger) or (noise := input_noise(scan)) is None:
         return None
+    if scan.array.ndim > 2 and all(np.not_equal(scan.array.shape, bigger.array.shape)):
+        return None  # no axis to take some slices along
     pairs = list(_slabs(scan.array, bigger.array))
-    if len(pairs) == 1 and scan.array.ndim > 2 and scan.array.shape != bigger.array.shape:
-        if all(a != b for a, b in zip(scan.array.shape, bigger.array.shape, strict=True)):
-            return None
     error, count = 0.0, 0
     for low, high in pairs[:: max(1, len(pairs) // SAMPLED)]:
         if np.isnan(low).any():

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from iconet.errors import InputError
 from iconet.images import Scan
-from iconet.intensity import levels_of_slice
-from iconet.runtime.hardware import has_fast_bf16
+from iconet.intensity import SPIKE, levels_of_slice
+from iconet.runtime.device import choose_compute
 from iconet.runtime.threads import workers
 from iconet.upscaling.background import frame_of_object
 from iconet.upscaling.fidelity import is_constant
@@ -227,17 +227,15 @@ def features(cuts: list[NDArray[np.float32]], model: Model) -> "Tensor | None":
         return None
 
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    device = next(network.parameters()).device
-    # Distances change by a hundredth.
-    fast = torch.bfloat16 if has_fast_bf16(device) else None
+    # In bf16 distances change by a hundredth.
+    compute = choose_compute(str(next(network.parameters()).device))
 
     def pooled(cut: NDArray[np.float32]) -> "Tensor":
-        faster = torch.autocast(device.type, fast, enabled=fast is not None)
-        with torch.inference_mode(), faster:
+        with torch.inference_mode(), compute.autocast():
             padding = (0, max(0, SMALLEST - cut.shape[1]), 0, max(0, SMALLEST - cut.shape[0]))
             image = torch.from_numpy(cut)[None, None]
             image = torch.nn.functional.pad(image, padding, mode="replicate")
-            image = image.to(device, memory_format=torch.channels_last)
+            image = image.to(compute.device, memory_format=torch.channels_last)
             return network.first_exchange(image).cpu().float()
 
     with workers() as pool:
@@ -254,7 +252,7 @@ def middle_of(image: NDArray[np.float32]) -> NDArray[np.float32]:
         first = max(0, min((side.start + side.stop - SIDE) // 2, length - SIDE))
         first = max(first, side.start) if side.stop - side.start <= SIDE else first
         sides.append(slice(first, min(first + SIDE, max(side.stop, first + 1), length)))
-    return np.ascontiguousarray(np.clip(scaled[tuple(sides)], -0.5, 2.0))
+    return np.ascontiguousarray(np.clip(scaled[tuple(sides)], *SPIKE))
 
 
 def _interpolated(scan: Scan, plan: GridPlan, options: Options) -> list[Finding]:

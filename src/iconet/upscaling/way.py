@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from iconet.runtime.hardware import has_fast_bf16
+from iconet.runtime.device import choose_compute
 from iconet.runtime.threads import cores
 from iconet.runtime.threads import workers as worker_threads
 from iconet.upscaling.fidelity import is_constant
@@ -65,12 +65,11 @@ def find_way(network: "ICONet", stack: NDArray, *, named: bool = False) -> str |
     assert told is not None
 
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    device = next(network.parameters()).device
-    fast = torch.bfloat16 if has_fast_bf16(device) else None
+    compute = choose_compute(str(next(network.parameters()).device))
 
     def ask(probe: NDArray) -> "Tensor":
         image = torch.from_numpy(np.ascontiguousarray(probe, np.float32))
-        with torch.inference_mode(), torch.autocast(device.type, fast, enabled=fast is not None):
+        with torch.inference_mode(), compute.autocast():
             found = evidence(network, image)
         with torch.inference_mode():
             return told(found)

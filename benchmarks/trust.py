@@ -1,7 +1,7 @@
 """How far intervals and findings can be trusted, on test subjects.
 
     python benchmarks/trust.py coverage mri-x2 data.root=/path/to/data [split=test] [slices=3]
-    python benchmarks/trust.py ranking mri-x2 data.root=/path/to/data [slices=1]
+    python benchmarks/trust.py ranking mri-x2 data.root=/path/to/data [slices=1] [beside=mri-any-x2]
     python benchmarks/trust.py findings mri-x2 data.root=/path/to/data
 
 `table=body/body.csv` takes the scans of another table than the recipe's; `ways=kspace-crop,noisy`
@@ -9,7 +9,8 @@ only these ways of losing resolution.
 
 `coverage`: share of foreground voxels within 90 % intervals, width (share of what is bright), by
 data set and contrast, for each way of losing resolution. `ranking`: how well the width finds the
-largest errors, beside the spread over 8 flips and rotations. `findings`: what `--strict` would
+largest errors, beside the spread over 8 flips and rotations, the difference from another network
+(an ensemble of two) and the gradient. `findings`: what `--strict` would
 refuse, of test scans and of images that a model for brains must not be given.
 """
 
@@ -63,7 +64,7 @@ def coverage(model: Model, ways: list[str], tested: list[Case], slices: int) -> 
             )
 
 
-def ranking(model: Model, tested: list[Case], slices: int) -> None:
+def ranking(model: Model, tested: list[Case], slices: int, others: list[Model]) -> None:
     """Each measure of doubt against the true error, the mean over scans."""
     from scipy.stats import spearmanr
 
@@ -75,25 +76,31 @@ def ranking(model: Model, tested: list[Case], slices: int) -> None:
         stack = lowered.magnitude[:, 0].numpy()
         bounds = Bounds.empty(lowered.truth.shape)
         image = predict_stack(network, stack, compute=CPU, bounds=bounds)
-        spread = np.std([image, *_turned(plain, stack)], axis=0)
         inside = foreground(lowered.truth)
         error = np.abs(image - lowered.truth)[inside]
         doubts = {
-            "width": (bounds.upper - bounds.lower)[inside],
-            "8 flips and turns": spread[inside],
+            "width": bounds.upper - bounds.lower,
+            "8 flips and turns": np.std([image, *_turned(plain, stack)], axis=0),
+            "gradient of the image": np.hypot(*np.gradient(image, axis=(1, 2))),
         }
-        gradient = np.hypot(*np.gradient(image, axis=(1, 2)))[inside]
-        doubts["gradient of the image"] = gradient
-        rows.append(
-            {
-                name: (_auroc(doubt, error), spearmanr(doubt[::7], error[::7]).statistic)
-                for name, doubt in doubts.items()
-            }
-        )
-    print("| doubt | AUROC of the worst 5 % | Spearman |\n|---|---|---|")
+        for other in others:
+            second = predict_stack(other.network, stack, compute=CPU)
+            doubts[f"difference from {other.name}"] = np.abs(image - second)
+        row = {}
+        for name, doubt in doubts.items():
+            here = doubt[inside]
+            factor = np.quantile(error / np.maximum(here, 1e-6), 0.9)
+            rank = spearmanr(here[::7], error[::7]).statistic
+            row[name] = _auroc(here, error), rank, 2 * factor * here.mean()
+        rows.append(row)
+    print(
+        "| doubt | AUROC of the worst 5 % | Spearman | width that covers 90 % |\n"
+        + 4 * "|---"
+        + "|"
+    )
     for name in rows[0]:
-        auroc, spearman = np.mean([row[name] for row in rows], axis=0)
-        print(f"| {name} | {auroc:.3f} | {spearman:.3f} |")
+        auroc, rank, width = np.mean([row[name] for row in rows], axis=0)
+        print(f"| {name} | {auroc:.3f} | {rank:.3f} | {width:.3f} |")
 
 
 def _turned(network, stack) -> Iterator[np.ndarray]:
@@ -216,6 +223,7 @@ if __name__ == "__main__":
         ways = given["ways"].split(",") if "ways" in given else list(ways_of(asked))
         coverage(chosen, ways, scans, int(given.get("slices", 3)))
     elif sys.argv[1] == "ranking":
-        ranking(chosen, scans, int(given.get("slices", 1)))
+        beside = [Model.of(zoo.load(name)) for name in given.get("beside", "").split(",") if name]
+        ranking(chosen, scans, int(given.get("slices", 1)), beside)
     else:
         findings(chosen, asked, scans, root)

@@ -1,6 +1,6 @@
 """Train, calibrate and store what says how far the results of trained weights may be trusted.
 
-    python tools/publish_trust.py mri-x2 data.root=/path/to/data [steps=1500] [head=keep]
+    python tools/publish_trust.py mri-x2 data.root=/path/to/data [steps=6000] [head=keep]
     python tools/publish_trust.py runs/NAME/NAME.safetensors data.root=/path/to/data
 
 The head for intervals learns from the training scans of the weights' own recipe, and so does how
@@ -15,8 +15,6 @@ import json
 import sys
 import time
 from pathlib import Path
-
-import torch
 
 from iconet import zoo
 from iconet.data.split_volumes import tables_of_scans, volumes_for
@@ -36,7 +34,7 @@ from iconet.evaluation.trust import (
 )
 from iconet.files import sha256_of, write_text
 from iconet.network.trust import Trust
-from iconet.runtime.device import Compute
+from iconet.runtime.device import choose_compute
 from iconet.training.checkpoint import write_safetensors
 from iconet.training.interval_head import STEPS, train_head
 from iconet.training.recipe import Recipe
@@ -44,7 +42,7 @@ from iconet.zoo.catalogue import FOLDER
 from iconet.zoo.model import Model
 from iconet.zoo.trust import trust_content, trust_file
 
-CPU = Compute(torch.device("cpu"), "fp32")
+CPU = choose_compute("cpu")
 
 
 def publish(name: str, root: Path, steps: int = STEPS, *, keep: bool = False) -> Path:

@@ -61,6 +61,21 @@ def test_distances_follow_the_intensity_and_calibration_multiplies_them():
     torch.testing.assert_close(above, 0.5 * one[0, 1])
 
 
+def test_nothing_beyond_the_reach_of_a_head_changes_a_distance():
+    torch.manual_seed(2)
+    head, side, reach = IntervalHead(3), 80, IntervalHead.REACH
+    features = torch.rand(1, 3, side, side, requires_grad=True)
+    image = torch.rand(1, 1, 2 * side, 2 * side, requires_grad=True)
+    for point in range(36, 44):  # every place in a cell
+        found = head(features, image)[0, :, 2 * point : 2 * point + 2, 2 * point : 2 * point + 2]
+        seen = torch.autograd.grad(found.sum(), (features, image))
+        for gradient, each in zip(seen, (1, 2), strict=True):
+            where = gradient.abs().sum(1)[0].nonzero()
+            least, most = where.min(0).values, where.max(0).values
+            assert bool((least >= each * (point - reach)).all())
+            assert bool((most < each * (point + reach + 1)).all())
+
+
 def test_the_pinball_loss_is_least_at_the_quantiles():
     truth = torch.linspace(-1, 1, 2001).reshape(1, 1, 1, -1)
     image = torch.zeros_like(truth)

@@ -50,12 +50,16 @@ def enlarge_to_cells(features: Tensor, like: Tensor) -> Tensor:
     return enlarge(features, 2)[..., :height, :width]
 
 
-def halo(config: ICONetConfig) -> int:
+def halo(config: ICONetConfig, beyond: int = 0) -> int:
     """Low-resolution pixels around a tile beyond which nothing reaches its inner part.
 
     Each 3 x 3 convolution sees one point of its grid to each side; a spatial path half its span
     around its own cell and one more (interpolation); a fusion two points of the half grid. One
     convolution stands at each end of a stage.
+
+    Args:
+        config: Settings of the network.
+        beyond: Points that a head on the last stage's features sees to each side.
     """
     reach = 0.0
     for stage in range(config.stages):
@@ -66,6 +70,7 @@ def halo(config: ICONetConfig) -> int:
         block_and_fusion = max(rec, sr) + 4
         whole = config.exchanges_of(stage) * block_and_fusion + 4 + SincInterpolation.REACH
         reach += whole / 2**stage
+    reach += beyond / 2 ** (config.stages - 1)
     return _whole(math.ceil(reach))
 
 

@@ -81,7 +81,7 @@ class ICONet(nn.Module):
     @property
     def halo(self) -> int:
         """Low-resolution pixels around a tile beyond which nothing reaches its inner part."""
-        return halo(self.config)
+        return halo(self.config, 0 if self.interval_head is None else IntervalHead.REACH)
 
     def first_exchange(self, images: Tensor) -> Tensor:
         """What the branches told each other first, pooled: for telling familiar images.
@@ -172,7 +172,7 @@ class ICONet(nn.Module):
                 features = enlarge_to_cells(self.handovers[i - 1](features), like=image)
             images, features = stage(image, features, enforce, description)
             if self.interval_head is not None and i == len(self.stages) - 1:
-                found = self.interval_head(features, like=images.super_resolution)
+                found = self.interval_head(features, images.super_resolution)
                 images = images._replace(interval=found)
             yield images
             image = images.super_resolution

@@ -18,11 +18,13 @@ class Familiar:
 
     Attributes:
         mean: (F,), of pooled features, see `pooled`.
-        whitening: (F, F), makes them independent and of variance 1.
+        deviation: (F,), theirs.
+        whitening: (F, F), makes features of deviation 1 independent.
         furthest: Distance that 5 % of images exceed that the network knows, but has not seen.
     """
 
     mean: Tensor
+    deviation: Tensor
     whitening: Tensor
     furthest: float
 
@@ -30,17 +32,16 @@ class Familiar:
     def of(cls, features: Tensor) -> "Familiar":
         """Of training images, (N, F); `furthest` is to be calibrated on others."""
         features = features.double()
-        mean = features.mean(0)
-        scale = features.std(0) + 1e-6
-        covariance = ((features - mean) / scale).T.cov()
+        mean, deviation = features.mean(0), features.std(0) + 1e-6
+        covariance = ((features - mean) / deviation).T.cov()
         covariance += SHRINKAGE * torch.eye(len(mean), dtype=torch.float64)
         values, vectors = torch.linalg.eigh(covariance)
-        whitening = (vectors / values.sqrt()) / scale[:, None]
-        return cls(mean.float(), whitening.float(), float("inf"))
+        whitening = vectors / values.sqrt()
+        return cls(mean.float(), deviation.float(), whitening.float(), float("inf"))
 
     def distance(self, features: Tensor) -> Tensor:
         """Mahalanobis distances (N,) of pooled features (N, F), relative to their number."""
-        whitened = (features - self.mean) @ self.whitening
+        whitened = ((features - self.mean) / self.deviation) @ self.whitening
         return whitened.square().mean(1).sqrt()
 
 

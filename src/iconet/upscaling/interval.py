@@ -104,21 +104,38 @@ def around_slice(
         frame: rows and columns of `low` that the network saw; None for none.
         least: no bound is lower.
     """
-    factor = len(high) // len(low)
-    inside = np.zeros(high.shape, bool)
-    if frame is not None:
-        inside[tuple(slice(factor * side.start, factor * side.stop) for side in frame)] = True
-    if not inside.all():
+    if air := _beyond(frame, low.shape):
         import torch
 
+        factor = len(high) // len(low)
         darkest, brightest = local_range(torch.from_numpy(low))
         span = OVERSHOOT * (brightest - darkest)
-        air = ~inside
-        distances[0][air] = (high - enlarged(darkest - span, factor).numpy())[air]
-        distances[1][air] = (enlarged(brightest + span, factor).numpy() - high)[air]
-        np.maximum(distances, 0, out=distances)
-    lower, upper = high - distances[0], high + distances[1]
+        for place in air:
+            there = tuple(slice(factor * side.start, factor * side.stop) for side in place)
+            lowest, highest = (
+                enlarged(bound[place], factor).numpy()
+                for bound in (darkest - span, brightest + span)
+            )
+            np.maximum(high[there] - lowest, 0, out=distances[(0, *there)])
+            np.maximum(highest - high[there], 0, out=distances[(1, *there)])
+    lower = np.subtract(high, distances[0], out=distances[0])
+    upper = np.add(high, distances[1], out=distances[1])
     return np.maximum(lower, np.float32(least), out=lower), upper
+
+
+def _beyond(frame: "Frame | None", shape: tuple[int, ...]) -> "list[Frame]":
+    """What of a slice lies outside of a frame, as rectangles that do not overlap."""
+    every, across = (slice(0, size) for size in shape)
+    if frame is None:
+        return [(every, across)]
+    rows, columns = frame
+    parts = [
+        (slice(0, rows.start), across),
+        (slice(rows.stop, every.stop), across),
+        (rows, slice(0, columns.start)),
+        (rows, slice(columns.stop, across.stop)),
+    ]
+    return [part for part in parts if all(side.start < side.stop for side in part)]
 
 
 def _on_grid(volume: NDArray, shape: Sequence[int]) -> NDArray[np.float32]:

@@ -52,13 +52,13 @@ def read_trust(weights: Path, sha256: str, expected: str | None = None) -> "Trus
     if metadata.get("weights") != sha256:
         return None
     try:
-        head = IntervalHead(tensors["head.hidden.weight"].shape[1])
+        head = IntervalHead(tensors["head.near.weight"].shape[1] - 4)
         head.load_state_dict(_part(tensors, "head."))
         known = _part(tensors, "familiar.")
         content = json.loads(metadata["measured"])
         familiar = None
         if known:
-            familiar = Familiar(known["mean"], known["whitening"], float(content["furthest"]))
+            familiar = Familiar(**known, furthest=float(content["furthest"]))
         ranges = {
             name: (float(low), float(high)) for name, (low, high) in content["ranges"].items()
         }
@@ -75,6 +75,8 @@ def trust_content(trust: "Trust", weights: str) -> "tuple[dict[str, Tensor], dic
         weights: SHA-256 of the file of weights that it was measured of.
     """
     tensors = {f"head.{name}": tensor for name, tensor in trust.head.state_dict().items()}
+    # As weights are stored; what the calibration found is not rounded.
+    tensors = {name: t.half() if t.ndim > 2 else t for name, t in tensors.items()}
     familiar = trust.familiar
     content: dict[str, Any] = {
         "ranges": dict(trust.ranges),
@@ -83,10 +85,15 @@ def trust_content(trust: "Trust", weights: str) -> "tuple[dict[str, Tensor], dic
     }
     if familiar is not None:
         tensors["familiar.mean"] = familiar.mean
-        tensors["familiar.whitening"] = familiar.whitening
+        tensors["familiar.deviation"] = familiar.deviation
+        tensors["familiar.whitening"] = familiar.whitening.half()
     measured = json.dumps(content, sort_keys=True)
     return tensors, {"format": FORMAT, "weights": weights, "measured": measured}
 
 
 def _part(tensors: "dict[str, Tensor]", prefix: str) -> "dict[str, Tensor]":
-    return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
+    return {
+        name.removeprefix(prefix): tensor.float()
+        for name, tensor in tensors.items()
+        if name.startswith(prefix)
+    }

@@ -57,7 +57,7 @@ MODELS = [*WAYS, "mri-slice-x2", "mri-slice-x4"]
 VISIBLE = 0.1  # contrast of a lesion, as a share of the ring's median
 BINS = {"< 10": (0, 10), "10-30": (10, 30), "30-100": (30, 100), "> 100": (100, np.inf)}  # mm3
 SPOT = 100.0  # mm3, the largest
-SHOWN = 24  # pixels to each side of a lesion in a picture
+SHOWN = 16  # pixels to each side of a lesion in a picture
 RIM = 5  # pixels of the brain's edge in which no spots are looked for
 
 
@@ -154,9 +154,9 @@ def places_of(scan: Scan, shape: tuple[int, ...]) -> tuple[NDArray, float]:
 def to_common_space(path: Path, places: NDArray) -> NDArray:
     """By an affine transform of ITK, which goes from the common space (LPS) to the image's own."""
     text = dict(line.split(": ") for line in path.read_text().splitlines() if ": " in line)
-    numbers = np.fromstring(text["Parameters"], sep=" ")
+    numbers = np.array(text["Parameters"].split(), float)
     matrix, shift = numbers[:9].reshape(3, 3), numbers[9:]
-    centre = np.fromstring(text["FixedParameters"], sep=" ")
+    centre = np.array(text["FixedParameters"].split(), float)
     flip = np.array([-1, -1, 1])
     return flip * ((flip * places - centre - shift) @ np.linalg.inv(matrix).T + centre)
 
@@ -327,25 +327,24 @@ def picture(path: Path, person: Person, images: Images, lesion: Lesion) -> None:
     """A lesion in the truth, interpolated and by the model, and how wide the interval is."""
     from matplotlib.figure import Figure
 
-    middle = (lesion.box[0].start + lesion.box[0].stop) // 2
-    box = tuple(
-        slice(max(0, (side.start + side.stop) // 2 - SHOWN), (side.start + side.stop) // 2 + SHOWN)
-        for side in lesion.box[1:]
-    )
+    fullest = int(lesion.inside.sum((1, 2)).argmax())
+    middles = [(side.start + side.stop) // 2 for side in lesion.box[1:]]
+    sides = [slice(max(0, middle - SHOWN), middle + SHOWN) for middle in middles]
+    box = (lesion.box[0].start + fullest, *sides)
     model, (image, bounds) = list(images.items())[-1]
     beside = images["zero-filling"][0]
     shown = {"truth": person.truth, "zero-filling": beside, model: image}
-    cut = {name: each[(middle, *box)] for name, each in shown.items()}
-    darkest, brightest = np.percentile(cut["truth"], [1, 99.8])
     if bounds is not None:
-        cut["width of the interval"] = (bounds.upper - bounds.lower)[(middle, *box)]
-        darkest = 0
-    figure = Figure(figsize=(2 * len(cut), 2.3), dpi=100, layout="constrained")
-    for axes, (name, each) in zip(figure.subplots(1, len(cut)), cut.items(), strict=True):
-        axes.imshow(np.rot90(each), cmap="gray", vmin=darkest, vmax=brightest)
-        axes.contour(
-            np.rot90(person.mask[(middle, *box)]), [0.5], colors="tab:orange", linewidths=0.7
-        )
+        shown["width of the interval"] = bounds.upper - bounds.lower
+    darkest, brightest = np.percentile(person.truth[box], [1, 99.8])
+    figure = Figure(figsize=(2 * len(shown), 2.3), dpi=100, layout="constrained")
+    for axes, (name, each) in zip(figure.subplots(1, len(shown)), shown.items(), strict=True):
+        least = 0 if name.startswith("width") else darkest
+        most = brightest - (darkest - least)  # all panels have one contrast
+        axes.imshow(np.rot90(each[box]), cmap="gray", vmin=least, vmax=most)
+        if name == "truth":
+            outline = np.rot90(person.mask[box])
+            axes.contour(outline, [0.5], colors="tab:orange", linewidths=0.8)
         axes.set_title(name, fontsize=9)
         axes.set_axis_off()
     figure.savefig(path)

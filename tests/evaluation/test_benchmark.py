@@ -10,6 +10,7 @@ from iconet.errors import InputError
 from iconet.evaluation import benchmark
 from iconet.evaluation import interpolations as interpolation
 from iconet.evaluation.metrics import psnr, ssim
+from iconet.evaluation.sfrc import flagged
 from iconet.physics.kspace import crop_kspace
 
 from .conftest import head, rows_of
@@ -25,6 +26,7 @@ def test_a_row_holds_the_metrics_of_the_truth_and_the_cropped_kspace(plain):
     expected = interpolation.linear(low, 2)
     assert float(row["psnr"]) == pytest.approx(psnr(expected, truth), abs=1e-5)
     assert float(row["ssim"]) == pytest.approx(ssim(expected, truth), abs=1e-5)
+    assert float(row["sfrc"]) == pytest.approx(flagged(expected, truth, 2), abs=1e-5)
     assert (row["subject"], row["contrast"], row["slices"]) == ("s2", "T1w", "3")
 
 

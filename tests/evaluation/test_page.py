@@ -3,7 +3,7 @@
 import pytest
 
 from iconet.errors import InputError
-from iconet.evaluation import benchmark
+from iconet.evaluation import benchmark, sfrc
 from iconet.evaluation.lowering import WAYS
 from iconet.evaluation.metrics import CONVENTION
 
@@ -22,7 +22,7 @@ def test_a_page_of_interpolations_has_no_training_runs(plain):
     first, command = text.splitlines()[:3:2]
     assert first == "# Benchmark"
     assert command.startswith(f"`iconet benchmark {plain} every=2 --max-time 1h`, ")
-    assert CONVENTION in text
+    assert f"{CONVENTION} {sfrc.CONVENTION}" in text
     assert f"- kspace-crop: {WAYS['kspace-crop']}." in text
     assert "every 2th slice" in text and "Split 'test'" in text
     assert headings(text)[-1] == "## Made with"

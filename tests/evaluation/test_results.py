@@ -23,7 +23,7 @@ ROW = Row(
     **{"seed": "1", "weights": "", "compute": "", "dataset": "toy", "subject": "s1"},
     **{"path": "a.nii", "truth": "3 x 4", "convention": "abc", "contrast": "T1w", "slices": 3},
     **{"psnr_foreground": 31.5, "ssim_foreground": 0.9, "nmse_foreground": 0.01, "psnr": 30.25},
-    **{"ssim": 0.8, "nmse": float("inf"), "haarpsi": 0.7},
+    **{"ssim": 0.8, "nmse": float("inf"), "haarpsi": 0.7, "sfrc": 0.1},
 )
 COST = CostRow("iconet", 2, "", "abc", "cpu", 12, 1.5, 2.0, 1.0, 3.0, 4.0, 5.0, 6.0)
 STEP = StepRow("tests", "abc", "cpu", 0.1, 0.05, 0.2)

@@ -32,6 +32,7 @@ def row(method, subject, value, *, seed="", path=None, way="kspace-crop", datase
         ssim=value / 90,
         nmse=1 / value,
         haarpsi=value / 80,
+        sfrc=1 - value / 100,
     )
 
 
@@ -111,7 +112,8 @@ def test_the_best_value_of_each_column_is_bold_whoever_has_it():
     first, second = (1 / 33 + 1 / 35) / 2, (1 / 35 + 1 / 37) / 2
     assert net[5] == f"**{(first + second) / 2:.5f}** ± {(first - second) / 2**0.5:.5f}"
     assert peer[1] == "34.25"
-    assert peer[7:] == ["1", "1.37 M", "12.3", "5.0", "33"]
+    assert net[7] == "**0.650** ± 0.014"  # less is better here as well
+    assert peer[8:] == ["1", "1.37 M", "12.3", "5.0", "33"]
     assert "GPU" not in text
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iconet.errors import InputError
-from iconet.evaluation import charts
+from iconet.evaluation import charts, sfrc
 from iconet.evaluation.benchmark_recipe import Condition
 from iconet.evaluation.lowering import WAYS, lower
 from iconet.evaluation.metrics import CONVENTION, psnr
@@ -55,7 +55,7 @@ def write_page(
             "# Benchmark",
             f"`{command}`, {datetime.now(UTC):%Y-%m-%d}.",
             _conditions(queue),
-            CONVENTION,
+            f"{CONVENTION} {sfrc.CONVENTION}",
             _reading(queue),
             _unfinished(queue),
             _titled("## Overview", overview(found, focus)),

@@ -25,6 +25,7 @@ from iconet.evaluation.metrics import evaluate
 from iconet.evaluation.predict import predict
 from iconet.evaluation.results import Key, Row, append_row, convention_id, read_rows
 from iconet.evaluation.runs import Finished, Run, Volumes, lock, plan_run
+from iconet.evaluation.sfrc import flagged
 from iconet.runtime.device import Compute, choose_compute
 from iconet.training.architecture import load_trained
 
@@ -254,6 +255,7 @@ class Queue:
                     contrast=test.contrast,
                     slices=len(low.truth),
                     **{name: round(value, 6) for name, value in vars(measured).items()},
+                    sfrc=round(flagged(prediction, low.truth, condition.scale), 6),
                 )
                 with lock(self.recipe.output, "results", wait=True):
                     append_row(self.results, row)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from iconet.errors import InputError
+from iconet.evaluation import sfrc
 from iconet.evaluation.lowering import WAYS
 from iconet.evaluation.metrics import CONVENTION
 from iconet.files import complete_file
@@ -59,6 +60,7 @@ class Row(Key):
     ssim: float
     nmse: float
     haarpsi: float
+    sfrc: float
 
     @property
     def key(self) -> Key:
@@ -68,7 +70,8 @@ class Row(Key):
 
 def convention_id(degradation: str) -> str:
     """Hash of how scans are degraded and measured: rows under another are not comparable."""
-    return hashlib.sha256((CONVENTION + WAYS[degradation]).encode()).hexdigest()[:8]
+    text = CONVENTION + sfrc.CONVENTION + WAYS[degradation]
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,11 @@ MEASURES = {
     "SSIM": ("ssim", 4),
     "NMSE": ("nmse", 5),
     "HaarPSI": ("haarpsi", 4),
+    "sFRC": ("sfrc", 3),
 }
 """Columns of means, with their digits."""
+SMALLER = ("NMSE", "sFRC")
+"""In which less is better."""
 COMPARED = ("PSNR fg", "SSIM fg", "PSNR", "SSIM")
 """In which the focus is held against the others. More is better in all of them."""
 
@@ -188,7 +191,7 @@ def _means(group: Group, focus: str | None, costs: Mapping[str, CostRow]) -> str
     lines = [[*heads, *(["GPU ms", "GPU MB"] if with_gpu else [])]]
     if not group.scores:
         return ""
-    best = {c: min if c == "NMSE" else max for c in MEASURES}
+    best = {c: min if c in SMALLER else max for c in MEASURES}
     best_values = {c: pick(s.mean(c) for s in group.scores) for c, pick in best.items()}
     for score in group.scores:
         line = [f"**{score.method}**" if score.method == focus else score.method]

@@ -82,7 +82,10 @@ def train_head(
         if (step + 1) % 250 == 0:
             seconds = time.monotonic() - began
             print(f"step {step + 1}: pinball {mean:.5f}, {seconds:.0f} s", file=sys.stderr)
-    return head.eval().requires_grad_(False)
+    head.eval().requires_grad_(False)
+    for parameter in head.parameters():
+        parameter.copy_(parameter.half())  # as it is stored: it is calibrated so
+    return head
 
 
 def _of_heads(recipe: Recipe, seed: int) -> Recipe:

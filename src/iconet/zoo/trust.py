@@ -74,9 +74,12 @@ def trust_content(trust: "Trust", weights: str) -> "tuple[dict[str, Tensor], dic
         trust: what was measured.
         weights: SHA-256 of the file of weights that it was measured of.
     """
-    tensors = {f"head.{name}": tensor for name, tensor in trust.head.state_dict().items()}
-    # As weights are stored; what the calibration found is not rounded.
-    tensors = {name: t.half() if t.ndim > 2 else t for name, t in tensors.items()}
+    # Weights are stored as those of networks are; what the calibration found is not rounded.
+    learnt = dict(trust.head.named_parameters())
+    tensors = {
+        f"head.{name}": tensor.half() if name in learnt else tensor
+        for name, tensor in trust.head.state_dict().items()
+    }
     familiar = trust.familiar
     content: dict[str, Any] = {
         "ranges": dict(trust.ranges),

@@ -2,6 +2,7 @@
 
     python benchmarks/odd_scans.py ../shared/data --output before.csv [--case X] [--dataset X]
     python benchmarks/odd_scans.py --table before.csv [after.csv]
+    python benchmarks/odd_scans.py --matrix after.csv
 
 Test subjects are lowered in many ways: other windows and blurs than in training, images that a
 console enlarged already, offsets, signed values, dim slices, CT, PET, maps. A row of the CSV is one
@@ -33,7 +34,7 @@ import tempfile
 import time
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -563,6 +564,27 @@ def markdown(columns: list[dict[tuple[str, ...], Row]]) -> Iterator[str]:
             yield "the result is negative."
 
 
+def matrix(rows: Iterable[Row]) -> Iterator[str]:
+    """Cases down, kinds of scans across: mean gain, and that of the worst scan."""
+    cells: dict[tuple[str, str], list[float]] = defaultdict(list)
+    numbers: dict[str, set[tuple[str, str]]] = defaultdict(set)
+    for row in rows:
+        if row["dataset"] != MAPS:
+            cells[f"{row['case']} {row['scale']}x", kind_of(row)].append(float(row["worst"]))
+            numbers[kind_of(row)].add((row["path"], row["contrast"]))
+    kinds = list(numbers)
+    yield "| | " + " | ".join(f"{kind} ({len(numbers[kind])})" for kind in kinds) + " |"
+    yield "|---|" + "--:|" * len(kinds)
+    cases = [f"{case} {scale}x" for case, (_, scales) in CASES.items() for scale in scales]
+    for case in sorted(cases, key=lambda case: case[-2:]):
+        found = [cells.get((case, kind), []) for kind in kinds]
+        if any(found):
+            told = (
+                f"{np.mean(gains):+.2f} ({min(gains):+.2f})" if gains else "" for gains in found
+            )
+            yield f"| {case} | " + " | ".join(told) + " |"
+
+
 def mean(rows: list[Row], name: str) -> float:
     return float(np.mean([float(row[name]) for row in rows]))
 
@@ -582,11 +604,14 @@ def main() -> None:
     parser.add_argument("--models", nargs=2, help="for 2x and 4x; by default iconet chooses")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--table", type=Path, nargs="+", help="print one or two CSVs as Markdown")
+    parser.add_argument("--matrix", type=Path, help="print one CSV, kinds of scans across")
     options = parser.parse_args()
-    if options.table:
+    if options.matrix:
+        print(*matrix(read_rows(options.matrix).values()), sep="\n")
+    elif options.table:
         print(*markdown([read_rows(path) for path in options.table]), sep="\n")
     elif options.data is None:
-        parser.error("give the folder of the data, or --table")
+        parser.error("give the folder of the data, --table or --matrix")
     else:
         run(options)
 

@@ -28,6 +28,7 @@ says which network to use unless `--models` does; 4x is asked for by the spacing
 import argparse
 import csv
 import io
+import itertools
 import multiprocessing
 import os
 import tempfile
@@ -65,6 +66,10 @@ SLICE_MM = 8.0  # thicker than any pixel, so that the plane is chosen rightly
 SUBJECTS = {"ds002748": 4}  # at most
 SERIES = {"ct_head_ge": "CT", "ct_abdomen": "CT", "pet_wholebody": "PT"}
 MAPS = "maps"
+DEGRADATIONS = (
+    "kspace-crop noise-2 tukey fermi hamming hann zero-filled-2 zero-filled-1.5-rows conformed "
+    "area-average cubic linear gaussian blurred-means"
+).split()
 DIM = slice(1, None, 2)
 WILD, WILD_PIXELS, FAR = 1e6, 5, 6
 COLUMNS = (
@@ -565,7 +570,7 @@ def markdown(columns: list[dict[tuple[str, ...], Row]]) -> Iterator[str]:
 
 
 def matrix(rows: Iterable[Row]) -> Iterator[str]:
-    """Cases down, kinds of scans across: mean gain, and that of the worst scan."""
+    """Degradations down, kinds of scans across: mean gain, and that of the worst scan."""
     cells: dict[tuple[str, str], list[float]] = defaultdict(list)
     numbers: dict[str, set[tuple[str, str]]] = defaultdict(set)
     for row in rows:
@@ -575,14 +580,18 @@ def matrix(rows: Iterable[Row]) -> Iterator[str]:
     kinds = list(numbers)
     yield "| | " + " | ".join(f"{kind} ({len(numbers[kind])})" for kind in kinds) + " |"
     yield "|---|" + "--:|" * len(kinds)
-    cases = [f"{case} {scale}x" for case, (_, scales) in CASES.items() for scale in scales]
-    for case in sorted(cases, key=lambda case: case[-2:]):
-        found = [cells.get((case, kind), []) for kind in kinds]
+    for scale, case in itertools.product((2, 4), DEGRADATIONS):
+        found = [cells.get((f"{case} {scale}x", kind), []) for kind in kinds]
         if any(found):
-            told = (
-                f"{np.mean(gains):+.2f} ({min(gains):+.2f})" if gains else "" for gains in found
-            )
-            yield f"| {case} | " + " | ".join(told) + " |"
+            yield f"| {case} {scale}x | " + " | ".join(map(mean_and_least, found)) + " |"
+
+
+def mean_and_least(gains: list[float]) -> str:
+    """Bold where a scan comes out behind."""
+    if not gains:
+        return ""
+    text = f"{np.mean(gains):+.2f} ({min(gains):+.2f})"
+    return f"**{text}**" if min(gains) < 0 else text
 
 
 def mean(rows: list[Row], name: str) -> float:

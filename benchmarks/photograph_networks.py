@@ -24,8 +24,7 @@ import json
 import os
 import time
 import warnings
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -36,6 +35,7 @@ import torch
 from numpy.typing import NDArray
 from odd_scans import Scan
 from photograph_peers import PEERS, Enlarge
+from photograph_table import COLUMNS, TOTAL_VARIATION, WAYS, Key, Row, markdown, mean, read_rows
 from told import TotalVariation, as_bicubic
 
 import iconet
@@ -44,14 +44,12 @@ from iconet.evaluation.lowering import lower
 from iconet.evaluation.metrics import evaluate
 from iconet.files import write_text
 
-WAYS = ("kspace-crop", "hamming", "averaged", "bicubic", "blurred-averaged")
 SCALES = (2, 4)
 ICONET = {
     2: {"ICONet": None, "mri-x2": "mri-x2", "mri-any-x2": "mri-any-x2"},
     4: {"ICONet": None, "mri-x4": "mri-x4"},
 }
 INTERPOLATIONS = {"zero-filling": zero_filling, "cubic B-spline": cubic_b_spline}
-TOTAL_VARIATION = "total variation"
 SLOW = "DAT-light"
 TOLD = ("IMDN", "PAN", "SPAN", "SRMD")  # also filtered first
 KEPT = 2  # of odd_scans.SLICES
@@ -59,14 +57,10 @@ MARGIN = 12  # input pixels around the foreground that peers see
 BRIGHTEST = (1.0, 0.5)
 SHIFTS = (-0.5, -0.25, 0.0, 0.25, 0.5)  # output pixels
 TV_WEIGHTS = (3e-5, 1e-4, 3e-4)
-COLUMNS = "path dataset subject contrast way scale method filtered psnr ssim seconds".split()
-KEY = ("path", "way", "scale", "method", "filtered")
 VALIDATION = (
     Scan("ds002748/sub-02_T1w.nii.gz", "ds002748", "sub-02", "T1w", "axial"),
     Scan("open_ms_data/patient12_study1_FLAIR.nii.gz", "open_ms_data", "patient12", "FLAIR"),
 )
-Row = dict[str, str]
-Key = tuple[str, ...]
 Choice = dict[str, float]
 
 
@@ -279,9 +273,9 @@ def times(options: argparse.Namespace) -> Iterator[str]:
         side = 256 // scale
         low = np.resize(image, (side, side)).astype(np.float32)
         colours = np.repeat(low[None], 3, axis=0)
-        calls = {
-            name: partial(p, colours) for name, p in load_peers(scale, options.checkouts).items()
-        }
+        peers = load_peers(scale, options.checkouts)
+        calls: dict[str, Callable[[], object]] = {}
+        calls |= {name: partial(peer, colours) for name, peer in peers.items()}
         variation = TotalVariation("bicubic", scale, 1e-4)
         calls[TOTAL_VARIATION] = partial(variation, low, cubic_b_spline(low[None], scale)[0])
         network = iconet.load(f"mri-x{scale}")
@@ -296,106 +290,12 @@ def times(options: argparse.Namespace) -> Iterator[str]:
             yield f"| {name} | {scale}x | {min(taken):.2f} |"
 
 
-def read_rows(table: Path) -> dict[Key, Row]:
-    rows = csv.DictReader(table.read_text("utf-8").splitlines())
-    return {tuple(row[name] for name in KEY): row for row in rows}
-
-
 def write(rows: dict[Key, Row], table: Path) -> None:
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows.values())
     write_text(text.getvalue(), table)
-
-
-def mean(values: Iterable[float]) -> float:
-    return float(np.mean(list(values)))
-
-
-def markdown(rows: dict[Key, Row]) -> Iterator[str]:
-    """The best of each kind beside ICONet, then every method."""
-    for scale in sorted({row["scale"] for row in rows.values()}):
-        of_scale = [row for row in rows.values() if row["scale"] == scale]
-        pairs = list(dict.fromkeys((row["method"], row["filtered"]) for row in of_scale))
-        yield from (f"\n### {scale}x, the best of each kind\n", *heading("dB"))
-        ours = ("ICONet", "mri-any-x2") if scale == "2" else ("ICONet",)
-        for name, (what, kind) in itertools.product(ours, kinds(pairs).items()):
-            cells = [best(of_scale, way, name, kind) for way in WAYS]
-            yield f"| {name} minus {what} | " + " | ".join(cells) + " |"
-        yield from (f"\n### {scale}x, all methods\n", *heading("dB / SSIM"))
-        for method, told in pairs:
-            cells = [cell(matched(of_scale, way, method, told, "ICONet")) for way in WAYS]
-            if method == "ICONet":
-                ours_rows = [select(of_scale, way, method, told) for way in WAYS]
-                cells = [f"{by_set(r, 'psnr'):.2f} / {by_set(r, 'ssim'):.3f}" for r in ours_rows]
-            start = method if method == "ICONet" else f"ICONet minus {named(method, told)}"
-            yield f"| {start} | " + " | ".join(cells) + " |"
-
-
-def heading(unit: str) -> tuple[str, str]:
-    return f"| {unit} | " + " | ".join(WAYS) + " |", "|---|" + "--:|" * len(WAYS)
-
-
-def named(method: str, told: str) -> str:
-    return method + (", told" if told == "1" else "")
-
-
-def kinds(pairs: list[tuple[str, str]]) -> dict[str, list[tuple[str, str]]]:
-    """Methods and whether they are told, by kind."""
-    return {
-        "the better interpolation": [pair for pair in pairs if pair[0] in INTERPOLATIONS],
-        "total variation, told": [pair for pair in pairs if pair[0] == TOTAL_VARIATION],
-        "networks for photographs": [p for p in pairs if p[0] in PEERS and p[1] == "0"],
-        "the same, told": [p for p in pairs if p[0] in PEERS and p[1] == "1"],
-    }
-
-
-def select(rows: list[Row], way: str, method: str, told: str) -> list[Row]:
-    wanted = (way, method, told)
-    return [row for row in rows if (row["way"], row["method"], row["filtered"]) == wanted]
-
-
-def matched(rows: list[Row], way: str, method: str, told: str, ours: str) -> list[Row]:
-    """Rows of a method, with what ours has more on the same slices."""
-    mine = {row["path"]: row for row in select(rows, way, ours, "0")}
-    found = []
-    for row in select(rows, way, method, told):
-        if row["path"] in mine:
-            gain = {k: str(float(mine[row["path"]][k]) - float(row[k])) for k in ("psnr", "ssim")}
-            found.append(row | gain)
-    return found
-
-
-def best(rows: list[Row], way: str, ours: str, kind: list[tuple[str, str]]) -> str:
-    """The least gain over a kind's methods, whose that is, and the gain of the worst scan."""
-    found = [
-        (by_set(gains, "psnr"), named(*pair), min(float(row["psnr"]) for row in gains))
-        for pair in kind
-        if (gains := matched(rows, way, *pair, ours))
-    ]
-    if not found:
-        return ""
-    gain, name, least = min(found)
-    text = f"{gain:+.2f} ({least:+.2f}, {name.removesuffix(', told')})"
-    return f"**{text}**" if gain < 0 else text
-
-
-def cell(gains: list[Row]) -> str:
-    """Mean gain in dB (that of the worst scan) and in SSIM, bold where it is none."""
-    if not gains:
-        return ""
-    gain, least = by_set(gains, "psnr"), min(float(row["psnr"]) for row in gains)
-    text = f"{gain:+.2f} ({least:+.2f}) / {by_set(gains, 'ssim'):+.3f}"
-    return f"**{text}**" if gain < 0 else text
-
-
-def by_set(rows: list[Row], what: str) -> float:
-    """The mean of the data sets' means."""
-    sets = defaultdict(list)
-    for row in rows:
-        sets[row["dataset"], row["contrast"]].append(float(row[what]))
-    return mean(mean(values) for values in sets.values())
 
 
 def main() -> None:

@@ -83,11 +83,16 @@ def matched(rows: list[Row], way: str, method: str, told: str, ours: str) -> lis
 
 
 def best(rows: list[Row], way: str, ours: str, kind: list[tuple[str, str]]) -> str:
-    """The least gain over a kind's methods, whose that is, and the gain of the worst scan."""
+    """The least gain over a kind's methods, the worst scan's, and which method that is.
+
+    Methods that took fewer slices than others of their kind are left to the other table.
+    """
+    measured = [(named(*pair), matched(rows, way, *pair, ours)) for pair in kind]
+    most = max((len(gains) for _, gains in measured), default=0)
     found = [
-        (by_set(gains, "psnr"), named(*pair), min(float(row["psnr"]) for row in gains))
-        for pair in kind
-        if (gains := matched(rows, way, *pair, ours))
+        (by_set(gains, "psnr"), name, min(float(row["psnr"]) for row in gains))
+        for name, gains in measured
+        if gains and len(gains) == most
     ]
     if not found:
         return ""

@@ -2,6 +2,7 @@
 
     python benchmarks/odd_scans.py ../shared/data --output before.csv [--case X] [--dataset X]
     python benchmarks/odd_scans.py --table before.csv [after.csv]
+    python benchmarks/odd_scans.py --matrix after.csv
 
 Test subjects are lowered in many ways: other windows and blurs than in training, images that a
 console enlarged already, offsets, signed values, dim slices, CT, PET, maps. A row of the CSV is one
@@ -27,13 +28,14 @@ says which network to use unless `--models` does; 4x is asked for by the spacing
 import argparse
 import csv
 import io
+import itertools
 import multiprocessing
 import os
 import tempfile
 import time
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -64,6 +66,10 @@ SLICE_MM = 8.0  # thicker than any pixel, so that the plane is chosen rightly
 SUBJECTS = {"ds002748": 4}  # at most
 SERIES = {"ct_head_ge": "CT", "ct_abdomen": "CT", "pet_wholebody": "PT"}
 MAPS = "maps"
+DEGRADATIONS = (
+    "kspace-crop noise-2 tukey fermi hamming hann zero-filled-2 zero-filled-1.5-rows conformed "
+    "area-average cubic linear gaussian blurred-means"
+).split()
 DIM = slice(1, None, 2)
 WILD, WILD_PIXELS, FAR = 1e6, 5, 6
 COLUMNS = (
@@ -563,6 +569,31 @@ def markdown(columns: list[dict[tuple[str, ...], Row]]) -> Iterator[str]:
             yield "the result is negative."
 
 
+def matrix(rows: Iterable[Row]) -> Iterator[str]:
+    """Degradations down, kinds of scans across: mean gain, and that of the worst scan."""
+    cells: dict[tuple[str, str], list[float]] = defaultdict(list)
+    numbers: dict[str, set[tuple[str, str]]] = defaultdict(set)
+    for row in rows:
+        if row["dataset"] != MAPS:
+            cells[f"{row['case']} {row['scale']}x", kind_of(row)].append(float(row["worst"]))
+            numbers[kind_of(row)].add((row["path"], row["contrast"]))
+    kinds = list(numbers)
+    yield "| | " + " | ".join(f"{kind} ({len(numbers[kind])})" for kind in kinds) + " |"
+    yield "|---|" + "--:|" * len(kinds)
+    for scale, case in itertools.product((2, 4), DEGRADATIONS):
+        found = [cells.get((f"{case} {scale}x", kind), []) for kind in kinds]
+        if any(found):
+            yield f"| {case} {scale}x | " + " | ".join(map(mean_and_least, found)) + " |"
+
+
+def mean_and_least(gains: list[float]) -> str:
+    """Bold where a scan comes out behind."""
+    if not gains:
+        return ""
+    text = f"{np.mean(gains):+.2f} ({min(gains):+.2f})"
+    return f"**{text}**" if min(gains) < 0 else text
+
+
 def mean(rows: list[Row], name: str) -> float:
     return float(np.mean([float(row[name]) for row in rows]))
 
@@ -582,11 +613,14 @@ def main() -> None:
     parser.add_argument("--models", nargs=2, help="for 2x and 4x; by default iconet chooses")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--table", type=Path, nargs="+", help="print one or two CSVs as Markdown")
+    parser.add_argument("--matrix", type=Path, help="print one CSV, kinds of scans across")
     options = parser.parse_args()
-    if options.table:
+    if options.matrix:
+        print(*matrix(read_rows(options.matrix).values()), sep="\n")
+    elif options.table:
         print(*markdown([read_rows(path) for path in options.table]), sep="\n")
     elif options.data is None:
-        parser.error("give the folder of the data, or --table")
+        parser.error("give the folder of the data, --table or --matrix")
     else:
         run(options)
 

@@ -54,9 +54,12 @@ to 0.12, in photographs 0.4 and more."""
 WITHOUT_AIR = 0.6
 """Times the usual distance of features that images may have that fill their field of view."""
 
-ORDERED = 0.7
-"""Share of the slices that must be in order, see `share_in_order`: of scans 0.8 and more, of
-shuffled ones up to 0.5."""
+ORDERED = 0.8
+"""Share of the slices that must be in order, see `share_in_order`: of scans 0.95 and more, of
+shuffled ones up to 0.6."""
+
+ALIKE = 0.85
+"""Mean square difference, relative to another, that is clearly less: noise alone makes 0.9."""
 
 LEAST_SLICES = 8
 """Fewer tell nothing of their order."""
@@ -106,8 +109,8 @@ def out_of_range(scan: Scan, plan: GridPlan, models: Models, options: Options) -
     given = slices_given(scan, plan)
     if model.trust is not None and not found:  # another kind is unlike in every way
         found += _unlike(scan, plan, given, model, model.trust)
-    if plan.recovery is None and len(plan.steps[0].axes) == 2:
-        found += _interpolated(scan, plan, given, options)
+    if len(plan.steps[0].axes) == 2 and not (plan.recovery and plan.recovery.zero_filled):
+        found += _interpolated(scan, plan, options)
     share = share_in_order(as_stack(scan.first_volume, plan.across))
     if share is not None and share < ORDERED:
         found.append(
@@ -283,11 +286,9 @@ def is_filled(slices: list[NDArray[np.float32]]) -> bool:
     return bool(shares) and float(np.median(shares)) > FILLED
 
 
-def _interpolated(
-    scan: Scan, plan: GridPlan, given: list[NDArray[np.float32]], options: Options
-) -> list[Finding]:
-    if not plan.kind.in_kspace:
-        return []
+def _interpolated(scan: Scan, plan: GridPlan, options: Options) -> list[Finding]:
+    if not plan.kind.in_kspace or (plan.steps[0].way is not None and options.acquired != "off"):
+        return []  # the step knows of it
     recovery, shares = None, [1.0]
     if options.acquired == "off":
         asked = replace(options, acquired="auto", window="none")
@@ -299,7 +300,7 @@ def _interpolated(
             " x ".join(map(str, n)) for n in (recovery.found.matrix, recovery.stored)
         )
         what, remedy = f" ({acquired} of {stored} acquired)", "omit --acquired off"
-    elif is_interpolated(given):
+    elif is_interpolated(slices_given(scan, replace(plan, recovery=None))):
         what = " or smoothed: the upper part of its spectrum tells nothing new"
         remedy = "give the matrix that was acquired, --acquired ROWSxCOLUMNS"
     else:
@@ -316,9 +317,9 @@ def _interpolated(
 def share_in_order(stack: NDArray) -> float | None:
     """Share of the slices that are in order, as far as they tell.
 
-    One is if of all slices that beside it is the most like it, and if the next one is more like it
-    than the one after that: blocks in a wrong order fail the first, exchanged neighbours the
-    second. The less of both counts.
+    One is if no slice is clearly more like it than one beside it, and if the one after the next is
+    not clearly more like it than the next: blocks in a wrong order fail the first, exchanged
+    neighbours the second. The less of both counts.
 
     Args:
         stack: (N, H, W).
@@ -338,7 +339,9 @@ def share_in_order(stack: NDArray) -> float | None:
     flat = (small - small.mean()).reshape(count, -1)
     products = flat @ flat.T
     apart = products.diagonal()[:, None] + products.diagonal() - 2 * products
-    in_turn = np.mean(apart.diagonal(1)[:-1] < apart.diagonal(2))
+    in_turn = apart.diagonal(1)[:-1] * ALIKE <= apart.diagonal(2)
+    beside = np.full(count, np.inf)
+    beside[1:] = apart.diagonal(1)
+    beside[:-1] = np.minimum(beside[:-1], apart.diagonal(1))
     np.fill_diagonal(apart, np.inf)
-    beside = np.abs(apart.argmin(axis=1) - np.arange(count)) == 1
-    return float(min(np.mean(beside), in_turn))
+    return float(min(np.mean(in_turn), np.mean(beside * ALIKE <= apart.min(axis=1))))

@@ -38,8 +38,13 @@ COPY, MIDDLE, UPPER = (0.08, 0.42), (0.3, 0.45), (0.75, 0.95)
 """Frequencies that are compared: the first as shares of the samples, the others of Nyquist."""
 
 
-def is_interpolated(slices: Sequence[NDArray[np.float32]]) -> bool:
-    """Whether slices (H, W), finite and not constant, have the traces along both axes."""
+def is_interpolated(slices: Sequence[NDArray[np.float32]], *, undone: bool = False) -> bool:
+    """Whether slices have the traces along both axes.
+
+    Args:
+        slices: (H, W) each, as stored, finite and not constant.
+        undone: whether an empty band was found and will be left out: then it tells nothing.
+    """
     if not slices or min(slices[0].shape) < LEAST:
         return False
     parts = [
@@ -51,7 +56,7 @@ def is_interpolated(slices: Sequence[NDArray[np.float32]]) -> bool:
     return all(
         _coherence(np.moveaxis(spectrum, axis, -1)) > COHERENT
         or _rhythm(np.moveaxis(stack, axis, -1)) > RHYTHM
-        or _fall(spectrum, axis - 1) > EMPTY
+        or (not undone and _fall(spectrum, axis - 1) > EMPTY)
         for axis in (1, 2)
     )
 

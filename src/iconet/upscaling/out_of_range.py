@@ -110,7 +110,10 @@ def out_of_range(scan: Scan, plan: GridPlan, models: Models, options: Options) -
     if model.trust is not None and not found:  # another kind is unlike in every way
         found += _unlike(scan, plan, given, model, model.trust)
     if len(plan.steps[0].axes) == 2 and options.matrix is None:
-        found += _interpolated(scan, plan, options)
+        stored = given
+        if plan.recovery is not None:
+            stored = slices_given(scan, replace(plan, recovery=None))
+        found += _interpolated(scan, plan, stored, options)
     share = share_in_order(as_stack(scan.first_volume, plan.across))
     if share is not None and share < ORDERED:
         found.append(
@@ -286,7 +289,9 @@ def is_filled(slices: list[NDArray[np.float32]]) -> bool:
     return bool(shares) and float(np.median(shares)) > FILLED
 
 
-def _interpolated(scan: Scan, plan: GridPlan, options: Options) -> list[Finding]:
+def _interpolated(
+    scan: Scan, plan: GridPlan, stored: list[NDArray[np.float32]], options: Options
+) -> list[Finding]:
     if not plan.kind.in_kspace or (plan.steps[0].way is not None and options.acquired != "off"):
         return []  # the step knows of it
     undone = plan.recovery is not None and plan.recovery.zero_filled
@@ -301,7 +306,7 @@ def _interpolated(scan: Scan, plan: GridPlan, options: Options) -> list[Finding]
             " x ".join(map(str, n)) for n in (recovery.found.matrix, recovery.stored)
         )
         what, remedy = f" ({acquired} of {stored} acquired)", "omit --acquired off"
-    elif is_interpolated(slices_given(scan, replace(plan, recovery=None)), undone=undone):
+    elif is_interpolated(stored, undone=undone):
         what = " or smoothed: the upper part of its spectrum tells nothing new"
         remedy = "give the matrix that was acquired, --acquired ROWSxCOLUMNS"
     else:

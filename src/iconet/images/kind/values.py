@@ -65,22 +65,31 @@ def labels_like(array: NDArray) -> int:
     Neighbouring voxels of an image differ, by its noise at least. The most frequent value, the
     background, tells nothing.
     """
-    if not whole(array):
-        return 0
     slices = _slices(array)
-    values, counts = np.unique(slices, return_counts=True)
+    if not whole(slices):
+        return 0
+    values, background = _values(slices)
     if len(values) < 2:
         return 0
-    background = values[np.argmax(counts)]
     alike = pairs = 0
     for one, other in _neighbours(slices):
         counted = (one != background) | (other != background)
         pairs += int(np.count_nonzero(counted))
         alike += int(np.count_nonzero(counted & (one == other)))
-    for most, share in ALIKE:
-        if len(values) <= most:
-            return len(values) if alike > share * pairs else 0
-    return len(values) if alike > ALIKE_OF_MANY * pairs and _far_apart(slices, values) else 0
+    few = next((share for most, share in ALIKE if len(values) <= most), None)
+    found = alike > (few or ALIKE_OF_MANY) * pairs and (few or _far_apart(slices, values))
+    return len(values) if found and whole(array) else 0
+
+
+def _values(slices: NDArray) -> tuple[NDArray, float]:
+    """The values of whole numbers, sorted, and the most frequent of them."""
+    low, high = np.fmin.reduce(slices, axis=None), np.fmax.reduce(slices, axis=None)
+    if high - low < slices.size:  # quicker than to sort them
+        counts = np.bincount(np.nan_to_num(slices - low).astype(np.intp).ravel())
+        values = np.flatnonzero(counts) + low
+        return values, float(values[np.argmax(counts[counts > 0])])
+    values, counts = np.unique(slices, return_counts=True)
+    return values, float(values[np.argmax(counts)])
 
 
 def _far_apart(slices: NDArray, values: NDArray) -> bool:
@@ -116,8 +125,9 @@ def _slices(array: NDArray) -> NDArray:
 
 
 def _neighbours(slices: NDArray) -> Iterator[tuple[NDArray, NDArray]]:
-    yield slices[1:], slices[:-1]
-    yield slices[:, 1:], slices[:, :-1]
+    """Along both axes, on every third line."""
+    yield slices[1:, ::3], slices[:-1, ::3]
+    yield slices[::3, 1:], slices[::3, :-1]
 
 
 def _parts(array: NDArray) -> Iterator[NDArray]:

@@ -45,7 +45,7 @@ def _phantoms_are_not_unlike(
     """
     if request.node.get_closest_marker("unlike") is None:
         monkeypatch.setattr("iconet.upscaling.out_of_range._unlike", lambda *given: [])
-        monkeypatch.setattr("iconet.upscaling.out_of_range.is_interpolated", lambda given: False)
+        monkeypatch.setattr("iconet.upscaling.out_of_range._interpolated", lambda *given: [])
 
 
 @pytest.fixture

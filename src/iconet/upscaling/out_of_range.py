@@ -302,10 +302,10 @@ def _interpolated(
     if recovery is not None:
         shares = [a / s for a, s in zip(recovery.found.matrix, recovery.stored, strict=True)]
     if recovery is not None and max(shares) <= INTERPOLATED:
-        acquired, stored = (
+        acquired, all_of_it = (
             " x ".join(map(str, n)) for n in (recovery.found.matrix, recovery.stored)
         )
-        what, remedy = f" ({acquired} of {stored} acquired)", "omit --acquired off"
+        what, remedy = f" ({acquired} of {all_of_it} acquired)", "omit --acquired off"
     elif is_interpolated(stored, undone=undone):
         what = " or smoothed: the upper part of its spectrum tells nothing new"
         remedy = "give the matrix that was acquired, --acquired ROWSxCOLUMNS"

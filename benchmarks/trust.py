@@ -2,7 +2,7 @@
 
     python benchmarks/trust.py coverage mri-x2 data.root=/path/to/data [split=test] [slices=3]
     python benchmarks/trust.py ranking mri-x2 data.root=/path/to/data [slices=1] [beside=mri-any-x2]
-    python benchmarks/trust.py findings mri-x2 data.root=/path/to/data
+    python benchmarks/trust.py findings mri-x2 data.root=/path/to/data [pictures=/path/to/pictures]
 
 `table=body/body.csv` takes the scans of another table than the recipe's; `ways=kspace-crop,noisy`
 only these ways of losing resolution.
@@ -10,8 +10,9 @@ only these ways of losing resolution.
 `coverage`: share of foreground voxels within 90 % intervals, width (share of what is bright), by
 data set and contrast, for each way of losing resolution. `ranking`: how well the width finds the
 largest errors, beside the spread over 8 flips and rotations, the difference from another network
-(an ensemble of two) and the gradient. `findings`: what `--strict` would
-refuse, of test scans and of images that a model for brains must not be given.
+(an ensemble of two) and the gradient. `findings`: what `--strict` would refuse, of test scans and
+of images that a model for brains must not be given; photographs are those that come with libraries,
+or those of a folder.
 """
 
 import json
@@ -22,6 +23,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
+from scipy.ndimage import distance_transform_edt, gaussian_filter, zoom
 
 from iconet import zoo
 from iconet.data.split_volumes import tables_of_scans
@@ -29,6 +32,7 @@ from iconet.evaluation.lowering import lower
 from iconet.evaluation.metrics import foreground
 from iconet.evaluation.trust import Case, Sampled, cases, sampled, ways_of
 from iconet.images import Scan, read
+from iconet.physics.kspace import resize_kspace
 from iconet.runtime.device import Compute
 from iconet.training.recipe import Recipe
 from iconet.upscaling.interval import Bounds
@@ -121,15 +125,15 @@ def _auroc(doubt: np.ndarray, error: np.ndarray) -> float:
     return float((ranks[worst].sum() - count * (count + 1) / 2) / (count * (len(doubt) - count)))
 
 
-def findings(model: Model, recipe: Recipe, tested: list[Case], root: Path) -> None:
+def findings(model: Model, recipe: Recipe, tested: list[Case], root: Path, pictures: Path) -> None:
     groups: dict[str, list[set[str]]] = {}
-    for name, scan, options in _scans(tested, root, recipe.scale):
+    for name, scan, options in _scans(tested, root, recipe.scale, pictures):
         models = Models(model)
         try:
             plan = plan_grid(scan, models, options)
             found = {finding.what for finding in out_of_range(scan, plan, models, options)}
         except Exception as error:  # refused anyway
-            found = {f"refused: {str(error)[:50]}"}
+            found = {f"refused ({str(error)[-40:]})"}
         groups.setdefault(name, []).append(found)
     print("| images | flagged | by |\n|---|---|---|")
     for name, members in groups.items():
@@ -138,68 +142,91 @@ def findings(model: Model, recipe: Recipe, tested: list[Case], root: Path) -> No
         print(f"| {name} | {sum(map(bool, members))} of {len(members)} | {said} |", flush=True)
 
 
-def _scans(tested: list[Case], root: Path, factor: int) -> Iterator[tuple[str, Scan, Options]]:
+def _scans(
+    tested: list[Case], root: Path, factor: int, pictures: Path
+) -> Iterator[tuple[str, Scan, Options]]:
     rng = np.random.default_rng(0)
     plain = Options(plane="k", kind="mr")
-
-    def scan(stack: np.ndarray, mm: float) -> Scan:
-        return Scan(
-            np.ascontiguousarray(stack.transpose(1, 2, 0), np.float32),
-            affine=np.diag([-mm, mm, 3, 1.0]),
-        )
-
     for case in tested:
         middle = case.stack[len(case.stack) // 3 : len(case.stack) // 3 + 24]
         mm = case.spacing or 1
-        yield f"{case.dataset}, as published", scan(middle, mm), plain
+        yield f"{case.dataset}, as published", _scan(middle, mm), plain
         low = lower(middle, "kspace-crop", factor)
         if low is None:
             continue
-        stack = low.magnitude[:, 0].numpy()
-        yield f"{case.dataset}, degraded", scan(stack, mm * factor), plain
-        noisy = np.hypot(stack + rng.normal(0, 0.1, stack.shape), rng.normal(0, 0.1, stack.shape))
-        yield "10 % noise", scan(noisy, mm * factor), plain
-        if len(stack) > 8:
-            yield "shuffled slices", scan(stack[rng.permutation(len(stack))], mm * factor), plain
-        bigger = (
-            torch.nn.functional.interpolate(low.magnitude, scale_factor=2, mode="bicubic")
-            .clamp(min=0)[:, 0]
-            .numpy()
-        )
-        off = replace(plain, acquired="off")
-        yield "interpolated 2x, --acquired off", scan(bigger, mm * factor / 2), off
-        yield "noise alone", scan(rng.rayleigh(100, stack.shape), mm * factor), plain
-        labels = np.floor(8 * stack / max(stack.max(), 1e-6))
-        yield "label maps, --kind mr", scan(labels, mm * factor), plain
-        phase = np.angle(
-            np.exp(
-                1j
-                * (
-                    9 * np.pi * np.cumsum(stack, axis=2) / stack.shape[2]
-                    + rng.normal(0, 1, stack.shape) * (stack < 0.1)
-                )
-            )
-        )
-        yield "phase images, --kind mr", scan(phase, mm * factor), plain
+        stack, mm = low.magnitude[:, 0].numpy(), mm * factor
+        yield f"{case.dataset}, degraded", _scan(stack, mm), plain
+        for name, image in _spoilt(stack, rng):
+            yield name, _scan(image, mm), plain
+        for name, bigger in _interpolated(stack):
+            scan = _scan(bigger, mm / 2)
+            yield f"interpolated 2x by {name}", scan, plain
+            yield f"interpolated 2x by {name}, --acquired off", scan, replace(plain, acquired="off")
     for name in ("CT", "PET"):
         for path in sorted((root / "body" / name.lower()).glob("*.nii.gz"))[:12]:
             volume = read(path)
             volume = replace(volume, array=volume.array[:, :, :24])
             yield f"{name}, --model and --kind mr", volume, plain
             yield f"{name}, --model", volume, replace(plain, kind=name.lower())
-    for array in _photographs():
+    for array in _photographs(pictures):
         yield "photographs", Scan(array), Options(kind="mr")
+        yield "photographs, half the size", Scan(_halved(array)), Options(kind="mr")
 
 
-def _photographs() -> Iterator[np.ndarray]:
-    """Pictures that come with libraries, where these are installed."""
-    for folder in (Path(np.__file__).parents[1],):
-        for path in sorted([*folder.glob("**/*.jpg"), *folder.glob("**/sample_data/*.png")])[:12]:
-            from PIL import Image
+def _scan(stack: np.ndarray, mm: float) -> Scan:
+    array = np.ascontiguousarray(stack.transpose(1, 2, 0), np.float32)
+    return Scan(array, affine=np.diag([-mm, mm, 3, 1.0]))
 
-            picture = np.asarray(Image.open(path).convert("L"), np.float32)
-            if min(picture.shape) >= 64:
-                yield picture[:512, :512]
+
+def _spoilt(stack: np.ndarray, rng: np.random.Generator) -> Iterator[tuple[str, np.ndarray]]:
+    """Slices (N, H, W) of a scan, made into what must not be taken for one."""
+    real, imaginary = rng.normal(0, 0.1, (2, *stack.shape))
+    yield "10 % noise", np.hypot(stack + real, imaginary)
+    if len(stack) > 8:
+        yield "shuffled slices", stack[rng.permutation(len(stack))]
+        yield "odd slices after even ones", np.concatenate([stack[::2], stack[1::2]])
+    yield "noise alone", rng.rayleigh(100, stack.shape)
+    yield "label maps: 9 grey values, --kind mr", np.floor(8 * stack / max(stack.max(), 1e-6))
+    smooth = gaussian_filter(stack, (0, 1, 1))
+    inside = smooth > 0.15 * smooth.max()
+    tissue = inside * (1 + np.digitize(smooth, np.quantile(smooth[inside], (0.33, 0.66))))
+    yield "label maps: 3 tissues, --kind mr", tissue
+    seeds = np.full(stack.shape[1:], True)
+    seeds[tuple(rng.integers(0, np.array(seeds.shape)[:, None], (2, 80)))] = False
+    nearest = distance_transform_edt(seeds, return_distances=False, return_indices=True)
+    regions = 1000 + nearest[0] * seeds.shape[1] + nearest[1]
+    yield "label maps: 80 regions, --kind mr", inside * regions
+    yield "masks, --kind mr", inside
+    yield "probabilities, --kind mr", gaussian_filter((tissue == 2).astype(float), (0, 1, 1))
+    winding = 9 * np.pi * np.cumsum(stack, axis=2) / stack.shape[2]
+    phase = winding + rng.normal(0, 1, stack.shape) * (stack < 0.1)
+    yield "phase images, --kind mr", np.angle(np.exp(1j * phase))
+    for share, name in ((0.1, "10 %"), (0.2, "20 %")):
+        copy = np.roll(stack, stack.shape[1] // 2, axis=1)
+        yield f"a ghost of {name} at N/2", np.abs(stack + share * copy)
+
+
+def _interpolated(stack: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    tensor = torch.from_numpy(stack)[:, None]
+    bigger = stack.shape[1] * 2, stack.shape[2] * 2
+    yield "zeros in k-space", resize_kspace(tensor, bigger).abs()[:, 0].numpy()
+    for name, mode in (("straight lines", "bilinear"), ("cubic convolution", "bicubic")):
+        finer = torch.nn.functional.interpolate(tensor, scale_factor=2, mode=mode)
+        yield name, finer.clamp(min=0)[:, 0].numpy()
+    yield "cubic splines", zoom(stack, (1, 2, 2)).clip(0)
+
+
+def _photographs(folder: Path) -> Iterator[np.ndarray]:
+    """Grey pictures of a folder."""
+    for path in sorted([*folder.glob("**/*.jpg"), *folder.glob("**/*.png")]):
+        picture = np.asarray(Image.open(path).convert("L"), np.float32)[:512, :512]
+        if min(picture.shape) >= 128:
+            yield picture
+
+
+def _halved(array: np.ndarray) -> np.ndarray:
+    rows, columns = (size // 2 for size in array.shape)
+    return array[: 2 * rows, : 2 * columns].reshape(rows, 2, columns, 2).mean(axis=(1, 3))
 
 
 if __name__ == "__main__":
@@ -226,4 +253,5 @@ if __name__ == "__main__":
         beside = [Model.of(zoo.load(name)) for name in given.get("beside", "").split(",") if name]
         ranking(chosen, scans, int(given.get("slices", 1)), beside)
     else:
-        findings(chosen, asked, scans, root)
+        libraries = Path(np.__file__).parents[1] / "matplotlib"
+        findings(chosen, asked, scans, root, Path(given.get("pictures", libraries)))

@@ -39,12 +39,13 @@ def _cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> None:
 def _phantoms_are_not_unlike(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Tests upscale phantoms, which are unlike the scans of training.
+    """Tests upscale phantoms, which are unlike the scans of training and often smooth.
 
     Where that is what is tested, a test has the mark `unlike`.
     """
     if request.node.get_closest_marker("unlike") is None:
         monkeypatch.setattr("iconet.upscaling.out_of_range._unlike", lambda *given: [])
+        monkeypatch.setattr("iconet.upscaling.out_of_range._interpolated", lambda *given: [])
 
 
 @pytest.fixture

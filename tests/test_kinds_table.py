@@ -190,8 +190,12 @@ ROWS = {
     "colour DICOM": Row(dicom(PhotometricInterpretation="RGB"), None, "a colour image"),
     # --kind
     "--kind labels": Row(nifti("a.nii", LABELS), "labels", LABELLED, ("--kind", "labels")),
-    "--kind mr": Row(nifti("a_dseg.nii", LABELS), "MR", NETWORK, ("--kind", "mr")),
-    "--kind mr for a phase": Row(nifti("a_ph.nii", PHASE), "signed MR", "", ("--kind", "MR")),
+    "--kind mr": Row(
+        nifti("a_dseg.nii", LABELS), "MR", "looks like labels.*OUT OF RANGE", ("--kind", "mr")
+    ),
+    "--kind mr for a phase": Row(
+        nifti("a_ph.nii", PHASE), "signed MR", "looks like a phase.*OUT OF", ("--kind", "MR")
+    ),
     "--kind phase": Row(nifti("a.nii", PHASE), None, NO_PHASE, ("--kind", "phase")),
     "--kind ct": Row(nifti("a.nii", MR), "CT", WITHOUT, ("--kind", "ct")),
 }

@@ -1,8 +1,9 @@
 """Whether a scan is like those that a network was trained on, found before it is upscaled.
 
-A network answers to whatever it is given. What is looked at: the pixels' size, noise, whether the
-scan was interpolated, the order of the slices, and whether the network's own features look as they
-do in training. Some slices tell that; it takes a few tenths of a second.
+A network answers to whatever it is given. What is looked at: whether values are those of another
+kind of image, the pixels' size, noise, whether the scan was interpolated, the order of the slices,
+and whether the network's own features look as they do in training. Some slices tell that; it takes
+a few tenths of a second.
 """
 
 from dataclasses import replace
@@ -19,6 +20,7 @@ from iconet.runtime.threads import workers
 from iconet.upscaling.background import frame_of_object
 from iconet.upscaling.fidelity import is_constant
 from iconet.upscaling.input_consistency import INCONSISTENT, sampled_consistency
+from iconet.upscaling.interpolated import is_interpolated
 from iconet.upscaling.models import Models
 from iconet.upscaling.noise import noise_of
 from iconet.upscaling.one_axis import planes_containing
@@ -45,8 +47,19 @@ MARGIN = 1.5
 INTERPOLATED = 0.75
 """Share of the stored matrix; what holds less along both axes was interpolated."""
 
-ORDERED = 0.75
-"""Share of the slices that must be nearer to the next one than to the one after it."""
+AIR, FILLED = 0.15, 0.35
+"""Share of what is bright below which there is air, and of the border that is none: around heads up
+to 0.12, in photographs 0.4 and more."""
+
+WITHOUT_AIR = 0.6
+"""Times the usual distance of features that images may have that fill their field of view."""
+
+ORDERED = 0.8
+"""Share of the slices that must be in order, see `share_in_order`: of scans 0.95 and more, of
+shuffled ones up to 0.6."""
+
+ALIKE = 0.85
+"""Mean square difference, relative to another, that is clearly less: noise alone makes 0.9."""
 
 LEAST_SLICES = 8
 """Fewer tell nothing of their order."""
@@ -91,18 +104,24 @@ def out_of_range(scan: Scan, plan: GridPlan, models: Models, options: Options) -
         return []
     model = models(plan.steps[0])
     found = [Finding("kind", line) for line in unsuited(scan, plan, models)]
+    if plan.kind.seems:
+        found.append(Finding("kind", f"{scan.name}: {plan.kind.doubt}"))
+    given = slices_given(scan, plan)
     if model.trust is not None and not found:  # another kind is unlike in every way
-        found += _unlike(scan, plan, model, model.trust)
-    stack = as_stack(scan.first_volume, plan.across)
-    if plan.recovery is None and len(plan.steps[0].axes) == 2:
-        found += _interpolated(scan, plan, options)
-    share = share_in_order(stack)
+        found += _unlike(scan, plan, given, model, model.trust)
+    if len(plan.steps[0].axes) == 2 and options.matrix is None:
+        stored = given
+        if plan.recovery is not None:
+            stored = slices_given(scan, replace(plan, recovery=None))
+        found += _interpolated(scan, plan, stored, options)
+    share = share_in_order(as_stack(scan.first_volume, plan.across))
     if share is not None and share < ORDERED:
         found.append(
             Finding(
                 "order",
-                f"{scan.name}: only {share:.0%} of its slices are like the next one: they may be in"
-                " a wrong order, or --plane names another plane; compare with the scanner's order",
+                f"{scan.name}: only {share:.0%} of its slices are like their neighbours: they may"
+                " be in a wrong order, or --plane names another plane; compare with the scanner's"
+                " order",
             )
         )
     return found
@@ -138,7 +157,9 @@ def inconsistent(scan: Scan, bigger: Scan, plan: GridPlan) -> list[Finding]:
     ]
 
 
-def _unlike(scan: Scan, plan: GridPlan, model: Model, trust: "Trust") -> list[Finding]:
+def _unlike(
+    scan: Scan, plan: GridPlan, given: list[NDArray[np.float32]], model: Model, trust: "Trust"
+) -> list[Finding]:
     name, found = model.name or "the model", []
     if scan.affine is not None and (known := trust.ranges.get("spacing")):
         size = _pixel(scan, plan)
@@ -152,7 +173,7 @@ def _unlike(scan: Scan, plan: GridPlan, model: Model, trust: "Trust") -> list[Fi
                     " --spacing of half a pixel, or a model trained for such scans",
                 )
             )
-    seen = properties(slices_given(scan, plan), model)
+    seen = properties(given, model)
     if seen.noise is not None and (known := trust.ranges.get("noise")):
         if seen.noise > known[1] * MARGIN:
             found.append(
@@ -164,12 +185,15 @@ def _unlike(scan: Scan, plan: GridPlan, model: Model, trust: "Trust") -> list[Fi
                 )
             )
     if seen.distance is not None and trust.familiar is not None:
-        if seen.distance > trust.familiar.furthest:
+        filled = len(plan.steps[0].axes) == 2 and is_filled(given)
+        usual = trust.familiar.furthest * (WITHOUT_AIR if filled else 1)
+        if seen.distance > usual:
             found.append(
                 Finding(
                     "features",
                     f"{scan.name}: looks unlike the scans that {name} was trained on (distance"
-                    f" {seen.distance:.2f}, up to {trust.familiar.furthest:.2f} is usual): its"
+                    f" {seen.distance:.2f}, up to {usual:.2f} is usual"
+                    f"{', as there is no air around it' * filled}): its"
                     " detail may be invented; compare it with the scan, or use a model trained for"
                     " such scans",
                 )
@@ -255,28 +279,53 @@ def middle_of(image: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.ascontiguousarray(np.clip(scaled[tuple(sides)], *SPIKE))
 
 
-def _interpolated(scan: Scan, plan: GridPlan, options: Options) -> list[Finding]:
-    if not plan.kind.in_kspace or options.acquired != "off":
-        return []  # it was looked for, or there is no k-space
-    asked = replace(options, acquired="auto", window="none")
-    recovery = find_recovery(scan, plan.across, asked, kspace=True)
-    if recovery is None:
+def is_filled(slices: list[NDArray[np.float32]]) -> bool:
+    """Whether what slices (H, W) show goes on at their borders, as around no head."""
+    shares = []
+    for image in slices:
+        dark, bright = levels_of_slice(image)
+        border = np.concatenate([*image[:2], *image[-2:], *image[:, :2].T, *image[:, -2:].T])
+        shares.append(np.mean(border > dark + AIR * (bright - dark)))
+    return bool(shares) and float(np.median(shares)) > FILLED
+
+
+def _interpolated(
+    scan: Scan, plan: GridPlan, stored: list[NDArray[np.float32]], options: Options
+) -> list[Finding]:
+    if not plan.kind.in_kspace or (plan.steps[0].way is not None and options.acquired != "off"):
+        return []  # the step knows of it
+    undone = plan.recovery is not None and plan.recovery.zero_filled
+    recovery, shares = None, [1.0]
+    if options.acquired == "off":
+        asked = replace(options, acquired="auto", window="none")
+        recovery = find_recovery(scan, plan.across, asked, kspace=True)
+    if recovery is not None:
+        shares = [a / s for a, s in zip(recovery.found.matrix, recovery.stored, strict=True)]
+    if recovery is not None and max(shares) <= INTERPOLATED:
+        acquired, all_of_it = (
+            " x ".join(map(str, n)) for n in (recovery.found.matrix, recovery.stored)
+        )
+        what, remedy = f" ({acquired} of {all_of_it} acquired)", "omit --acquired off"
+    elif is_interpolated(stored, undone=undone):
+        what = " or smoothed: the upper part of its spectrum tells nothing new"
+        remedy = "give the matrix that was acquired, --acquired ROWSxCOLUMNS"
+    else:
         return []
-    shares = [a / s for a, s in zip(recovery.found.matrix, recovery.stored, strict=True)]
-    if max(shares) > INTERPOLATED:
-        return []
-    acquired, stored = (" x ".join(map(str, n)) for n in (recovery.found.matrix, recovery.stored))
     return [
         Finding(
             "interpolated",
-            f"{scan.name}: was interpolated ({acquired} of {stored} acquired): it gains little and"
-            " may be sharpened wrongly; omit --acquired off",
+            f"{scan.name}: was interpolated{what}: it gains little and may be sharpened wrongly;"
+            f" {remedy}",
         )
     ]
 
 
 def share_in_order(stack: NDArray) -> float | None:
-    """Share of the slices that are nearer to the next one than to the one after it.
+    """Share of the slices that are in order, as far as they tell.
+
+    One is if no slice is clearly more like it than one beside it, and if the one after the next is
+    not clearly more like it than the next: blocks in a wrong order fail the first, exchanged
+    neighbours the second. The less of both counts.
 
     Args:
         stack: (N, H, W).
@@ -290,8 +339,15 @@ def share_in_order(stack: NDArray) -> float | None:
         small = np.clip(small, *np.quantile(small, (0.01, 0.99)))  # wild voxels tell nothing
     spread = small.std(axis=(1, 2))
     small = small[spread > 0.2 * spread.max()] if len(small) else small
-    if len(small) < LEAST_SLICES:
+    count = len(small)
+    if count < LEAST_SLICES:
         return None
-    next_one = np.square(small[1:-1] - small[:-2]).mean(axis=(1, 2))
-    after_it = np.square(small[2:] - small[:-2]).mean(axis=(1, 2))
-    return float(np.mean(next_one < after_it))
+    flat = (small - small.mean()).reshape(count, -1)
+    products = flat @ flat.T
+    apart = products.diagonal()[:, None] + products.diagonal() - 2 * products
+    in_turn = apart.diagonal(1)[:-1] * ALIKE <= apart.diagonal(2)
+    beside = np.full(count, np.inf)
+    beside[1:] = apart.diagonal(1)
+    beside[:-1] = np.minimum(beside[:-1], apart.diagonal(1))
+    np.fill_diagonal(apart, np.inf)
+    return float(min(np.mean(in_turn), np.mean(beside * ALIKE <= apart.min(axis=1))))

@@ -50,7 +50,7 @@ def kind_of(scan: Scan, asked: str = "auto") -> Kind:
         if asked.lower() not in KINDS:
             raise InputError(f"kind {asked}: give auto, {', '.join(KINDS)}")
         said = Kind(known[asked.lower()], "by --kind")
-        return _signed(scan, said) if said.name == MR else said
+        return _doubted(scan, _signed(scan, said)) if said.name == MR else said
     found, named = _said(scan)
     if found is not None and named and found.name in (LABELS, MASK):
         return _checked(scan, found)
@@ -100,10 +100,14 @@ def _signed(scan: Scan, kind: Kind) -> Kind:
 def _doubted(scan: Scan, kind: Kind) -> Kind:
     """With a line where the values look like something else."""
     if count := labels_like(scan.array):
-        what, remedy = f"looks like labels ({count} values in connected regions)", LABELS
+        what, seems = f"looks like labels ({count} values in connected regions)", LABELS
     elif phase_like(scan.array):
-        what, remedy = "looks like a phase (values that fill its range and jump across it)", PHASE
+        what, seems = "looks like a phase (values that fill its range and jump across it)", PHASE
+    elif in_hounsfield_units(scan.array):
+        what, seems = "looks like CT (air near -1000, soft tissue near 0)", CT
     else:
         return kind
-    doubt = f"{what} and does not say so: taken for {kind.noun}; --kind {remedy} if that is true"
-    return replace(kind, doubt=doubt)
+    doubt = (
+        f"{what} and does not say so: taken for {kind.noun}; --kind {seems.lower()} if that is true"
+    )
+    return replace(kind, doubt=doubt, seems=seems)

@@ -33,12 +33,14 @@ class Kind:
         why: What says so, in a few words.
         unit: Of the values, where the file says it; else empty.
         doubt: A line on what may be wrong with that, with a remedy; empty without any.
+        seems: Another of those names, which its values look like; empty without any.
     """
 
     name: str
     why: str
     unit: str = ""
     doubt: str = ""
+    seems: str = ""
 
     @property
     def noun(self) -> str:

@@ -116,6 +116,7 @@ def upscale(
     again: bool = False,
     complex: bool = False,
     uncertainty: bool = False,
+    best: bool = False,
     strict: bool = False,
     progress: Progress | None = None,
 ) -> Any:
@@ -174,6 +175,8 @@ def upscale(
         again: upscale results of iconet too.
         complex: give the complex image of raw k-space, not its magnitude.
         uncertainty: give both bounds of 90 % intervals too, see `Interval`.
+        best: take the mean of the network's answers to the slice and to its flips and turns (see
+            `iconet.upscaling.turns`). It takes up to 8 times as long.
         strict: refuse a scan that is unlike those of the network's training, instead of a warning.
         progress: called with (done, total), in slices, or in tiles if slices are cut.
 
@@ -207,6 +210,7 @@ def upscale(
         again=again,
         complex=complex,
         uncertainty=uncertainty,
+        best=best,
         strict=strict,
     )
     compute = choose_compute(device, precision, backend_for(model, backend))

@@ -66,6 +66,7 @@ def enlarge_axis(
     tile: int | None = None,
     progress: Progress | None = None,
     bounds: Bounds | None = None,
+    best: bool = False,
 ) -> NDArray[np.float32]:
     """Make one axis `network.scale` times finer; see the module's text for how and why.
 
@@ -79,19 +80,19 @@ def enlarge_axis(
         tile: see there.
         progress: called with (done, in all), counting slices or tiles of both planes.
         bounds: written into as `out` is: the means of those of both planes.
+        best: as in `predict_stack`.
 
     Returns:
         `out`, on the intensity scale of `volume`.
     """
     shape = [size * network.scale if i == axis else size for i, size in enumerate(volume.shape)]
-    if out is None:
-        out = np.empty(shape, np.float32)
+    out = np.empty(shape, np.float32) if out is None else out
     old, new = _as_volume(volume), _as_volume(out)
     within = [] if bounds is None else [_as_volume(bound) for bound in bounds.both]
-    predict = partial(
-        predict_stack, network, compute=compute, faithful=False, batch=batch, tile=tile
-    )
-    windows = partial(count_windows, network, device=compute.device.type, batch=batch, tile=tile)
+    cut = {"batch": batch, "tile": tile}
+    how = {"compute": compute, "faithful": False, "best": best}
+    predict = partial(predict_stack, network, **how, **cut)  # type: ignore[arg-type]
+    windows = partial(count_windows, network, device=compute.device.type, **cut)
     planes = planes_containing(axis, shape)
     total = sum(windows(old.transpose(plane).shape) for plane in planes)
     finished = 0

@@ -90,8 +90,7 @@ def enlarge_axis(
     old, new = _as_volume(volume), _as_volume(out)
     within = [] if bounds is None else [_as_volume(bound) for bound in bounds.both]
     cut = {"batch": batch, "tile": tile}
-    how = {"compute": compute, "faithful": False, "best": best}
-    predict = partial(predict_stack, network, **how, **cut)  # type: ignore[arg-type]
+    predict = partial(predict_stack, network, compute=compute, faithful=False, best=best, **cut)
     windows = partial(count_windows, network, device=compute.device.type, **cut)
     planes = planes_containing(axis, shape)
     total = sum(windows(old.transpose(plane).shape) for plane in planes)

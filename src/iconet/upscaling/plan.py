@@ -154,7 +154,8 @@ def plan_grid(scan: Scan, models: Models, options: Options) -> GridPlan:
         ratios, shape = _by_factor(scan, named or _own_axes(scan, across, models), models)
     kind = kind_of(scan, options.kind)
     refuse_phase(kind, scan.name)
-    steps = _of_kind(kind, _steps(ratios, scan.spacing, in_plane, models))
+    found = _steps(ratios, scan.spacing, in_plane, models)
+    steps = [step._replace(modality=kind.modality) for step in found]
     _check_steps(scan, across, steps)
     grid = across, tuple(shape), tuple(ratios)
     interpolated = models.interpolate(kind, steps)
@@ -173,7 +174,7 @@ def plan_grid(scan: Scan, models: Models, options: Options) -> GridPlan:
         recovery = find_recovery(scan, across, options, kspace=kind.in_kspace)
     if recovery is not None:
         steps = _steps(ratios, scan.spacing, in_plane, models, recovery)
-    elif kind.in_kspace and not options.as_stored:
+    elif (kind.in_kspace or kind.modality != MR) and not options.as_stored:
         steps = _told(scan, across, steps, models)
     return GridPlan(grid[0], tuple(steps), *grid[1:], kind, recovery=recovery)
 
@@ -191,8 +192,9 @@ def remarks(scan: Scan, plan: GridPlan, models: Models) -> list[str]:
         found.append(f"{scan.name}: {plan.recovery}")
     for step in plan.steps:
         if step.modality != MR:
-            model = models(step)
-            found += [] if models.only else [f"{what} ({kind.why}): enlarged by {model.name}"]
+            seems = "" if step.way is None else f"; {SEEMS[step.way]}"
+            by = "" if models.only else f": enlarged by {models(step).name}"
+            found += [f"{what} ({kind.why}){by}{seems}"] if by or seems else []
         elif step.way is not None:
             by = models(step).name or "the model"
             instead = "" if models.only else f" (--model mri-x{step.factor} if it is as acquired)"
@@ -326,25 +328,14 @@ def _steps(
     return single + plane
 
 
-def _of_kind(kind: Kind, steps: Sequence[Step]) -> list[Step]:
-    """Steps for a kind of image. What is no crop of k-space keeps the mean over each voxel."""
-    from iconet.network.description import OTHER
-
-    if kind.modality == MR:
-        return list(steps)
-    return [
-        step._replace(modality=kind.modality, way=OTHER if len(step.axes) == 2 else None)
-        for step in steps
-    ]
-
-
 def _told(scan: Scan, across: int, steps: Sequence[Step], models: Models) -> list[Step]:
     """The steps, of which the first in the slices' plane knows how these lost their resolution."""
     told = list(steps)
     first = next((index for index, step in enumerate(steps) if len(step.axes) == 2), None)
     if first is not None and (network := models.telling(steps[first])) is not None:
         stack = finite(as_stack(scan.first_volume, across))
-        told[first] = steps[first]._replace(way=find_way(network, stack, named=models.only))
+        named = models.only and steps[first].modality == MR
+        told[first] = steps[first]._replace(way=find_way(network, stack, named=named))
     return told
 
 

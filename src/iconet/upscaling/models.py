@@ -103,7 +103,7 @@ class Models:
         """What tells how slices lost their resolution before this step; None for nothing."""
         if self.only:
             return telling(self.chosen.network)
-        name = OTHERS.get(step.modality, ANY).format(step.factor)
+        name = ANY.format(step.factor)
         known = name in [entry.name for entry in zoo.catalogue()]
         return telling(self._load(name).network) if known else None
 

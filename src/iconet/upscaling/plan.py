@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from iconet.errors import InputError
 from iconet.images import Scan, check_upscalable, slice_axis_of
 from iconet.images.kind import Kind, kind_of
-from iconet.images.kind.kinds import MAP, MR, PROBABILITIES, refuse_phase
+from iconet.images.kind.kinds import MAP, MR, PET, PROBABILITIES, refuse_phase
 from iconet.images.own import refuse_own
 from iconet.upscaling.models import Models, Step
 from iconet.upscaling.one_axis import planes_containing
@@ -29,6 +29,9 @@ SEEMS = {
     "another way": "it seems to have been blurred, filtered or interpolated",
 }
 """What is said of the ways of `iconet.network.description.WAYS`, but for crops of k-space."""
+
+SHARED = "block means"
+"""The way of PET: what was counted in a voxel is shared among its new voxels, so none is lost."""
 
 LABEL_BY_LABEL = "label by label: no new values, and no label is lost"
 LINEARLY = "by means of neighbours, which stay within their range"
@@ -174,8 +177,10 @@ def plan_grid(scan: Scan, models: Models, options: Options) -> GridPlan:
         recovery = find_recovery(scan, across, options, kspace=kind.in_kspace)
     if recovery is not None:
         steps = _steps(ratios, scan.spacing, in_plane, models, recovery)
-    elif (kind.in_kspace or kind.modality != MR) and not options.as_stored:
+    elif kind.in_kspace and not options.as_stored:
         steps = _told(scan, across, steps, models)
+    elif kind.name == PET:
+        steps = [s._replace(way=SHARED) if len(s.axes) == 2 else s for s in steps]
     return GridPlan(grid[0], tuple(steps), *grid[1:], kind, recovery=recovery)
 
 
@@ -192,9 +197,8 @@ def remarks(scan: Scan, plan: GridPlan, models: Models) -> list[str]:
         found.append(f"{scan.name}: {plan.recovery}")
     for step in plan.steps:
         if step.modality != MR:
-            seems = "" if step.way is None else f"; {SEEMS[step.way]}"
-            by = "" if models.only else f": enlarged by {models(step).name}"
-            found += [f"{what} ({kind.why}){by}{seems}"] if by or seems else []
+            by = models(step).name
+            found += [] if models.only else [f"{what} ({kind.why}): enlarged by {by}"]
         elif step.way is not None:
             by = models(step).name or "the model"
             instead = "" if models.only else f" (--model mri-x{step.factor} if it is as acquired)"
@@ -334,8 +338,7 @@ def _told(scan: Scan, across: int, steps: Sequence[Step], models: Models) -> lis
     first = next((index for index, step in enumerate(steps) if len(step.axes) == 2), None)
     if first is not None and (network := models.telling(steps[first])) is not None:
         stack = finite(as_stack(scan.first_volume, across))
-        named = models.only and steps[first].modality == MR
-        told[first] = steps[first]._replace(way=find_way(network, stack, named=named))
+        told[first] = steps[first]._replace(way=find_way(network, stack, named=models.only))
     return told
 
 

@@ -131,19 +131,19 @@ def test_the_model_that_does_the_work_is_the_one_said_not_to_be_trained_for(capf
 @pytest.mark.parametrize(("modality", "kind"), [("CT", "CT"), ("PT", "PET")])
 def test_a_kind_without_a_model_is_interpolated_and_a_line_says_what_to_do(capfd, modality, kind):
     given = series("in", modality, description="Head")
-    assert cli.run(["upscale", "in", "-o", "out", "--backend", "torch"]) == 0
+    assert cli.run(["upscale", "in", "-o", "out", "--axes", "k", "--backend", "torch"]) == 0
     first, last = errors(capfd)
     assert first == (
-        f"in: {kind}, for which no shipped model was trained: enlarged by interpolation;"
-        " --model mri-x2 runs one all the same"
+        f"in: {kind}, which no shipped model enlarges along these axes so many times: enlarged by"
+        " interpolation; --model mri-x2 runs one all the same"
     )
-    assert "-> 40 x 48 x 3 voxels of 0.4 x 0.35 x 3 mm, i and j interpolated, " in last
+    assert "-> 20 x 24 x 6 voxels of 0.8 x 0.7 x 1.5 mm, k interpolated, " in last
     assert "cpu" not in last
     scan = read(given)
-    expected = np.empty((40, 48, 3), np.float32)
-    interpolate(scan.array, expected, {0: 0.5, 1: 0.5})
-    with pytest.warns(UserWarning, match=f"in: {kind}, for which no shipped model was trained"):
-        returned = iconet.upscale("in")
+    expected = np.empty((20, 24, 6), np.float32)
+    interpolate(scan.array, expected, {2: 0.5})
+    with pytest.warns(UserWarning, match=f"in: {kind}, which no shipped model enlarges"):
+        returned = iconet.upscale("in", axes="k")
     np.testing.assert_allclose(returned.get_fdata(), expected, atol=0.501)
     assert_same("out", returned)
 
@@ -182,10 +182,11 @@ def test_every_grid_can_be_interpolated(capfd, options, shape, spacing, said):
 
 def test_a_report_of_an_interpolation_names_no_model(capfd):
     series("in")
-    assert cli.run(["upscale", "in", "-o", "out.nii.gz", "--report", "--backend", "torch"]) == 0
+    call = ["upscale", "in", "-o", "out.nii.gz", "--axes", "k", "--report"]
+    assert cli.run([*call, "--backend", "torch"]) == 0
     report = json.loads(Path("out.nii.gz.report.json").read_text())
     assert report["models"] == [] and report["compute"] is None
-    assert report["interpolation"] == "CT: no shipped model was trained for it"
+    assert report["interpolation"].startswith("CT: no shipped model enlarges it along these axes")
     assert "network" not in report["notice"]
     assert report["consistency"]["nmse"] < 1e-3
 
@@ -193,7 +194,7 @@ def test_a_report_of_an_interpolation_names_no_model(capfd):
 def test_a_study_of_interpolated_scans_goes_on_where_it_stopped(weights, capfd):
     series("in/a")
     series("in/b", uid="1.2.7")
-    call = ["upscale", "in/a", "in/b", "-o", "out", "--backend", "torch"]
+    call = ["upscale", "in/a", "in/b", "-o", "out", "--axes", "k", "--backend", "torch"]
     assert cli.run(call) == 0
     assert cli.run(call) == 0
     assert "2 scans: 2 finished before" in capfd.readouterr().err

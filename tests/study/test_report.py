@@ -99,3 +99,16 @@ def test_a_report_says_why_there_is_no_consistency():
     report = json.loads(Path("b.nii.report.json").read_text())
     assert report["consistency"] is None
     assert "another field of view" in report["consistency_missing"]
+
+
+@pytest.mark.usefixtures("folder")
+def test_the_best_is_another_result_and_is_said(capsys):
+    scan("a.nii")
+    assert upscale("a.nii", "-o", "plain.nii") == 0
+    assert upscale("a.nii", "-o", "b.nii", "--best", "--report") == 0
+    assert json.loads(Path("b.nii.report.json").read_text())["options"]["best"] is True
+    plain, best = (np.asarray(nibabel.load(name).dataobj) for name in ("plain.nii", "b.nii"))
+    assert (plain != best).any()
+    nibabel.Nifti1Image(np.eye(20, dtype=np.uint8)[..., None], np.eye(4)).to_filename("a_seg.nii")
+    assert upscale("a_seg.nii", "-o", "c.nii", "--best") == 0
+    assert "--best changes nothing" in capsys.readouterr().err

@@ -1,6 +1,7 @@
 """One scan: what is written, and what is said and recorded of it."""
 
 import json
+import re
 
 import nibabel
 import numpy as np
@@ -94,13 +95,13 @@ def test_a_device_that_is_not_there_is_refused_before_any_scan_is_read():
         Upscaler(Options(device="abacus"), reports=False)
 
 
-def test_pet_is_known_by_its_name_and_interpolated(tmp_path, capsys):
+def test_pet_is_known_by_its_name_and_has_its_model(tmp_path, capsys):
     source = tmp_path / "pet" / "sub-01_trc-FDG_pet.nii"
     scan(source)
     task = Task(source, tmp_path / "b.nii")
     line, _ = Upscaler(Options(**OPTIONS), reports=False)(task)
-    assert "-> 40 x 48 x 3 voxels" in line and "i and j interpolated, " in line
-    assert f"{source}: PET, for which no shipped model was trained" in capsys.readouterr().err
+    assert "-> 40 x 48 x 3 voxels" in line and "slices across k, " in line
+    assert re.search(rf"{source}: PET \(.*\): enlarged by pet-x2\n", capsys.readouterr().err)
     made = nibabel.load(task.target)
     assert made.get_data_dtype() == np.int16 and made.get_fdata().min() >= 0
     Upscaler(Options(model="mri-x2", **OPTIONS), reports=False)(task)

@@ -192,12 +192,12 @@ def test_the_options_of_the_overloads_the_function_and_the_command_are_the_same(
 
 
 @pytest.mark.parametrize("kind", ["path", "nibabel"])
-def test_a_kind_without_a_trained_model_is_warned_of(tmp_path, kind):
+def test_what_is_no_mri_is_said_with_its_model(tmp_path, kind):
     scan(tmp_path / "sub-01_pet.nii")
     given = tmp_path / "sub-01_pet.nii"
     given = given if kind == "path" else nibabel.load(given)
-    with pytest.warns(UserWarning, match="PET, for which no shipped model was trained") as said:
-        iconet.upscale(given)
+    with pytest.warns(UserWarning, match="PET .by its name.: enlarged by pet-x2") as said:
+        iconet.upscale(given, **FAST)
     assert [warning.filename for warning in said] == [__file__]
     with pytest.warns(UserWarning, match="PET, for which mri-x2 was not trained"):
         iconet.upscale(given, "mri-x2", acquired="off", window="none", **FAST)
@@ -208,8 +208,8 @@ def test_hounsfield_units_are_warned_of_in_every_kind_of_object_once(kind):
     head = np.hypot(*np.ogrid[-1:1:24j, -1:1:22j])[None] < np.full((5, 1, 1), 0.7)
     values = np.where(head, 40, -1000) + np.random.default_rng(0).normal(0, 10, (5, 24, 22))
     options = {} if kind is sitk.GetImageFromArray else {"axes_order": "bhw"}
-    with pytest.warns(UserWarning, match="CT, for which no shipped model was trained") as said:
-        iconet.upscale(kind(values.astype(np.float32)), **options)
+    with pytest.warns(UserWarning, match="CT .values in Hounsfield.*: enlarged by ct-x2") as said:
+        iconet.upscale(kind(values.astype(np.float32)), **options, **FAST)
     assert [warning.filename for warning in said] == [__file__]
 
 

@@ -51,15 +51,26 @@ def test_weights_are_those_of_all_that_may_take_part():
     assert set(Models(Model.of(mine), only=False).weights) == {"0" * 64} | shipped
 
 
-def test_a_kind_without_a_shipped_model_is_interpolated_unless_one_was_named(monkeypatch):
-    mr, ct, pet, labels, share, real = (
-        Kind(name, "") for name in ("MR", "CT", "PET", "labels", "probabilities", "real")
-    )
-    networks = [not package().interpolate(kind) for kind in (mr, ct, pet, labels, share, real)]
-    assert networks == [True, False, False, False, False, False]
+def test_what_no_shipped_model_enlarges_so_is_interpolated_unless_one_was_named(monkeypatch):
+    kinds = [Kind(name, "") for name in ("MR", "CT", "PET", "labels", "probabilities", "real")]
+
+    def networks(models, axes, factor):
+        steps = [[Step(axes, factor, modality=kind.modality)] for kind in kinds]
+        return [not models.interpolate(*each) for each in zip(kinds, steps, strict=True)]
+
+    assert networks(package(), (0, 1), 2) == [True, True, True, False, False, False]
+    # There are weights for 2x in the plane alone.
+    for axes, factor in (((0, 1), 4), ((2,), 2)):
+        assert networks(package(), axes, factor) == [True, False, False, False, False, False]
     mine = Models(Model.of(Linear()))
-    networks = [not mine.interpolate(kind) for kind in (mr, ct, pet, labels, share, real)]
-    assert networks == [True, True, True, False, False, True]
-    entry = SimpleNamespace(name="ct-x2", purpose="CT of the chest, slices 2x larger in plane")
-    monkeypatch.setattr(zoo, "catalogue", lambda: [entry])
-    assert not package().interpolate(ct)
+    assert networks(mine, (0, 1), 2) == [True, True, True, False, False, True]
+    monkeypatch.setattr(zoo, "catalogue", lambda: [SimpleNamespace(name="mri-x2")])
+    assert networks(package(), (0, 1), 2) == [True, False, False, False, False, False]
+
+
+@pytest.mark.parametrize(("kind", "name"), [("CT", "ct-x2"), ("PET", "pet-x2")])
+def test_the_kind_chooses_the_model_unless_one_was_named(kind, name):
+    step = Step((0, 1), 2, modality=kind)
+    assert package()(step).name == name
+    mine = Models(Model.of(Linear()))
+    assert mine(step) is mine.chosen

@@ -87,7 +87,7 @@ def test_a_plan_becomes_its_steps_and_then_its_resamplings(linear):
     assert found[2] == Resampling(2, 54, pytest.approx(4 / 3))
 
 
-@pytest.mark.parametrize("axes", ["auto", "k", "ijk"])
+@pytest.mark.parametrize("axes", ["k", "ijk"])
 def test_a_kind_without_a_model_is_interpolated_in_one_operation(axes):
     values = np.random.default_rng(0).random(SHAPE, np.float32)
     scan = Scan(values, np.diag([1.0, 1, 3, 1]), path=Path("sub-1_ct.nii"))
@@ -107,7 +107,12 @@ def test_a_kind_without_a_model_is_interpolated_in_one_operation(axes):
 
 def test_no_remark_is_made_of_models_that_do_not_say_mri_or_of_mri(linear):
     scan = Scan(np.zeros(SHAPE, np.float32), np.eye(4), path=Path("sub-1_pet.nii"))
-    for purpose, kinds in {"T1w MR images": ["PET"], "FDG PET": [], "primary": []}.items():
+    for purpose, kinds in {
+        "T1w MR images": ["PET"],
+        "CT of the chest": ["PET"],
+        "FDG PET": [],
+        "primary": [],
+    }.items():
         models = Models(replace(Model.of(linear), name="mine", purpose=purpose))
         lines = remarks(scan, plan_grid(scan, models, Options()), models)
         assert len(lines) == len(kinds)
@@ -117,3 +122,6 @@ def test_no_remark_is_made_of_models_that_do_not_say_mri_or_of_mri(linear):
             )
     mri = replace(scan, path=Path("sub-1_T1w.nii"))
     assert remarks(mri, plan_grid(mri, package(), Options()), package()) == []
+    models = Models(replace(Model.of(linear), name="ct-x2", purpose="CT of chest and limbs"))
+    (line,) = remarks(mri, plan_grid(mri, models, Options()), models)
+    assert "an MR image, for which ct-x2 was not trained" in line

@@ -23,6 +23,7 @@ from iconet.upscaling.options import Options
         ({"spacing": 1.0, "scale": 2}, "scale 2 and a spacing"),
         ({"isotropic": True, "scale": 4}, "scale 4 and a spacing"),
         ({"uncertainty": True, "complex": True}, "--uncertainty and --complex can't be combined"),
+        ({"best": True, "scale": 1}, "--best and --scale 1 can't be combined"),
         ({"uncertainty": True, "scale": 1}, "--uncertainty and --scale 1 can't be combined"),
     ],
 )
@@ -52,10 +53,11 @@ def test_millimetres_are_one_number_or_one_for_each_axis(spacing, expected):
 
 def test_what_decides_on_a_result_is_what_records_compare():
     """The keys of a study's record and of reports: another one would redo every study."""
-    assert Options(volume=2, allow_missing=True).deciding == {
+    assert Options(volume=2, allow_missing=True, best=True).deciding == {
         **Options().deciding,
         "volume": 2,
         "allow_missing": True,
+        "best": True,
     }
     assert list(Options().deciding) == [
         *("plane", "axes", "spacing", "isotropic", "series", "tile", "precision", "backend"),

@@ -228,17 +228,17 @@ def hounsfield():
 
 
 @pytest.mark.parametrize("volumes", [1, 2])
-def test_hounsfield_units_are_interpolated_with_a_warning(volumes):
+def test_across_slices_hounsfield_units_are_interpolated_with_a_warning(volumes):
     array = np.stack([hounsfield()] * volumes, axis=-1) if volumes > 1 else hounsfield()
     with pytest.warns(UserWarning) as said:
-        made = upscale(array)
+        made = upscale(array, axes="k")
     assert [str(warning.message) for warning in said] == [
-        "the given image: CT, for which no shipped model was trained: enlarged by interpolation;"
-        " --model mri-x2 runs one all the same"
+        "the given image: CT, which no shipped model enlarges along these axes so many times:"
+        " enlarged by interpolation; --model mri-x2 runs one all the same"
     ]
     assert said[0].filename == __file__
-    expected = np.empty((48, 44, 5), np.float32)
-    interpolate(hounsfield().astype(np.float32), expected, {0: 0.5, 1: 0.5})
+    expected = np.empty((24, 22, 10), np.float32)
+    interpolate(hounsfield().astype(np.float32), expected, {2: 0.5})
     for volume in np.moveaxis(made, -1, 0) if volumes > 1 else [made]:
         np.testing.assert_array_equal(volume, expected)
 

@@ -59,6 +59,7 @@ export class Form {
         this.text('acquired', 'Acquired matrix', 'found; or off, 192x256'),
         this.select('window', 'Window over k-space', [['', 'found'], ...['none', 'hamming', 'hann', 'fermi', 'tukey', 'elliptical'].map((w): [string, string] => [w, w])]),
         volumes > 1 && this.text('volume', 'One volume', `1 to ${volumes}; all`),
+        make('label', { class: 'tick' }, make('input', { type: 'checkbox', name: 'best' }), ' Best: the mean of eight answers, up to 8 times as long'),
         make('label', { class: 'tick' }, make('input', { type: 'checkbox', name: 'allow_missing' }), ' Leave out DICOM files that cannot be read'),
         make('label', { class: 'tick' }, make('input', { type: 'checkbox', name: 'again' }), ' Also what iconet made already'),
       ),
@@ -120,7 +121,7 @@ export class Form {
 }
 
 const WHOLE = ['scale', 'volume']
-const TICKS = ['isotropic', 'uncertainty', 'allow_missing', 'again']
+const TICKS = ['isotropic', 'uncertainty', 'best', 'allow_missing', 'again']
 
 export function options(given: Record<string, string>): Options {
   const found: Options = {}

@@ -65,6 +65,7 @@ def parser() -> argparse.ArgumentParser:
     add("--precision", default="auto")
     add("--backend", default="auto")
     add("--uncertainty", action="store_true")
+    add("--best", action="store_true")
     add("--strict", action="store_true")
     add("--overwrite", action="store_true")
     add("--shard", metavar="I/N")
@@ -76,7 +77,7 @@ def options_of(given: argparse.Namespace) -> Options:
     """How to upscale."""
     names = [
         *("model", "scale", "spacing", "isotropic", "device", "precision", "backend"),
-        *("uncertainty", "strict"),
+        *("uncertainty", "best", "strict"),
     ]
     return Options(**{name: getattr(given, name) for name in names})
 

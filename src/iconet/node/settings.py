@@ -178,6 +178,7 @@ class Upscale(Section):
     window: str = "auto"
     kind: str = "auto"
     tile: int | None = None
+    best: bool = False
 
     @model_validator(mode="after")
     def _possible(self) -> Self:

@@ -254,6 +254,8 @@ class Upscaler:
         lines = [*scan.remarks, *remarks(scan, plan, self.models)]
         if self.options.uncertainty and plan.interpolated:
             lines.append(f"{scan.name}: interpolated without a network: there are no bounds")
+        if self.options.best and plan.interpolated:
+            lines.append(f"{scan.name}: interpolated without a network: --best changes nothing")
         return self._tell(list(dict.fromkeys([*lines, *(each.line for each in findings)])))
 
     def _tell(self, lines: list[str]) -> list[str]:

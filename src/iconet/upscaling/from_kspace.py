@@ -95,8 +95,8 @@ def upscale_kspace(
         raw: As read.
         models: Of the same scale, the one for undersampled data of complex images.
         compute: Device and precision.
-        options: Of which only a scale of 1, the reconstruction alone, ``complex``, ``uncertainty``
-            and ``strict`` count.
+        options: Of which only a scale of 1, the reconstruction alone, ``complex``,
+            ``uncertainty``, ``best`` and ``strict`` count.
         progress: Called with (done, in all) slices.
 
     Returns:
@@ -127,6 +127,7 @@ def upscale_kspace(
             given = given._replace(findings=findings)
             scan = _with_phase(raw, given, scan, residuals, keep=options.complex)
         else:
+            _refuse_best(raw, options)
             scan = _by_samples(raw, given, model, compute, options, progress, residuals)
     except (MemoryError, OutOfMemoryError):
         raise InputError(
@@ -134,6 +135,14 @@ def upscale_kspace(
             " machine"
         ) from None
     return scan, given._replace(consistency=residuals.summary())
+
+
+def _refuse_best(raw: RawData, options: Options) -> None:
+    if options.best:
+        raise InputError(
+            f"{raw.path}: goes to a network with its samples, which is never flipped or turned;"
+            " omit --best"
+        )
 
 
 def _by_samples(
@@ -235,7 +244,7 @@ def _by_images(
         return replace(low, mark=mark("reconstruction", 1)), ()
     # Raw data say themselves what was acquired.
     models, images = Models(model), Options(plane="k", acquired="off", window="none")
-    images = replace(images, uncertainty=options.uncertainty)
+    images = replace(images, uncertainty=options.uncertainty, best=options.best)
     plan = plan_grid(low, models, images)
     findings = acceptable(out_of_range(low, plan, models, images), options)
     made = upscale_scan(low, plan, models, compute, images, progress=progress)

@@ -116,6 +116,7 @@ def upscale(
     again: bool = False,
     complex: bool = False,
     uncertainty: bool = False,
+    best: bool = False,
     strict: bool = False,
     progress: Progress | None = None,
 ) -> Any:
@@ -134,7 +135,8 @@ def upscale(
             volume.
         model: name of a trained model, path of a .safetensors file, or what `iconet.load` returned.
             That model then does every step. By default iconet chooses one for each step: `mri-x2`
-            in the plane. CT, PET and other kinds without a model are interpolated.
+            in the plane, `ct-x2` for CT and `pet-x2` for PET. What no shipped model enlarges, such
+            as CT across its slices, is interpolated.
         scale: 2 or 4; chooses the model if none is named. 1 gives the reconstruction of raw k-space
             at its own size.
         plane: which slices go through the network: "axial", "coronal", "sagittal", or the axis
@@ -174,6 +176,8 @@ def upscale(
         again: upscale results of iconet too.
         complex: give the complex image of raw k-space, not its magnitude.
         uncertainty: give both bounds of 90 % intervals too, see `Interval`.
+        best: take the mean of the network's answers to the slice and to its flips and turns (see
+            `iconet.upscaling.turns`). It takes up to 8 times as long.
         strict: refuse a scan that is unlike those of the network's training, instead of a warning.
         progress: called with (done, total), in slices, or in tiles if slices are cut.
 
@@ -207,6 +211,7 @@ def upscale(
         again=again,
         complex=complex,
         uncertainty=uncertainty,
+        best=best,
         strict=strict,
     )
     compute = choose_compute(device, precision, backend_for(model, backend))

@@ -1,4 +1,4 @@
-"""Enlarging without a network, for kinds of images that none was trained for.
+"""Enlarging without a network, where none was trained for the kind of image or its axes.
 
 Each axis is evaluated as a sum of two interpolations that are right for different scanners.
 Zero-filling keeps the spectrum as it is, which is right where it was cut, as in MRI. A cubic spline

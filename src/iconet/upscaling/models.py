@@ -1,5 +1,6 @@
 """Which network takes which step of a job."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from iconet import zoo
@@ -7,13 +8,16 @@ from iconet.errors import InputError
 from iconet.images.kind import Kind
 from iconet.images.kind.kinds import PROBABILITIES
 from iconet.upscaling.way import telling
-from iconet.zoo.model import Model, trained_for
+from iconet.zoo.model import Model
 
 if TYPE_CHECKING:
     from iconet.network import ICONet
 
 ANY = "mri-any-x{}"
 """Of slices that lost their resolution in any way, the name."""
+
+OTHERS = {"CT": "ct-x{}", "PET": "pet-x{}"}
+"""Of slices that are no MR images, the names."""
 
 
 class Step(NamedTuple):
@@ -24,11 +28,13 @@ class Step(NamedTuple):
         factor: how many times finer.
         way: how the slices lost their resolution, if not as a crop of k-space; see
             `iconet.upscaling.way`.
+        modality: "MR", "CT" or "PET".
     """
 
     axes: tuple[int, ...]
     factor: int
     way: str | None = None
+    modality: str = "MR"
 
 
 class Models:
@@ -53,21 +59,21 @@ class Models:
             known = {entry.name: entry.sha256 for entry in zoo.catalogue()}
             steps = [Step(axes, factor) for factor in (2, 4) for axes in ((0,), (0, 1))]
             names = [name for step in steps for name in _names(step)]
-            names += [ANY.format(factor) for factor in (2, 4)]
+            names += [name.format(factor) for name in (ANY, *OTHERS.values()) for factor in (2, 4)]
             found += [known[name] for name in names if name in known]
         return list(dict.fromkeys(found))
 
-    def interpolate(self, kind: Kind) -> bool:
-        """Whether no network is run: the user named none, and none shipped is for this kind.
+    def interpolate(self, kind: Kind, steps: Sequence[Step]) -> bool:
+        """Whether no network is run: the user named none, and none shipped is for one of the steps.
 
         None is for labels, probabilities, and the parts of complex images, whose magnitude and
         phase would not come out right.
         """
         if kind.labels or kind.name == PROBABILITIES:
             return True
+        known = {entry.name for entry in zoo.catalogue()}
         return not self.only and (
-            kind.complex_part
-            or not any(trained_for(entry.purpose, kind.modality) for entry in zoo.catalogue())
+            kind.complex_part or not all(known.intersection(_names(step)) for step in steps)
         )
 
     def factors(self, axes: int) -> tuple[int, ...]:
@@ -88,7 +94,7 @@ class Models:
     def __call__(self, step: Step) -> Model:
         """The model for a step."""
         plain = len(step.axes) == 2 and step.factor == self.chosen.scale and step.way is None
-        if self.only or plain:
+        if self.only or (plain and step.modality == "MR"):
             return self.chosen
         known = [entry.name for entry in zoo.catalogue()]
         return self._load(next(name for name in _names(step) if name in known))
@@ -109,6 +115,8 @@ class Models:
 
 def _names(step: Step) -> list[str]:
     """The package's models for a step, the best first."""
+    if step.modality in OTHERS:
+        return [OTHERS[step.modality].format(step.factor)] if len(step.axes) == 2 else []
     plain = f"mri-x{step.factor}"
     if len(step.axes) == 1:
         return [f"mri-slice-x{step.factor}", plain]

@@ -66,6 +66,7 @@ def enlarge_axis(
     tile: int | None = None,
     progress: Progress | None = None,
     bounds: Bounds | None = None,
+    best: bool = False,
 ) -> NDArray[np.float32]:
     """Make one axis `network.scale` times finer; see the module's text for how and why.
 
@@ -79,20 +80,19 @@ def enlarge_axis(
         tile: see there.
         progress: called with (done, in all), counting slices or tiles of both planes.
         bounds: written into as `out` is: the means of those of both planes.
+        best: as in `predict_stack`.
 
     Returns:
         `out`, on the intensity scale of `volume`.
     """
-    shape = [size * network.scale if i == axis else size for i, size in enumerate(volume.shape)]
-    if out is None:
-        out = np.empty(shape, np.float32)
+    out = _room(volume, axis, network.scale) if out is None else out
     old, new = _as_volume(volume), _as_volume(out)
     within = [] if bounds is None else [_as_volume(bound) for bound in bounds.both]
     predict = partial(
-        predict_stack, network, compute=compute, faithful=False, batch=batch, tile=tile
+        predict_stack, network, compute=compute, faithful=False, batch=batch, tile=tile, best=best
     )
     windows = partial(count_windows, network, device=compute.device.type, batch=batch, tile=tile)
-    planes = planes_containing(axis, shape)
+    planes = planes_containing(axis, new.shape)
     total = sum(windows(old.transpose(plane).shape) for plane in planes)
     finished = 0
 
@@ -115,6 +115,12 @@ def enlarge_axis(
                 sums[start : start + several] += columns / len(planes)
     _keep(old, new, within, axis)
     return out
+
+
+def _room(volume: NDArray, axis: int, factor: int) -> NDArray[np.float32]:
+    """For the result."""
+    shape = [size * factor if i == axis else size for i, size in enumerate(volume.shape)]
+    return np.empty(shape, np.float32)
 
 
 def _keep(old: NDArray, new: NDArray, bounds: Sequence[NDArray], axis: int) -> None:

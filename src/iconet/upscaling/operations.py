@@ -171,6 +171,7 @@ class Enlarging:
     batch: int | None
     tile: int | None
     periodic: bool = False
+    best: bool = False
 
     def shape(self, shape: Shape) -> Shape:
         """Of the volume after it."""
@@ -213,6 +214,7 @@ class Enlarging:
                 out=out,
                 progress=progress,
                 bounds=bounds,
+                best=self.best,
                 **self._cut,
             )
         predict_stack(
@@ -225,6 +227,7 @@ class Enlarging:
             way=self.step.way,
             batch=self.batch,
             tile=self.tile,
+            best=self.best,
             bounds=None
             if bounds is None
             else Bounds(*(as_stack(bound, self.across) for bound in bounds.both)),
@@ -270,7 +273,7 @@ def operations(
         return [Interpolating(plan.shape, steps)]
     recovery = plan.recovery
     periodic = recovery is not None and recovery.periodic and recovery.zero_filled
-    rest = options.batch, options.tile, periodic
+    rest = options.batch, options.tile, periodic, options.best
     first = [] if plan.recovery is None else [Recovering(plan.recovery)]
     return [
         *first,

@@ -47,6 +47,7 @@ class Options:
     again: bool = False
     complex: bool = False
     uncertainty: bool = False
+    best: bool = False
     strict: bool = False
 
     def __post_init__(self) -> None:
@@ -69,6 +70,10 @@ class Options:
             window_named(self.window)
         if self.scale is not None and self.by_spacing:
             raise InputError(f"scale {self.scale} and a spacing: give only one")
+        if self.best and self.scale == 1:
+            raise InputError(
+                "--best and --scale 1 can't be combined; --best is for networks that enlarge"
+            )
         if self.uncertainty and (self.complex or self.scale == 1):
             other = "--complex" if self.complex else "--scale 1"
             raise InputError(
@@ -112,6 +117,8 @@ class Options:
             given["allow_missing"] = True
         if self.uncertainty:
             given["uncertainty"] = True
+        if self.best:
+            given["best"] = True
         if self.scale == 1:
             given["scale"] = 1  # others choose the weights, which decide
         if self.complex:

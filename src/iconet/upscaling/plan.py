@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from iconet.errors import InputError
 from iconet.images import Scan, check_upscalable, slice_axis_of
 from iconet.images.kind import Kind, kind_of
-from iconet.images.kind.kinds import MAP, PROBABILITIES, refuse_phase
+from iconet.images.kind.kinds import MAP, MR, PET, PROBABILITIES, refuse_phase
 from iconet.images.own import refuse_own
 from iconet.upscaling.models import Models, Step
 from iconet.upscaling.one_axis import planes_containing
@@ -29,6 +29,9 @@ SEEMS = {
     "another way": "it seems to have been blurred, filtered or interpolated",
 }
 """What is said of the ways of `iconet.network.description.WAYS`, but for crops of k-space."""
+
+SHARED = "block means"
+"""The way of PET: what was counted in a voxel is shared among its new voxels, so none is lost."""
 
 LABEL_BY_LABEL = "label by label: no new values, and no label is lost"
 LINEARLY = "by means of neighbours, which stay within their range"
@@ -90,7 +93,9 @@ class GridPlan:
             return f"{kind.name}: enlarged {LABEL_BY_LABEL}"
         if kind.name == PROBABILITIES:
             return f"{kind.name}: enlarged {LINEARLY}"
-        return f"{kind.name}: no shipped model was trained for it"
+        if kind.complex_part:
+            return f"{kind.name}: no shipped model was trained for it"
+        return f"{kind.name}: no shipped model enlarges it along these axes so many times"
 
     @property
     def resampled(self) -> list[int]:
@@ -152,13 +157,15 @@ def plan_grid(scan: Scan, models: Models, options: Options) -> GridPlan:
         ratios, shape = _by_factor(scan, named or _own_axes(scan, across, models), models)
     kind = kind_of(scan, options.kind)
     refuse_phase(kind, scan.name)
-    steps = _steps(ratios, scan.spacing, in_plane, models)
+    found = _steps(ratios, scan.spacing, in_plane, models)
+    steps = [step._replace(modality=kind.modality) for step in found]
     _check_steps(scan, across, steps)
     grid = across, tuple(shape), tuple(ratios)
-    interpolated = models.interpolate(kind)
+    interpolated = models.interpolate(kind, steps)
     in_plane_steps = any(len(step.axes) == 2 for step in steps)
-    if options.names_acquisition and (interpolated or not in_plane_steps):
-        anyway = interpolated and not (kind.labels or kind.name == PROBABILITIES)
+    without = interpolated or not in_plane_steps or not (kind.modality == MR or models.only)
+    if options.names_acquisition and without:
+        anyway = in_plane_steps and not (kind.labels or kind.name == PROBABILITIES)
         raise InputError(
             f"{scan.name}: --acquired and --window are for slices that a model enlarges in their"
             " plane; " + ("give --model too" if anyway else "omit them")
@@ -172,6 +179,8 @@ def plan_grid(scan: Scan, models: Models, options: Options) -> GridPlan:
         steps = _steps(ratios, scan.spacing, in_plane, models, recovery)
     elif kind.in_kspace and not options.as_stored:
         steps = _told(scan, across, steps, models)
+    elif kind.name == PET:
+        steps = [s._replace(way=SHARED) if len(s.axes) == 2 else s for s in steps]
     return GridPlan(grid[0], tuple(steps), *grid[1:], kind, recovery=recovery)
 
 
@@ -187,7 +196,10 @@ def remarks(scan: Scan, plan: GridPlan, models: Models) -> list[str]:
     if plan.recovery is not None:
         found.append(f"{scan.name}: {plan.recovery}")
     for step in plan.steps:
-        if step.way is not None:
+        if step.modality != MR:
+            by = models(step).name
+            found += [] if models.only else [f"{what} ({kind.why}): enlarged by {by}"]
+        elif step.way is not None:
             by = models(step).name or "the model"
             instead = "" if models.only else f" (--model mri-x{step.factor} if it is as acquired)"
             found.append(f"{scan.name}: {SEEMS[step.way]}: enlarged by {by}{instead}")
@@ -215,7 +227,10 @@ def _without_network(kind: Kind, models: Models) -> str:
     anyway = f"--model {models.chosen.name or 'NAME'} runs one all the same"
     if kind.complex_part:
         return f" ({kind.why}): enlarged by interpolation, as its other part must be; {anyway}"
-    return f", for which no shipped model was trained: enlarged by interpolation; {anyway}"
+    return (
+        ", which no shipped model enlarges along these axes so many times: enlarged by"
+        f" interpolation; {anyway}"
+    )
 
 
 def taking_part(plan: GridPlan, models: Models) -> list[Model]:

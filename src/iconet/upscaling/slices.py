@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -38,6 +38,7 @@ from iconet.upscaling.fidelity import (
     spikes,
 )
 from iconet.upscaling.interval import Bounds, around_slice
+from iconet.upscaling.turns import AS_THEY_ARE, Turn, turns_of
 from iconet.upscaling.windows import Window, WindowPlan, plan_windows, tiles
 from iconet.zoo.model import SMALLEST
 
@@ -70,6 +71,7 @@ def predict_stack(
     tile: int | None = None,
     progress: Progress | None = None,
     bounds: Bounds | None = None,
+    best: bool = False,
 ) -> NDArray[np.float32]:
     """Run the network over a stack of slices, each on an intensity scale of its own.
 
@@ -86,6 +88,7 @@ def predict_stack(
         tile: likewise.
         progress: called after each batch.
         bounds: written into as `out` is, by a network with a head for them.
+        best: take the mean of its answers to flips and, if `faithful`, turns of slices.
 
     Returns:
         `out`, on the intensity scale of `stack`. The network sees objects; the background beyond
@@ -108,7 +111,8 @@ def predict_stack(
         return out
     workers = plan.workers_for(len(waiting), windows)
     run, levels = _prepared(network, compute, workers, stack, waiting)
-    work = _Work(network, run, stack, out, levels, plan, faithful, periodic, told, way, bounds)
+    rest = faithful, periodic, told, way, bounds, turns_of(best, both_axes=faithful)
+    work = _Work(network, run, stack, out, levels, plan, *rest)
     with worker_threads(workers, each=max(1, cores() // workers)) as pool:
         for finished in _few_ahead(pool, work.jobs(waiting, windows), workers):
             done += finished
@@ -179,6 +183,7 @@ class _Work:
         levels: see `levels_of_slice`, by the number of the slice.
         told: whether the network is told of whole slices when it gets tiles.
         way: see `iconet.upscaling.way`; None for crops of k-space.
+        turns: in which the network sees slices; the mean of its answers counts.
     """
 
     network: "ICONet | Peer"
@@ -192,6 +197,7 @@ class _Work:
     told: bool
     way: str | None = None
     bounds: Bounds | None = None
+    turns: Sequence[Turn] = AS_THEY_ARE
 
     def jobs(self, waiting: Sequence[int], windows: int) -> Iterator[Job]:
         """What makes these slices, batch by batch, window by window.
@@ -242,8 +248,7 @@ class _Work:
         read, keep, write = window
         with torch.inference_mode():
             given = torch.from_numpy(np.ascontiguousarray(part.low[(slice(None), *read)]))
-            told = [part.strengths] if self.told else []
-            made = self._enlarged(given[:, None], *told)[(..., *keep)]
+            made = self._mean(part, given[:, None]).numpy()[(..., *keep)]
             part.high[(slice(None), *write)] = made[:, 0]
             if part.distances is not None:
                 part.distances[(slice(None), slice(None), *write)] = made[:, 1:]
@@ -271,10 +276,20 @@ class _Work:
         sides = part.frame or (slice(0),)
         if head is None or min(side.stop - (side.start or 0) for side in sides) < SMALLEST:
             return np.ones(2, np.float32)  # so few pixels tell nothing
-        strengths = part.strengths[position : position + 1].to(head.widening.device)
+        strengths = part.strengths()[position : position + 1].to(head.widening.device)
         return np.asarray(head.widened(strengths)[0].detach().cpu().numpy())
 
-    def _enlarged(self, slices: "Tensor", *told: "Tensor") -> NDArray[np.float32]:
+    def _mean(self, part: "_Part", slices: "Tensor") -> "Tensor":
+        """Of the answers to windows (B, 1, H, W) of a part, see `_enlarged`."""
+        total: Tensor | None = None
+        for turn in self.turns:
+            told = [part.strengths(turn)] if self.told else []
+            made = turn.back(self._enlarged(turn.there(slices), *told))
+            total = made if total is None else total + made
+        assert total is not None
+        return total / len(self.turns) if len(self.turns) > 1 else total
+
+    def _enlarged(self, slices: "Tensor", *told: "Tensor") -> "Tensor":
         """(B, 1, H, W) -> (B, 1 or 3, scale * H, scale * W): image and distances to its bounds.
 
         Smaller slices than the network takes are padded with their edge values.
@@ -287,7 +302,7 @@ class _Work:
         if any(padding):
             slices = F.pad(slices, padding, mode="replicate")
         image = self.run(slices, torch.ones(len(slices), 1, 1, 1), *told)
-        return image[..., : height * self.network.scale, : width * self.network.scale].numpy()
+        return image[..., : height * self.network.scale, : width * self.network.scale]
 
 
 class _Part:
@@ -312,6 +327,7 @@ class _Part:
     ) -> None:
         self.numbers, self.levels, self.low, self.beyond = numbers, levels, low, beyond
         self._lock = Lock()
+        self._strengths: dict[Turn, Tensor] = {}
 
     @classmethod
     def of(
@@ -337,15 +353,19 @@ class _Part:
         self.distances = np.zeros((count, 2, *size), np.float32) if bounded else None
         self.frame, self.spared, self._to_come = frame, windows - inside, inside
 
-    @cached_property
-    def strengths(self) -> "Tensor":
+    def strengths(self, turn: Turn = AS_THEY_ARE[0]) -> "Tensor":
         """What networks are told of whole slices, see `iconet.network.description`."""
+        if turn not in self._strengths:
+            self._strengths[turn] = self._told(turn)
+        return self._strengths[turn]
+
+    def _told(self, turn: Turn) -> "Tensor":
         import torch
 
         from iconet.network.description import strengths
 
         assert self.frame is not None  # nothing goes through the network otherwise
-        return strengths(torch.from_numpy(self.low[(slice(None), None, *self.frame)]))
+        return strengths(turn.there(torch.from_numpy(self.low[(slice(None), None, *self.frame)])))
 
     def was_last_window(self) -> bool:
         """Count one more window as done."""

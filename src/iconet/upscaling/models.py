@@ -17,7 +17,7 @@ ANY = "mri-any-x{}"
 """Of slices that lost their resolution in any way, the name."""
 
 OTHERS = {"CT": "ct-x{}", "PET": "pet-x{}"}
-"""Of slices that are no MR images, the names."""
+"""Of slices that are no MR images, the names. Those that are not shipped are not chosen."""
 
 
 class Step(NamedTuple):

@@ -404,7 +404,7 @@ def in_air(setting, sigma=10.0):
     return scan, [np.broadcast_to(there[..., None], shape) for there in (beside, beyond)]
 
 
-@pytest.mark.filterwarnings("ignore:.*slices are like the next one")  # they are noise
+@pytest.mark.filterwarnings("ignore:.*slices are like their neighbours")  # they are noise
 @pytest.mark.parametrize("setting", [one for one in ALL if one.values[0].backend == "torch"])
 def test_air_looks_alike_beside_the_head_and_far_from_it(setting):
     """No box around the head: the network sees the air beside it, and not what is far."""

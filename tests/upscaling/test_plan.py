@@ -167,7 +167,7 @@ def test_the_edges_of_the_field_of_view_stay_where_the_spacing_divides_it(cosine
         np.testing.assert_allclose(new, old, atol=1e-5)
 
 
-@pytest.mark.filterwarnings("ignore:.*slices are like the next one")  # they are noise
+@pytest.mark.filterwarnings("ignore:.*slices are like their neighbours")  # they are noise
 def test_series_come_to_the_grid_volume_by_volume(cosines):
     series = np.random.default_rng(0).gamma(2, 50, (16, 18, 17, 2)).astype(np.float32)
     series[..., 1] *= 30
@@ -226,7 +226,7 @@ def test_wrong_grids_end_with_one_line_and_no_output(command, capsys, tmp_path, 
     assert not (tmp_path / f"out-{name}").exists()
 
 
-@pytest.mark.filterwarnings("ignore:.*slices are like the next one")  # they are noise
+@pytest.mark.filterwarnings("ignore:.*slices are like their neighbours")  # they are noise
 def test_absurd_spacings_are_refused_before_anything_is_allocated(linear):
     image = nibabel.Nifti1Image(np.random.default_rng(0).random((20, 18, 16)), THICK)
     with pytest.raises(InputError, match="GB of memory"):

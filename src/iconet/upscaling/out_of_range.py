@@ -28,6 +28,7 @@ from iconet.upscaling.options import Options
 from iconet.upscaling.plan import GridPlan, unsuited
 from iconet.upscaling.recovery import find_recovery
 from iconet.upscaling.regrid import as_stack
+from iconet.upscaling.way import telling
 from iconet.zoo.model import SMALLEST, Model
 
 if TYPE_CHECKING:
@@ -185,7 +186,9 @@ def _unlike(
                 )
             )
     if seen.distance is not None and trust.familiar is not None:
-        filled = len(plan.steps[0].axes) == 2 and is_filled(given)
+        # Networks that tell the way were trained on limbs and prostates too, which fill it.
+        heads_alone = len(plan.steps[0].axes) == 2 and telling(model.network) is None
+        filled = heads_alone and is_filled(given)
         usual = trust.familiar.furthest * (WITHOUT_AIR if filled else 1)
         if seen.distance > usual:
             found.append(

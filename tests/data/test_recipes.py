@@ -77,7 +77,8 @@ DATA: dict[str, Callable[[Path], None]] = {
 
 
 def test_no_recipe_of_a_published_data_set_is_left_out() -> None:
-    assert {name for name in names(benchmark=False) if not name.startswith("mri-")} == {*DATA}
+    own = ("mri-", "ct-", "pet-")  # those of the shipped weights, from a table
+    assert {name for name in names(benchmark=False) if not name.startswith(own)} == {*DATA}
 
 
 @pytest.mark.parametrize("name", DATA)

@@ -57,6 +57,7 @@ class Settings(TypedDict, total=False):
     again: bool
     complex: bool
     uncertainty: bool
+    best: bool
     strict: bool
     progress: Progress | None
 

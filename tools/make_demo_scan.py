@@ -12,7 +12,7 @@ import numpy as np
 
 # Voxel rows of the source along its third axis (inferior to superior). The source is not defaced:
 # its orbits end below row 150 and the brow ridge is at rows 152 to 168.
-FIRST, LAST = 172, 220
+FIRST, LAST = 172, 204
 TARGET = Path(__file__).parents[1] / "src/iconet/demo_scan/sub-01_T1w_slab.nii.gz"
 
 source = nib.load(sys.argv[1])

@@ -15,6 +15,7 @@ from statistics import fmean
 
 from iconet import zoo
 from iconet.evaluation.through_plane import BASELINES
+from iconet.network import ICONet
 
 ZOO = Path(zoo.__file__).parent
 HARDWARE = "one thread of a busy two-core Intel Xeon (AMX bf16)"  # where the weights do not say
@@ -72,6 +73,10 @@ It has seen nothing else in training: no motion, no bias field, no other field s
 
 One training run with one seed, measured with the stored file in bfloat16 on a CPU.
 
+## Bounds
+
+{bounds}
+
 ## Limits
 
 - It knows brains from three collections only. In other organs, other contrasts, implants and unseen pathology it may
@@ -105,6 +110,9 @@ def main(folder: Path) -> None:
         metadata, recipe = model.metadata, json.loads(model.metadata["recipe"])
         kind = recipe["task"]["kind"]
         known = thick if kind == "through-plane" else rows
+        if all(r["method"] != entry.name for r in known):
+            print(f"{entry.name}: not in {folder}; its card is written by hand")
+            continue
         own = [r for r in known if r["method"] == entry.name and r["weights"] == entry.sha256]
         if not own:
             sys.exit(f"{folder}: has no row of the present weights of {entry.name}; run it again")
@@ -135,6 +143,7 @@ def main(folder: Path) -> None:
             degradations=degradations(recipe),
             numbers=numbers,
             table=text,
+            bounds=bounds(model),
             limits=limits,
             before=""
             if start is None
@@ -162,6 +171,19 @@ def main(folder: Path) -> None:
         print(f"**`{entry.name}`**\n\n{text}\n")
 
 
+def bounds(model: ICONet) -> str:
+    """How much its bounds cover."""
+    if model.trust is None:
+        return "It has none yet: `python tools/publish_trust.py` makes them."
+    rows = [
+        f"| {way} | {one['subjects']:.0f} | {one['coverage']:.1%} | {one['worst_scan']:.1%} |"
+        f" {one['width']:.3f} |"
+        for way, one in model.trust.calibration.items()
+    ]
+    head = "| low resolution by | subjects | covered | worst scan | mean width |\n" + 5 * "|---"
+    return "\n".join([BOUNDS, head + "|", *rows])
+
+
 def folded(metadata: dict[str, str]) -> str:
     """What was folded into the weights afterwards."""
     if "folded" not in metadata:
@@ -171,6 +193,10 @@ def folded(metadata: dict[str, str]) -> str:
     return f" Afterwards folded: {what}."
 
 
+BOUNDS = """`--uncertainty` gives bounds that are to hold 90 % of the true values in the foreground. They were calibrated on these
+validation subjects, who count alike by data set; the width is a share of what is bright. [How far to trust
+it](../../../docs/trust.md) has the test subjects.
+"""
 LIMITS = """- It was trained on three T2w scans and tested on none. FLAIR and clinical T1w are tested on two subjects each.
 - Slices are enlarged in their plane, one by one. Slice thickness stays.
 - A scan with more than 1 % noise, or more blur than a voxel, gains less. If the scanner interpolated a scan, the network

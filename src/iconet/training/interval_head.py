@@ -32,7 +32,8 @@ MIX = DegradationMix(
     noise_probability=0.25,
     noise_max=0.04,
 )
-"""How slices lose their resolution: a network that knows one way must know where it fails."""
+"""How slices lose their resolution, for networks that know little else than crops of k-space: they
+must know where they fail."""
 
 
 def train_head(
@@ -46,7 +47,7 @@ def train_head(
     """Train a head on the scans that the network was trained on.
 
     The network stays as it is. The same arguments give the same head on one machine. Slices lose
-    their resolution by `MIX`; complex images and thick slices as the recipe says.
+    their resolution as the recipe says, or by `MIX`.
 
     Args:
         network: Trained; without a head.
@@ -99,9 +100,14 @@ def _of_heads(recipe: Recipe, seed: int) -> Recipe:
         "optimisation": recipe.optimisation.model_copy(update=rest),
         "seed": seed,
     }
-    if recipe.task.kind == "super-resolution":
+    if recipe.task.kind == "super-resolution" and _mostly_crops(recipe):
         change["degradation"] = recipe.degradation.model_copy(update=asdict(MIX))
     return recipe.model_copy(update=change)
+
+
+def _mostly_crops(recipe: Recipe) -> bool:
+    mix = recipe.degradation.model_dump()
+    return mix["kspace"] > 0.5 * sum(mix[way] for way in DegradationMix.ways)
 
 
 def magnitude(image: Tensor) -> Tensor:

@@ -116,8 +116,8 @@ def around_slice(
                 enlarged(bound[place], factor).numpy()
                 for bound in (darkest - span, brightest + span)
             )
-            np.maximum(high[there] - lowest, 0, out=distances[(0, *there)])
-            np.maximum(highest - high[there], 0, out=distances[(1, *there)])
+            np.maximum(high[there] - lowest, 0, out=distances[0][there])
+            np.maximum(highest - high[there], 0, out=distances[1][there])
     lower = np.subtract(high, distances[0], out=distances[0])
     upper = np.add(high, distances[1], out=distances[1])
     return np.maximum(lower, np.float32(least), out=lower), upper

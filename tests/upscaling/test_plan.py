@@ -16,7 +16,7 @@ from iconet.upscaling import upscale
 from iconet.upscaling.models import Models, Step
 from iconet.upscaling.options import Options
 from iconet.upscaling.plan import plan_grid
-from iconet.zoo.model import Model
+from iconet.zoo.model import Model, open_model
 
 from .conftest import Cosines, Linear, half_waves, package
 
@@ -53,6 +53,15 @@ def test_steps_lead_to_the_grid(wanted, steps, shape):
     planned = plan(wanted)
     assert list(planned.steps) == steps
     assert planned.shape == shape
+
+
+@pytest.mark.parametrize(
+    ("acquired", "steps"), [("40x36", [4]), ("20x18", [2, 2, 2])], ids=["window", "zero-filled"]
+)
+def test_one_network_enlarges_4x_unless_the_scanner_interpolated(acquired, steps):
+    options = Options(window="hamming", acquired=acquired)
+    planned = plan(options, models=Models(open_model("mri-x4"), only=False))
+    assert [step.factor for step in planned.steps] == steps
 
 
 def test_a_model_of_ones_own_takes_every_step_as_often_as_needed():

@@ -316,7 +316,7 @@ def _steps(
         if recovery is not None:
             both = 2 ** max(1, round(math.log2(both)))
         factors = models.factors(2)
-        if recovery is not None:
+        if recovery is not None and any(recovery.share(axis) < 1 for axis in in_plane):
             # One by one, so that the band of the scan as it was stored is made by the first alone,
             # as it is where nothing was interpolated.
             factors = tuple(sorted(factors))

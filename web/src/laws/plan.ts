@@ -43,7 +43,7 @@ export function planOf(shape: Shape, across: number, scale: 2 | 4, recovery: Rec
   const shares = axes.map((_, i) => recovery.found.matrix[i]! / recovery.stored[i]!)
   const doublings = Math.max(1, rint(Math.log2(Math.min(...shares.map((share) => scale / share)))))
   // One by one, so that the band of the scan as it was stored is made by the first alone.
-  const factors = new Array<2>(doublings).fill(2)
+  const factors: (2 | 4)[] = shares.some((share) => share < 1) ? new Array<2>(doublings).fill(2) : [scale]
   const resampled = axes.map((axis, i) => ({ axis, step: (shares[i]! * 2 ** doublings) / scale })).filter(({ step }) => Math.abs(step - 1) > SAME)
   return { across, factors, shape: size, ratios, resampled, finest: scale }
 }

@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from iconet.images import Scan, bids, check_output, read, write
 from iconet.images.dicom.derived import as_stored, check_folder, write_series
 from iconet.images.dicom.derived_header import Provenance
 from iconet.images.reading import NIFTI, stem_of
+from iconet.runtime.threads import workers
 from iconet.study.find import Task, names_series
 from iconet.upscaling.input_consistency import residual_map
 from iconet.upscaling.models import Step
@@ -117,12 +119,13 @@ def with_bounds(task: Task, bigger: Scan) -> Scan:
 
 def write_bounds(task: Task, bigger: Scan, like: Scan) -> list[Path]:
     """Write the bounds of a result, if it has any, into files stored as those of a scan are."""
-    written = []
-    for what, values in zip((LOWER, UPPER), bigger.bounds or (), strict=bool(bigger.bounds)):
-        path = beside(task, what)
-        write(replace(bigger, array=values, bounds=None), path, like=like)
-        written.append(path)
-    return written
+    if bigger.bounds is None:
+        return []
+    paths = [beside(task, what) for what in (LOWER, UPPER)]
+    parts = [replace(bigger, array=values, bounds=None) for values in bigger.bounds]
+    with workers(len(paths)) as pool:  # rounding and compressing take longer than the disk
+        list(pool.map(partial(write, like=like), parts, paths))
+    return paths
 
 
 def _write_series(task: Task, scan: Scan, bigger: Scan, provenance: Provenance) -> list[Path]:

@@ -108,8 +108,7 @@ def test_it_is_trained_and_used_without_a_change_to_the_package(
     assert "torch" not in capfd.readouterr().err  # which is what runs it where nothing is said
     bigger = nibabel.load("bigger.nii")
     assert bigger.shape == (96, 80, 4)
-    with pytest.warns(UserWarning, match="was interpolated"):
-        again = iconet.upscale("test.nii", model=model, acquired="off", window="none")
+    again = iconet.upscale("test.nii", model=model, acquired="off", window="none")
     assert np.array_equal(np.asarray(again.dataobj), np.asarray(bigger.dataobj))
     network = iconet.load(model)
     assert isinstance(network, Peer) and not network.training

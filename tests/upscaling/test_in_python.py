@@ -196,7 +196,7 @@ def test_what_is_no_mri_is_said_with_its_model(tmp_path, kind):
     scan(tmp_path / "sub-01_pet.nii")
     given = tmp_path / "sub-01_pet.nii"
     given = given if kind == "path" else nibabel.load(given)
-    with pytest.warns(UserWarning, match="PET .by its name.: enlarged by pet-x2") as said:
+    with pytest.warns(UserWarning, match="PET .its name ends in _pet.: enlarged by pet-x2") as said:
         iconet.upscale(given, **FAST)
     assert [warning.filename for warning in said] == [__file__]
     with pytest.warns(UserWarning, match="PET, for which mri-x2 was not trained"):

@@ -151,4 +151,3 @@ def test_whoever_names_the_network_for_it_is_believed_sooner(shipped: Models) ->
     assert taking_part(plan_grid(scan, shipped, Options(plane="k")), shipped) == [shipped.chosen]
     named = Models(open_model("mri-any-x2"))
     assert plan_grid(scan, named, Options(plane="k")).acquisition is not None
-    assert plan_grid(lowered("crop"), named, Options(plane="k")).acquisition is None

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from iconet.network.grids import FOLD, MULTIPLE, enlarge
+from iconet.network.grids import FOLD, enlarge, whole_cells
 from iconet.network.rscfl import activate
 
 TAILS = 0.05
@@ -69,16 +69,14 @@ class IntervalHead(nn.Module):
         height, width = image.shape[-2:]
         if image.shape[1] > 1:
             image = torch.linalg.vector_norm(image, dim=1, keepdim=True)
-        more = 2 * MULTIPLE  # as whole cells of the features
-        padded = F.pad(image, (0, -width % more, 0, -height % more), mode="replicate")
-        blocks = F.pixel_unshuffle(padded, 2).to(features.dtype)
+        blocks = whole_cells(F.pixel_unshuffle(image, 2)).to(features.dtype)
         x = activate(self.near(torch.cat([features, blocks], dim=1)))
         first, second, last = self.around
         far = activate(first(F.avg_pool2d(x, FOLD)))
         x = x + enlarge(last(far + activate(second(far))), FOLD)
         x = x + activate(self.both(activate(x)))
-        found = enlarge(self.distances(x).float(), 2)[..., :height, :width]
-        return F.softplus(found) * self.factors[:, None, None]
+        found = F.softplus(self.distances(x).float()) * self.factors[:, None, None]
+        return enlarge(found, 2)[..., :height, :width]
 
     def widened(self, strengths: Tensor) -> Tensor:
         """How much wider the intervals of slices must be than the head says.

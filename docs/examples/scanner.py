@@ -14,8 +14,8 @@ from iconet.physics.smooth_phase import smooth_phase
 from iconet.physics.undersampling import cartesian_mask
 
 
-def bundled(first: int = 0, last: int = 48) -> nibabel.Nifti1Image:
-    """The bundled scan, or some of its 48 axial slices."""
+def bundled(first: int = 0, last: int = 32) -> nibabel.Nifti1Image:
+    """The bundled scan, or some of its 32 axial slices."""
     scan = nibabel.load(str(files("iconet") / "demo_scan" / "sub-01_T1w_slab.nii.gz"))
     return scan.slicer[:, :, first:last]
 

@@ -19,7 +19,7 @@ from terminal import Terminal
 terminal = Terminal()
 (terminal.folder / "scans").mkdir()
 for number in range(5):
-    part = bundled(8 + 8 * number, 16 + 8 * number)
+    part = bundled(2 + 6 * number, 8 + 6 * number)
     nibabel.save(part, terminal.folder / "scans" / f"person{number}.nii.gz")
 
 # %%

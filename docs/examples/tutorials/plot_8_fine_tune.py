@@ -37,7 +37,7 @@ from terminal import Terminal
 terminal = Terminal()
 (terminal.folder / "five").mkdir()
 for number in range(5):
-    part = bundled(8 + 8 * number, 12 + 8 * number)
+    part = bundled(2 + 6 * number, 6 + 6 * number)
     nibabel.save(part, terminal.folder / "five" / f"person{number}.nii.gz")
 
 terminal(

@@ -53,7 +53,7 @@ class Small(torch.nn.Module):
 (terminal.folder / "data").mkdir()
 rows = ["dataset,subject,split,path,contrast,sharp_plane"]
 for number, split in enumerate(("train", "validation", "test", "test")):
-    part = bundled(8 + 8 * number, 12 + 8 * number)
+    part = bundled(2 + 6 * number, 6 + 6 * number)
     nibabel.save(part, terminal.folder / "data" / f"{number}.nii.gz")
     rows.append(f"mine,person{number},{split},{number}.nii.gz,T1w,axial")
 (terminal.folder / "data" / "splits.csv").write_text("\n".join(rows) + "\n")

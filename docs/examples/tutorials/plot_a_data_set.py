@@ -22,7 +22,7 @@ for number in range(4):
     folder = terminal.folder / "study" / f"P{number:02}"
     folder.mkdir(parents=True)
     for contrast in ("T1w", "T2w"):
-        nibabel.save(bundled(8 + 8 * number, 11 + 8 * number), folder / f"{contrast}.nii.gz")
+        nibabel.save(bundled(2 + 6 * number, 5 + 6 * number), folder / f"{contrast}.nii.gz")
 
 terminal(
     "iconet train own-scans-x2 data.root=study optimisation.steps=2 optimisation.batch=4"

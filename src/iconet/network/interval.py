@@ -25,6 +25,7 @@ MOST_WIDENED = 4.0
 """Times wider, or narrower, at most."""
 
 HIDDEN = 32
+NEW = 4  # voxels for each point of a stage's input
 START = -4.0  # softplus of this is 0.018: 2 % of what is bright
 
 
@@ -45,7 +46,7 @@ class IntervalHead(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.near = nn.Conv2d(width + 4, HIDDEN, 3, padding=1)
+        self.near = nn.Conv2d(width + NEW, HIDDEN, 3, padding=1)
         self.around = nn.ModuleList(nn.Conv2d(HIDDEN, HIDDEN, 3, padding=1) for _ in range(3))
         self.both = nn.Conv2d(HIDDEN, HIDDEN, 3, padding=1)
         self.distances = nn.Conv2d(HIDDEN, 2, 3, padding=1)
@@ -67,9 +68,7 @@ class IntervalHead(nn.Module):
             (B, 2, 2H, 2W) float32, not negative: below and above, where the image is around 0 to 1.
         """
         height, width = image.shape[-2:]
-        if image.shape[1] > 1:
-            image = torch.linalg.vector_norm(image, dim=1, keepdim=True)
-        blocks = whole_cells(F.pixel_unshuffle(image, 2)).to(features.dtype)
+        blocks = whole_cells(F.pixel_unshuffle(magnitude(image), 2)).to(features.dtype)
         x = activate(self.near(torch.cat([features, blocks], dim=1)))
         first, second, last = self.around
         far = activate(first(F.avg_pool2d(x, FOLD)))
@@ -104,6 +103,11 @@ def terms(strengths: Tensor) -> Tensor:
     finest = strengths[:, -2:].mean(1) - strengths[:, :2].mean(1)
     one = torch.ones_like(fine)
     return torch.stack([one, fine, finest, fine**2, finest**2, fine * finest], dim=1)
+
+
+def magnitude(image: Tensor) -> Tensor:
+    """(B, c, H, W) of real images, or of the parts of complex ones, as (B, 1, H, W)."""
+    return image if image.shape[1] == 1 else torch.linalg.vector_norm(image, dim=1, keepdim=True)
 
 
 def pinball_loss(image: Tensor, interval: Tensor, truth: Tensor) -> Tensor:

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 import torch
-from torch import Tensor
 
 from iconet.data import Volume
 from iconet.network import ICONet, IntervalHead
-from iconet.network.interval import pinball_loss
+from iconet.network.interval import magnitude, pinball_loss
 from iconet.physics.degradation import DegradationMix
 from iconet.runtime.device import choose_compute
 from iconet.training.parts import make_sampler
@@ -108,8 +107,3 @@ def _of_heads(recipe: Recipe, seed: int) -> Recipe:
 def _mostly_crops(recipe: Recipe) -> bool:
     mix = recipe.degradation.model_dump()
     return mix["kspace"] > 0.5 * sum(mix[way] for way in DegradationMix.ways)
-
-
-def magnitude(image: Tensor) -> Tensor:
-    """(B, c, H, W) of real images, or of the parts of complex ones, as (B, 1, H, W)."""
-    return image if image.shape[1] == 1 else torch.linalg.vector_norm(image, dim=1, keepdim=True)

@@ -51,7 +51,7 @@ def main(name: str = "mri-x2", repeats: str = "5") -> None:
                 with torch.inference_mode():
                     run = prepare(network, compute)
                     start = time.process_time()
-                    images[compute] = run(slices, one)
+                    images[compute] = run(slices, one).image
                 if repeat:  # the first is for warming up
                     seconds.append(time.process_time() - start)
         first = next(iter(times))

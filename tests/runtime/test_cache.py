@@ -53,7 +53,7 @@ def result(model):
     run = runtimes.run_openvino(model, precision="fp32", threads=1)
     generator = torch.Generator().manual_seed(3)
     image = 100 * torch.rand(1, 1, 19, 26, generator=generator)
-    return run(image, torch.full((1, 1, 1, 1), 80.0)).numpy()
+    return run(image, torch.full((1, 1, 1, 1), 80.0)).image.numpy()
 
 
 def test_converted_once_and_the_same(conversions):

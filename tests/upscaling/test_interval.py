@@ -126,6 +126,28 @@ def test_integers_beyond_24_bits_keep_the_order_too():
     assert made.array.dtype == np.float64 and ordered(made)
 
 
+@pytest.mark.parametrize("odd", ["plain", "masked", "wild"])
+@pytest.mark.parametrize("options", [Options(), Options(acquired="24x20")])
+def test_of_a_file_of_integers_bounds_are_rounded_away_from_the_image(tmp_path, options, odd):
+    array = np.rint(volume((32, 28, 3), 0, "masked" if odd == "masked" else "plain"))
+    if odd == "wild":
+        array[16, 14, 1] = 30000
+    exact = Scan(array, affine=AFFINE)
+    stored = replace(exact, path=tmp_path / "scan.nii", dtype=np.dtype(np.int16))
+    plain, made = (both_ways(scan, NETWORKS[2], options)[1] for scan in (exact, stored))
+    np.testing.assert_array_equal(plain.array, made.array)
+    assert {bound.dtype for bound in made.bounds} == {np.dtype(np.int16)} and ordered(made)
+    for found, outwards, before in zip(made.bounds, (np.floor, np.ceil), plain.bounds, strict=True):
+        np.testing.assert_array_equal(found, outwards(before).clip(-(2**15), 2**15 - 1))
+
+
+def test_bounds_of_a_file_of_bytes_stop_at_its_largest_value(tmp_path):
+    array = np.clip(volume((32, 28, 2), 0, "plain"), 0, 255).round()
+    scan = Scan(array, affine=AFFINE, path=tmp_path / "scan.nii", dtype=np.dtype(np.uint8))
+    lower, upper = both_ways(scan, NETWORKS[2], Options())[1].bounds
+    assert upper.dtype == np.uint8 and (lower <= upper).all() and upper.max() == 255
+
+
 def test_a_masked_background_and_constants_are_certain():
     image = volume((32, 28, 2), 0, "masked")
     image[..., 1] = 5

@@ -2,8 +2,8 @@
 
 Intervals are calibrated by conformal scaling (Angelopoulos and Bates, arXiv 2107.07511), with
 subjects as units: voxels of one person are no independent witnesses. Each side of the interval is
-multiplied by what leaves 5 % of the foreground beyond it in the mean over validation subjects, in
-which every data set counts alike: users' scans are of others still. The images are those that users
+multiplied by what leaves `BEYOND` of the foreground beyond it in the mean over validation subjects,
+in which every data set counts alike: users' scans are of others still. The images are those that users
 get, after all laws of the result.
 """
 
@@ -20,12 +20,10 @@ from iconet.data.truth import read_truth
 from iconet.evaluation.lowering import lower
 from iconet.evaluation.metrics import foreground
 from iconet.images.geometry import choose_slice_axis
-from iconet.intensity import SPIKE, levels_of_slice, robust_scale
-from iconet.network.interval import TAILS
+from iconet.intensity import levels_of_slice, robust_scale
 from iconet.runtime.device import Compute
-from iconet.upscaling.background import frame_of_object
 from iconet.upscaling.fidelity import is_constant
-from iconet.upscaling.interval import Bounds
+from iconet.upscaling.interval import Bounds, mean_strengths
 from iconet.upscaling.one_axis import enlarge_axis
 from iconet.upscaling.out_of_range import SLICES, features, middle_of, properties
 from iconet.upscaling.slices import predict_stack
@@ -38,6 +36,10 @@ if TYPE_CHECKING:
     from iconet.network import ICONet, IntervalHead
     from iconet.network.trust import Familiar
     from iconet.training.recipe import Recipe
+
+BEYOND = 0.045
+"""Share of the truth below the interval, and above it, that calibration aims at: scanners that were
+not seen are covered less than validation subjects, and 90 % were promised."""
 
 SAMPLE = 40_000
 """Foreground voxels of a scan that are looked at; more tell nothing more."""
@@ -208,19 +210,9 @@ def sampled(
 
 
 def _strengths(stack: NDArray[np.float32]) -> "Tensor | None":
-    """Mean over slices of what tells how they lost their resolution."""
-    import torch
-
-    from iconet.network.description import strengths
-
-    found = []
-    for image in stack:
-        if not is_constant(image):
-            dark, bright = levels_of_slice(image)
-            scaled = ((image - dark) / (bright - dark)).astype(np.float32).clip(*SPIKE)
-            if (frame := frame_of_object([scaled], scaled.shape)) is not None:
-                found.append(strengths(torch.from_numpy(scaled[frame])[None, None]))
-    return torch.cat(found).mean(0) if found else None
+    """What tells how slices lost their resolution."""
+    shown = {number: image for number, image in enumerate(stack) if not is_constant(image)}
+    return mean_strengths(stack, {number: levels_of_slice(shown[number]) for number in shown})
 
 
 def _enlarged_rows(
@@ -299,7 +291,7 @@ def _factor(measured: Sequence[Sampled], shares: Mapping[str, float], sign: int)
     low, high = 0.05, 20.0
     for _ in range(40):
         between = (low * high) ** 0.5
-        low, high = (between, high) if missed(between) > TAILS else (low, between)
+        low, high = (between, high) if missed(between) > BEYOND else (low, between)
     return round(high, 4)
 
 

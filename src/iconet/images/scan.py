@@ -67,6 +67,12 @@ class Scan:
         return self.array[..., 0] if self.array.ndim == 4 else self.array
 
     @property
+    def stored_integers(self) -> bool:
+        """Whether it lies in a file as integers of 16 bits or less that are its values."""
+        plain = self.slope == 1 and self.inter == 0 and not self.dicom and self.path is not None
+        return plain and self.dtype.kind in "iu" and self.dtype.itemsize <= 2
+
+    @property
     def name(self) -> str:
         """What error messages call this scan."""
         return str(self.path) if self.path is not None else "the given image"

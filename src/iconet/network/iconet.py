@@ -19,7 +19,7 @@ from iconet.network.config import ICONetConfig
 from iconet.network.description import Description, Way
 from iconet.network.description import strengths as image_strengths
 from iconet.network.grids import MULTIPLE, enlarge_to_cells, halo
-from iconet.network.interval import IntervalHead
+from iconet.network.interval import AtPoints, IntervalHead
 from iconet.network.kspace.consistency import EnforceConsistency, Samples
 from iconet.network.kspace.phase import SlowPhase
 from iconet.network.stage import Stage, StageOutput
@@ -72,7 +72,7 @@ class ICONet(nn.Module):
         self.describe = Description(config.described) if config.described else None
         self.way = Way() if config.described else None
         # Trained after the network, see `iconet.network.interval`; not a part of its weights.
-        self.interval_head: IntervalHead | None = None
+        self.interval_head: IntervalHead | AtPoints | None = None
         for handover in self.handovers:
             # At first a later stage sees its image and nothing of the features before it.
             nn.init.zeros_(handover.weight)  # type: ignore[arg-type]
@@ -98,7 +98,7 @@ class ICONet(nn.Module):
             [pooled(each) for each in first.first_exchange(images, description)], dim=1
         )
 
-    def with_head(self, head: IntervalHead) -> "ICONet":
+    def with_head(self, head: IntervalHead | AtPoints) -> "ICONet":
         """This network with a head for intervals: the same weights, not a copy of them."""
         other = copy.copy(self)
         other._modules = dict(self._modules)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from iconet.errors import InputError
 from iconet.runtime.cache import cached_openvino_model
 from iconet.runtime.device import Compute
-from iconet.runtime.runtimes import Predict, run_onnxruntime, run_openvino
+from iconet.runtime.runtimes import Answer, Predict, run_onnxruntime, run_openvino
 from iconet.runtime.threads import cores
 
 if TYPE_CHECKING:
@@ -49,8 +49,6 @@ def backend_for(model: object, asked: str) -> str:
 def prepare(model: "ICONet | Peer", compute: Compute, workers: int = 1) -> Predict:
     """What maps slices (B, 1, H, W) and intensities (B, 1, 1, 1) to enlarged slices.
 
-    Of a network with a head for intervals two channels more: distances below and above the image.
-
     Args:
         model: in evaluation mode, on `compute.device`. Its weights must stay as they are.
         compute: other modules than ICONet run in torch whatever it says.
@@ -60,7 +58,7 @@ def prepare(model: "ICONet | Peer", compute: Compute, workers: int = 1) -> Predi
     from iconet.network import ICONet
 
     if compute.backend == "torch" or not isinstance(model, ICONet):
-        return _eager(model, compute)
+        return _eager(_at_points(model) if isinstance(model, ICONet) else model, compute)
     import torch
 
     with _one_at_a_time, torch.inference_mode(False):  # whose tensors cannot be exported
@@ -73,7 +71,7 @@ def prepare(model: "ICONet | Peer", compute: Compute, workers: int = 1) -> Predi
                     _convert(model), precision=compute.precision, threads=threads, streams=workers
                 )
                 if compute.backend == "openvino"
-                else run_onnxruntime(model, threads=max(1, threads // workers))
+                else run_onnxruntime(_at_points(model), threads=max(1, threads // workers))
             )
         return known[key]
 
@@ -106,45 +104,57 @@ def _convert(model: "ICONet") -> Any:
     with _one_at_a_time:
         if model not in _converted:
             with torch.inference_mode(False):
-                _converted[model] = cached_openvino_model(model)
+                _converted[model] = cached_openvino_model(_at_points(model))
         return _converted[model]
+
+
+def _at_points(model: "ICONet") -> "ICONet":
+    """With its head, if it has one, leaving its distances at points."""
+    from iconet.network.interval import AtPoints, IntervalHead
+
+    head = model.interval_head
+    return model.with_head(AtPoints(head)) if isinstance(head, IntervalHead) else model
 
 
 def _eager(model: "ICONet | Peer", compute: Compute) -> Predict:
     import torch
 
-    from iconet.network.interval import image_and_interval
-
-    def run(slices: "Tensor", intensity: "Tensor", *told: "Tensor") -> "Tensor":
+    def answer(slices: "Tensor", intensity: "Tensor", told: "tuple[Tensor, ...]") -> Answer:
         with compute.autocast():
             output = model(
-                slices.to(compute.device).contiguous(memory_format=torch.channels_last),
-                intensity=intensity.to(compute.device),
+                slices.contiguous(memory_format=torch.channels_last),
+                intensity=intensity,
                 **_told(told, compute),
             )
-            image = image_and_interval(output)
-        return image.float().cpu()
+        # A network of a user may have no stages.
+        stages = getattr(output, "stages", None)
+        return Answer(output.image, getattr(stages[-1], "interval", None) if stages else None)
 
-    def run_on_cuda(slices: "Tensor", intensity: "Tensor", *told: "Tensor") -> "Tensor":
+    def run(slices: "Tensor", intensity: "Tensor", *told: "Tensor") -> Answer:
+        found = answer(slices.to(compute.device), intensity.to(compute.device), told)
+        return found.each(lambda tensor: tensor.float().cpu())
+
+    def run_on_cuda(slices: "Tensor", intensity: "Tensor", *told: "Tensor") -> Answer:
         # Nothing here waits for the GPU before the result does, and that without Python's lock: the
         # next thread queues its batch meanwhile. Only copies from and to pinned memory do not wait.
         given = slices.pin_memory().to(compute.device, non_blocking=True)
         scale = intensity.pin_memory().to(compute.device, non_blocking=True)
-        with compute.autocast():
-            output = model(
-                given.contiguous(memory_format=torch.channels_last),
-                intensity=scale,
-                **_told(told, compute),
-            )
-            image = image_and_interval(output)
-        result = torch.empty(image.shape, dtype=torch.float32, pin_memory=True)
-        result.copy_(image, non_blocking=True)
+        found = answer(given, scale, told)
+        kept = found.each(_pinned)
         finished = torch.cuda.Event(blocking=True)
         finished.record(torch.cuda.current_stream(compute.device))
         finished.synchronize()
-        return result
+        return kept
 
     return run_on_cuda if compute.device.type == "cuda" else run
+
+
+def _pinned(tensor: "Tensor") -> "Tensor":
+    """On its way to memory that a GPU copies to by itself."""
+    import torch
+
+    kept = torch.empty(tensor.shape, dtype=torch.float32, pin_memory=True)
+    return kept.copy_(tensor, non_blocking=True)
 
 
 def _told(strengths: "tuple[Tensor, ...]", compute: Compute) -> dict[str, "Tensor"]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import cache
 from queue import Empty, SimpleQueue
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from iconet.errors import InputError
 from iconet.extras import remedy
@@ -16,8 +16,35 @@ if TYPE_CHECKING:
 
     from iconet.network import ICONet
 
-Predict = Callable[..., "Tensor"]
-"""(B, 1, H, W) and intensities (B, 1, 1, 1) to (B, 1, scale * H, scale * W), float32 on the CPU.
+
+class Answer(NamedTuple):
+    """What a network makes of slices, float32 on the CPU.
+
+    Attributes:
+        image: (B, 1, scale * H, scale * W).
+        distances: (B, 2, h, w) at points, see `iconet.network.interval.AtPoints`; None of networks
+            without a head for intervals.
+    """
+
+    image: "Tensor"
+    distances: "Tensor | None" = None
+
+    def each(self, change: "Callable[[Tensor], Tensor]") -> "Answer":
+        """Both changed alike."""
+        return Answer(
+            change(self.image), None if self.distances is None else change(self.distances)
+        )
+
+    def plus(self, other: "Answer") -> "Answer":
+        """The sum of both, of one kind."""
+        distances = None
+        if self.distances is not None and other.distances is not None:
+            distances = self.distances + other.distances
+        return Answer(self.image + other.image, distances)
+
+
+Predict = Callable[..., Answer]
+"""Of slices (B, 1, H, W) and intensities (B, 1, 1, 1).
 
 In torch the strengths of the whole slice may follow, see `iconet.network.ICONet.forward`.
 """
@@ -87,14 +114,15 @@ def openvino_core() -> Any:
 def openvino_model(network: "ICONet") -> Any:
     """The network as an ``openvino.Model``."""
     openvino = import_openvino()
-    from iconet.runtime.traceable import INPUTS, OUTPUT, PlainNetwork, trace
+    from iconet.runtime.traceable import DISTANCES, INPUTS, OUTPUT, for_runtimes, trace
 
     shapes = [openvino.PartialShape([-1, 1, -1, -1]), openvino.PartialShape([-1, 1, 1, 1])]
     model = openvino.convert_model(
-        trace(PlainNetwork(network, shifted=True)),
+        trace(for_runtimes(network, shifted=True)),
         input=[(shape, openvino.Type.f32) for shape in shapes],
     )
-    for port, name in zip((*model.inputs, *model.outputs), (*INPUTS, OUTPUT), strict=True):
+    names = (*INPUTS, OUTPUT, DISTANCES)[: len(model.inputs) + len(model.outputs)]
+    for port, name in zip((*model.inputs, *model.outputs), names, strict=True):
         port.get_tensor().set_names({name})
     return model
 
@@ -120,15 +148,14 @@ def run_openvino(model: Any, *, precision: str, threads: int, streams: int = 1) 
     compiled = openvino_core().compile_model(model, "CPU", options)
     idle: SimpleQueue[Any] = SimpleQueue()
 
-    def run(slices: "Tensor", intensity: "Tensor") -> "Tensor":
+    def run(slices: "Tensor", intensity: "Tensor") -> Answer:
         try:
             request = idle.get_nowait()
         except Empty:
             request = compiled.create_infer_request()
-        # Copied: the request writes its next result to the same place.
-        result = request.infer([slices.numpy(), intensity.numpy()])[0].copy()
+        found = request.infer([slices.numpy(), intensity.numpy()])
         idle.put(request)
-        return torch.from_numpy(result)
+        return Answer(*(torch.from_numpy(found[port]) for port in compiled.outputs))
 
     return run
 
@@ -143,16 +170,17 @@ def run_onnxruntime(network: "ICONet", *, threads: int) -> Predict:
     import torch
 
     onnxruntime = import_onnxruntime()
-    from iconet.runtime.traceable import INPUTS, PlainNetwork, as_onnx
+    from iconet.runtime.traceable import INPUTS, as_onnx, for_runtimes
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(
-        as_onnx(PlainNetwork(network)), options, providers=["CPUExecutionProvider"]
+        as_onnx(for_runtimes(network)), options, providers=["CPUExecutionProvider"]
     )
 
-    def run(slices: "Tensor", intensity: "Tensor") -> "Tensor":
+    def run(slices: "Tensor", intensity: "Tensor") -> Answer:
         arrays = (slices.numpy(), intensity.numpy())
-        return torch.from_numpy(session.run(None, dict(zip(INPUTS, arrays, strict=True)))[0])
+        found = session.run(None, dict(zip(INPUTS, arrays, strict=True)))
+        return Answer(*map(torch.from_numpy, found))
 
     return run

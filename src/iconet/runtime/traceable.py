@@ -1,4 +1,4 @@
-"""The network as other runtimes get it: two tensors in, one out, any batch, height and width."""
+"""The network as other runtimes get it: two tensors in, any batch, height and width."""
 
 import copy
 import io
@@ -13,13 +13,14 @@ from torch.export import Dim, ExportedProgram
 from torch.nn import functional as F
 
 from iconet.network.interpolation import SincInterpolation
-from iconet.network.interval import image_and_interval
+from iconet.network.interval import AtPoints, image_and_interval
 
 if TYPE_CHECKING:
     from iconet.network import ICONet
 
 INPUTS = ("image", "intensity")
 OUTPUT = "enlarged"
+DISTANCES = "distances"
 
 # A size that is no multiple of the network's grid, so that its padding is seen to depend on it.
 _EXAMPLE = (torch.zeros(2, 1, 40, 51), torch.ones(2, 1, 1, 1))
@@ -50,6 +51,20 @@ class PlainNetwork(nn.Module):
         return image_and_interval(self.network(image, intensity))
 
 
+class WithDistancesApart(PlainNetwork):
+    """``enlarged, distances = network(image, intensity)``, of a network with distances at points.
+
+    See `iconet.network.interval.AtPoints`.
+    """
+
+    def forward(self, image: Tensor, intensity: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+        """As of `PlainNetwork`, but that the distances are no channels of the image."""
+        output = self.network(image, intensity)
+        distances = output.stages[-1].interval
+        assert distances is not None
+        return output.image, distances
+
+
 class ShiftedSinc(SincInterpolation):
     """The same interpolation as sums of shifted images.
 
@@ -76,6 +91,12 @@ class ShiftedSinc(SincInterpolation):
             window = slice(index, index - last if index < last else None)
             total = total + tap * (image[:, :, window] if axis == 2 else image[..., window])
         return total
+
+
+def for_runtimes(network: "ICONet", *, shifted: bool = False) -> PlainNetwork:
+    """What runtimes other than torch run."""
+    apart = isinstance(network.interval_head, AtPoints)
+    return (WithDistancesApart if apart else PlainNetwork)(network, shifted=shifted)
 
 
 def trace(network: PlainNetwork) -> torch.jit.ScriptModule:
@@ -106,6 +127,7 @@ def as_onnx(network: PlainNetwork) -> bytes:
     """
     file = io.BytesIO()
     names = {0: "batch", 2: "height", 3: "width"}
+    outputs = [OUTPUT, DISTANCES] if isinstance(network, WithDistancesApart) else [OUTPUT]
     with torch.no_grad(), _quiet():
         torch.onnx.export(
             network,
@@ -114,11 +136,11 @@ def as_onnx(network: PlainNetwork) -> bytes:
             dynamo=False,
             opset_version=17,
             input_names=list(INPUTS),
-            output_names=[OUTPUT],
+            output_names=outputs,
             dynamic_axes={
                 "image": names,
                 "intensity": {0: "batch"},
-                OUTPUT: {0: "batch", 2: "enlarged_height", 3: "enlarged_width"},
+                **{name: {0: "batch", 2: f"{name}_height", 3: f"{name}_width"} for name in outputs},
             },
         )
     return file.getvalue()

@@ -3,19 +3,21 @@
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import torch
 
 from iconet.data import Volume
 from iconet.network import ICONet, IntervalHead
+from iconet.network.grids import MULTIPLE
 from iconet.network.interval import magnitude, pinball_loss
 from iconet.physics.degradation import DegradationMix
+from iconet.physics.kspace import resize_kspace
 from iconet.runtime.device import choose_compute
 from iconet.training.parts import make_sampler
 from iconet.training.recipe import Recipe
 
-STEPS = 6000
+STEPS = 8000
 BATCH = 8
 PATCH = {2: 96, 4: 128, 8: 256}  # of high-resolution pixels, by the scale
 RATE = 2e-3
@@ -46,7 +48,8 @@ def train_head(
     """Train a head on the scans that the network was trained on.
 
     The network stays as it is. The same arguments give the same head on one machine. Slices lose
-    their resolution as the recipe says, or by `MIX`.
+    their resolution as the recipe says, or by `MIX`. Every scan is there once more with half of its
+    matrix: what the network did not see in training, users have.
 
     Args:
         network: Trained; without a head.
@@ -55,7 +58,10 @@ def train_head(
         steps: So many batches.
         seed: Of the batches and of the first weights.
     """
-    sampler = make_sampler(_of_heads(recipe, seed), list(volumes), 0, 1)
+    recipe = _of_heads(recipe, seed)
+    least = recipe.optimisation.patch
+    coarse = [_coarser(volume) for volume in volumes if min(volume.slices.shape[1:]) >= 2 * least]
+    sampler = make_sampler(recipe, [*volumes, *coarse], 0, 1)
     torch.manual_seed(seed)
     head = IntervalHead(network.width)
     network = network.with_head(head).eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -86,6 +92,14 @@ def train_head(
     for parameter in head.parameters():
         parameter.copy_(parameter.half())  # as it is stored: it is calibrated so
     return head
+
+
+def _coarser(volume: Volume) -> Volume:
+    """The centre of its k-space: half of the matrix along both axes of a slice."""
+    size = tuple(MULTIPLE * round(side / (2 * MULTIPLE)) for side in volume.slices.shape[1:])
+    parts = volume.slices.split(16)
+    made = torch.cat([resize_kspace(part.float(), size).abs().half() for part in parts])  # type: ignore[arg-type]
+    return replace(volume, slices=made)
 
 
 def _of_heads(recipe: Recipe, seed: int) -> Recipe:

@@ -159,27 +159,31 @@ def keep_to_axis(volume: NDArray, bigger: NDArray, axis: int) -> None:
         high[...] = blocks.reshape(high.shape)
 
 
-def keep_background(volume: NDArray, out: NDArray, across: int, ratios: Sequence[float]) -> None:
+def keep_background(
+    volume: NDArray, outs: Sequence[NDArray], across: int, ratios: Sequence[float]
+) -> None:
     """Keep the constant backgrounds of a volume's slices on another grid, in place.
 
     Args:
         volume: (I, J) or (I, J, K).
-        out: what was made of it, on a grid with the same centre.
+        outs: what was made of it, on one grid with the same centre.
         across: the axis across the slices.
         ratios: new over old spacing along each axis.
     """
-    slices, results = as_stack(volume, across), as_stack(out, across)
+    slices, results = as_stack(volume, across), [as_stack(out, across) for out in outs]
     depth = 1.0 if across == len(ratios) else ratios[across]  # a 2-D image is one slice
     ratios = [depth, *ratios[:across], *ratios[across + 1 :]]
     nearest = [
         nearest_voxels(old, new, ratio)
-        for old, new, ratio in zip(slices.shape, results.shape, ratios, strict=True)
+        for old, new, ratio in zip(slices.shape, results[0].shape, ratios, strict=True)
     ]
     within = np.ix_(*nearest[1:])
-    for result, index in zip(results, nearest[0], strict=True):
+    for number, index in enumerate(nearest[0]):
         background = flat_background(slices[index])
         if background is not None:
-            result[background[within]] = slices[index][background][0]
+            there = background[within]
+            for result in results:
+                result[number][there] = slices[index][background][0]
 
 
 def _share(room: NDArray, wanted: NDArray) -> NDArray:

@@ -145,7 +145,7 @@ def residual_map(
     if (noise := input_noise(scan)) is None:
         return None
     found = disagreement(scan, bigger, acquisition)
-    return None if found is None else found / np.float32(noise)
+    return None if found is None else np.divide(found, np.float32(noise), out=found)
 
 
 def input_noise(scan: Scan) -> float | None:
@@ -238,6 +238,8 @@ def _cropped(image: NDArray, size: tuple[int, int]) -> NDArray[np.float32]:
 
     from iconet.physics.kspace import resize_kspace
 
+    if image.flags.f_contiguous:  # as slices of volumes are: nothing has to be copied
+        return _cropped(image.T, size[::-1]).T
     found: NDArray[np.float32] = resize_kspace(
         torch.from_numpy(np.ascontiguousarray(image, np.float32)), size
     ).numpy()

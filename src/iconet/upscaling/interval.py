@@ -12,25 +12,37 @@ must change them alike: lower <= image <= upper holds after every operation.
 - Voxels that are put back, and a masked background, are what they are: both bounds are their value.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from iconet.intensity import SPIKE
+from iconet.upscaling.background import frame_of_object
 from iconet.upscaling.fidelity import OVERSHOOT, enlarged, local_range
+from iconet.zoo.model import SMALLEST
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
+    from iconet.network import ICONet
+    from iconet.peers import Peer
     from iconet.upscaling.background import Frame
+
+SLICES = 5
+"""That tell how the slices of a scan lost their resolution, evenly spaced over its middle."""
 
 
 @dataclass(frozen=True)
 class Bounds:
     """Both bounds of an image's voxels; arrays of its shape, to be written into.
 
+    Integers are rounded away from the image: they take half of the memory, and are stored so.
+
     Attributes:
-        lower: of the image's type.
+        lower: of the image's type, or integers.
         upper: likewise.
     """
 
@@ -69,6 +81,36 @@ class Bounds:
         self.lower[..., number] = np.maximum(magnitude - distances[0], 0)
         self.upper[..., number] = magnitude + distances[1]
 
+    def write(self, number: int, pair: NDArray) -> None:
+        """Fill those of one slice along the first axis.
+
+        Args:
+            number: of the slice.
+            pair: (2, H, W) float32; overwritten.
+        """
+        for values, bound, outwards in zip(pair, self.both, (np.floor, np.ceil), strict=True):
+            if bound.dtype.kind in "iu":
+                limits = np.iinfo(bound.dtype)
+                np.clip(outwards(values, out=values), limits.min, limits.max, out=values)
+            put(values, bound[number])
+
+    def change(self, image: NDArray, how: Callable[[NDArray], None]) -> None:
+        """Change both as the image was changed, in place; they hold it afterwards.
+
+        Args:
+            image: after the change.
+            how: changes an array in place.
+        """
+        for bound, outer, outwards in zip(
+            self.both, (np.minimum, np.maximum), (np.floor, np.ceil), strict=True
+        ):
+            exact = bound.astype(image.dtype) if bound.dtype.kind in "iu" else bound
+            how(exact)
+            outer(exact, image, out=exact)
+            if exact is not bound:
+                limits = np.iinfo(bound.dtype)
+                bound[...] = outwards(exact, out=exact).clip(limits.min, limits.max)
+
     def hold(self, image: NDArray) -> None:
         """Widen them where the image lies beyond."""
         np.minimum(self.lower, image, out=self.lower)
@@ -88,21 +130,93 @@ class Bounds:
             np.add(image, total if bound is self.upper else -total, out=bound)
 
 
+def mean_strengths(stack: NDArray, levels: Mapping[int, tuple[float, float]]) -> "Tensor | None":
+    """What tells how slices lost their resolution, the mean over some of them.
+
+    Args:
+        stack: (N, H, W), real.
+        levels: by the number of a slice, what stands in it for nothing and for something bright;
+            slices without are constant.
+
+    Returns:
+        (F,), see `iconet.network.description.strengths`; None where all slices that were looked at
+        are empty or small.
+    """
+    import torch
+
+    from iconet.network.description import strengths
+
+    numbers = sorted(levels)
+    middle = numbers[len(numbers) // 4 : len(numbers) - len(numbers) // 4]
+    found = []
+    for number in {middle[round(at)] for at in np.linspace(0, len(middle) - 1, SLICES)}:
+        dark, bright = levels[number]
+        image = ((stack[number] - dark) / (bright - dark)).astype(np.float32).clip(*SPIKE)
+        frame = frame_of_object([image], image.shape)
+        if frame is not None and min(image[frame].shape) >= SMALLEST:
+            found.append(
+                strengths(torch.from_numpy(np.ascontiguousarray(image[frame]))[None, None])
+            )
+    return torch.cat(found).mean(0) if found else None
+
+
+def widening(network: "ICONet | Peer", strengths: "Tensor | None") -> NDArray[np.float32]:
+    """Factors of the distances below and above, see `iconet.network.IntervalHead.widened`."""
+    head = getattr(network, "interval_head", None)
+    if head is None or strengths is None:
+        return np.ones(2, np.float32)
+    found = head.widened(strengths[None].to(head.widening.device))
+    return np.asarray(found[0].detach().cpu().numpy())
+
+
+def distances_around(
+    points: "Tensor",
+    frame: "Frame | None",
+    shape: tuple[int, ...],
+    factors: NDArray[np.float32],
+) -> NDArray[np.float32]:
+    """Distances at the voxels of an enlarged slice.
+
+    Args:
+        points: (2, s h / 2, s w / 2), those at the points of the network's last stage.
+        frame: rows and columns of the slice (h, w) that it saw; None for none.
+        shape: (h, w).
+        factors: (2,), by which they are multiplied.
+
+    Returns:
+        (2, s h, s w); beyond the frame what is at its edge.
+    """
+    import torch
+    import torch.nn.functional as F
+
+    from iconet.network.grids import enlarge
+
+    fold = points.shape[1] // shape[0]
+    if frame is not None:
+        rows, columns = (slice(fold * side.start, fold * side.stop) for side in frame)
+        _, height, width = points.shape
+        beyond = columns.start, width - columns.stop, rows.start, height - rows.stop
+        points = points[:, rows, columns] * torch.from_numpy(factors)[:, None, None]
+        points = F.pad(points[None], beyond, mode="replicate")[0]
+    found: NDArray[np.float32] = enlarge(points[None], 2)[0].numpy()
+    return found
+
+
 def around_slice(
     high: NDArray,
     low: NDArray,
     distances: NDArray,
     frame: "Frame | None",
     least: float,
-) -> tuple[NDArray, NDArray]:
-    """Bounds of an enlarged slice.
+) -> NDArray:
+    """Bounds of an enlarged slice: (2, s h, s w), in the place of the distances.
 
     Args:
         high: (s h, s w), final but for its intensity scale.
         low: (h, w), the slice on the same scale.
         distances: (2, s h, s w) of the network, below and above; overwritten.
         frame: rows and columns of `low` that the network saw; None for none.
-        least: no bound is lower.
+        least: no bound is lower, but where the slice itself is.
     """
     if air := _beyond(frame, low.shape):
         import torch
@@ -118,9 +232,18 @@ def around_slice(
             )
             np.maximum(high[there] - lowest, 0, out=distances[0][there])
             np.maximum(highest - high[there], 0, out=distances[1][there])
-    lower = np.subtract(high, distances[0], out=distances[0])
-    upper = np.add(high, distances[1], out=distances[1])
-    return np.maximum(lower, np.float32(least), out=lower), upper
+    below, above = distances
+    np.subtract(high, below, out=below)
+    np.minimum(np.maximum(below, np.float32(least), out=below), high, out=below)
+    np.add(high, above, out=above)
+    return distances
+
+
+def put(image: NDArray, place: NDArray) -> None:
+    """Copy a slice into a volume, where it lies the other way: torch does that blockwise."""
+    import torch
+
+    torch.from_numpy(place).copy_(torch.from_numpy(image))
 
 
 def _beyond(frame: "Frame | None", shape: tuple[int, ...]) -> "list[Frame]":

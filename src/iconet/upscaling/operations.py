@@ -319,8 +319,9 @@ def carry_bounds(
         `bounds`, complete; None where there are none yet.
     """
     if isinstance(operation, Enlarging):
-        if earlier is not None:
-            bounds.widen(image, before, earlier)
+        if earlier is None:
+            return bounds  # which hold it already
+        bounds.widen(image, before, earlier)
     elif earlier is None:
         return None
     else:

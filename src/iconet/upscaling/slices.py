@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from iconet.intensity import SPIKE, levels_of_slice
 from iconet.runtime.backends import prepare
 from iconet.runtime.device import Compute
-from iconet.runtime.runtimes import Predict
+from iconet.runtime.runtimes import Answer, Predict
 from iconet.runtime.threads import cores
 from iconet.runtime.threads import workers as worker_threads
 from iconet.upscaling.background import (
@@ -37,7 +37,14 @@ from iconet.upscaling.fidelity import (
     repeated,
     spikes,
 )
-from iconet.upscaling.interval import Bounds, around_slice
+from iconet.upscaling.interval import (
+    Bounds,
+    around_slice,
+    distances_around,
+    mean_strengths,
+    put,
+    widening,
+)
 from iconet.upscaling.turns import AS_THEY_ARE, Turn, turns_of
 from iconet.upscaling.windows import Window, WindowPlan, plan_windows, tiles
 from iconet.zoo.model import SMALLEST
@@ -111,9 +118,12 @@ def predict_stack(
         return out
     workers = plan.workers_for(len(waiting), windows)
     run, levels = _prepared(network, compute, workers, stack, waiting)
-    rest = faithful, periodic, told, way, bounds, turns_of(best, both_axes=faithful)
-    work = _Work(network, run, stack, out, levels, plan, *rest)
     with worker_threads(workers, each=max(1, cores() // workers)) as pool:
+        wider = None
+        if bounds is not None:
+            wider = widening(network, pool.submit(mean_strengths, stack, levels).result())
+        rest = faithful, periodic, told, way, bounds, wider, turns_of(best, both_axes=faithful)
+        work = _Work(network, run, stack, out, levels, plan, *rest)
         for finished in _few_ahead(pool, work.jobs(waiting, windows), workers):
             done += finished
             advance(done, total)
@@ -183,6 +193,7 @@ class _Work:
         levels: see `levels_of_slice`, by the number of the slice.
         told: whether the network is told of whole slices when it gets tiles.
         way: see `iconet.upscaling.way`; None for crops of k-space.
+        wider: see `iconet.upscaling.interval.widening`; None without bounds.
         turns: in which the network sees slices; the mean of its answers counts.
     """
 
@@ -197,6 +208,7 @@ class _Work:
     told: bool
     way: str | None = None
     bounds: Bounds | None = None
+    wider: NDArray[np.float32] | None = None
     turns: Sequence[Turn] = AS_THEY_ARE
 
     def jobs(self, waiting: Sequence[int], windows: int) -> Iterator[Job]:
@@ -248,10 +260,11 @@ class _Work:
         read, keep, write = window
         with torch.inference_mode():
             given = torch.from_numpy(np.ascontiguousarray(part.low[(slice(None), *read)]))
-            made = self._mean(part, given[:, None]).numpy()[(..., *keep)]
-            part.high[(slice(None), *write)] = made[:, 0]
-            if part.distances is not None:
-                part.distances[(slice(None), slice(None), *write)] = made[:, 1:]
+            made = self._mean(part, given[:, None])
+            part.high[(slice(None), *write)] = made.image.numpy()[(slice(None), 0, *keep)]
+            if part.distances is not None and made.distances is not None:
+                rows, columns, *there = map(_of_points, (*keep, *write))
+                part.distances[..., there[0], there[1]] = made.distances[..., rows, columns]
 
     def finish(self, part: "_Part") -> int:
         """Add the background, make the slices agree with the scan and write them."""
@@ -263,34 +276,25 @@ class _Work:
                 periodic=self.periodic,
                 way=self.way,
             )
-            self.out[number] = high
-            if self.bounds is not None:
-                wider = self.wider(part, position)
-                pair = part.bounds(position, image, high, wider, faithful=self.faithful)
-                self.bounds.lower[number], self.bounds.upper[number] = pair
+            put(high, self.out[number])
+            if self.bounds is not None and self.wider is not None:
+                pair = part.bounds(position, image, high, self.wider, faithful=self.faithful)
+                self.bounds.write(number, pair)
         return part.spared * len(part.numbers)
 
-    def wider(self, part: "_Part", position: int) -> NDArray[np.float32]:
-        """Factors of the distances below and above, see `IntervalHead.widened`."""
-        head = getattr(self.network, "interval_head", None)
-        sides = part.frame or (slice(0),)
-        if head is None or min(side.stop - (side.start or 0) for side in sides) < SMALLEST:
-            return np.ones(2, np.float32)  # so few pixels tell nothing
-        strengths = part.strengths()[position : position + 1].to(head.widening.device)
-        return np.asarray(head.widened(strengths)[0].detach().cpu().numpy())
-
-    def _mean(self, part: "_Part", slices: "Tensor") -> "Tensor":
+    def _mean(self, part: "_Part", slices: "Tensor") -> Answer:
         """Of the answers to windows (B, 1, H, W) of a part, see `_enlarged`."""
-        total: Tensor | None = None
+        total: Answer | None = None
         for turn in self.turns:
             told = [part.strengths(turn)] if self.told else []
-            made = turn.back(self._enlarged(turn.there(slices), *told))
-            total = made if total is None else total + made
+            made = self._enlarged(turn.there(slices), *told).each(turn.back)
+            total = made if total is None else total.plus(made)
         assert total is not None
-        return total / len(self.turns) if len(self.turns) > 1 else total
+        count = len(self.turns)
+        return total.each(lambda each: each / count) if count > 1 else total
 
-    def _enlarged(self, slices: "Tensor", *told: "Tensor") -> "Tensor":
-        """(B, 1, H, W) -> (B, 1 or 3, scale * H, scale * W): image and distances to its bounds.
+    def _enlarged(self, slices: "Tensor", *told: "Tensor") -> Answer:
+        """What the network makes of (B, 1, H, W).
 
         Smaller slices than the network takes are padded with their edge values.
         """
@@ -301,8 +305,17 @@ class _Work:
         padding = (0, max(0, SMALLEST - width), 0, max(0, SMALLEST - height))
         if any(padding):
             slices = F.pad(slices, padding, mode="replicate")
-        image = self.run(slices, torch.ones(len(slices), 1, 1, 1), *told)
-        return image[..., : height * self.network.scale, : width * self.network.scale]
+        made = self.run(slices, torch.ones(len(slices), 1, 1, 1), *told)
+        rows, columns = (slice(0, self.network.scale * size) for size in (height, width))
+        distances = made.distances
+        if distances is not None:
+            distances = distances[..., _of_points(rows), _of_points(columns)]
+        return Answer(made.image[..., rows, columns], distances)
+
+
+def _of_points(voxels: slice) -> slice:
+    """The points of the last stage's input that voxels along an axis belong to."""
+    return slice(voxels.start // 2, voxels.stop // 2)
 
 
 class _Part:
@@ -314,7 +327,8 @@ class _Part:
         low: (B, H, W), between these levels 0 and 1, without spikes.
         beyond: spikes of each, (H, W), if it has any.
         high: (B, scale H, scale W) likewise, once `begin` made it.
-        distances: (B, 2, scale H, scale W), from there to both bounds; None where none are wanted.
+        distances: (B, 2, scale H / 2, scale W / 2), at points, from there to both bounds; None
+            where none are wanted.
         spared: windows of a slice that the network does not see.
     """
 
@@ -346,11 +360,13 @@ class _Part:
         self, scale: int, frame: Frame | None, inside: int, windows: int, *, bounded: bool
     ) -> None:
         """Make room for the result, of which the network makes so many windows."""
+        import torch
+
         count, height, width = self.low.shape
         # Where the network sees nothing, 0: the band that is put in makes an interpolation of it.
         self.high = np.zeros((count, scale * height, scale * width), np.float32)
-        size = self.high.shape[1:]
-        self.distances = np.zeros((count, 2, *size), np.float32) if bounded else None
+        points = (count, 2, scale * height // 2, scale * width // 2)
+        self.distances = torch.zeros(points) if bounded else None
         self.frame, self.spared, self._to_come = frame, windows - inside, inside
 
     def strengths(self, turn: Turn = AS_THEY_ARE[0]) -> "Tensor":
@@ -418,18 +434,18 @@ class _Part:
         wider: NDArray[np.float32],
         *,
         faithful: bool,
-    ) -> tuple[NDArray, NDArray]:
-        """Both bounds of what `finished` made of the slice at a position."""
+    ) -> NDArray:
+        """Both bounds of what `finished` made of the slice at a position, (2, H, W)."""
         assert self.distances is not None
         dark, bright = self.levels[position]
-        distances = self.distances[position]
-        distances *= np.float32(bright - dark) * wider[:, None, None]
         low = np.asarray(image, np.float32)
-        found = Bounds(*around_slice(high, low, distances, self.frame, float(image.min())))
+        distances = distances_around(
+            self.distances[position], self.frame, low.shape, (bright - dark) * wider
+        )
+        found = around_slice(high, low, distances, self.frame, float(image.min()))
         background = flat_background(image) if faithful else None
         if background is not None:
             masked = repeated(background, len(high) // len(image))
-            for bound in found.both:
+            for bound in found:
                 bound[masked] = high[masked]
-        found.hold(high)
-        return found.both
+        return found

@@ -64,7 +64,7 @@ def upscale_scan(
     shape, volumes = scan.array.shape[:3], math.prod(scan.array.shape[3:])
     uncertain = options.uncertainty and bool(plan.steps)
     _require_memory(scan, plan, chain, arrays=3 if uncertain else 1)
-    bounds = _room(scan, plan) if uncertain else None
+    bounds = _room(scan, plan, chain) if uncertain else None
     advance, filled = _Advance(progress or _nobody, volumes * _windows(chain, shape)), count()
 
     def fill(volume: NDArray, out: NDArray) -> None:
@@ -74,12 +74,14 @@ def upscale_scan(
         clean = volume if apart is None else apart.clean
         within = None if bounds is None else bounds.of_volume(next(filled))
         _through(chain, clean, out, within, advance)
-        for each in (out, *_both(within)):
-            _keep_what_was(plan, clean, apart, each)
-        if apart is not None and note is not None:
-            note(apart.found)
-        if within is not None:
-            within.hold(out)  # to the last bit
+        if (plan.resampled or plan.recovery is not None) and not plan.kind.labels:
+            keep_background(clean, [out, *_both(within)], plan.across, plan.ratios)
+        if apart is not None:
+            apart.put_back(out, plan.ratios)
+            if within is not None:
+                within.change(out, lambda bound: apart.put_back(bound, plan.ratios))
+            if note is not None:
+                note(apart.found)
 
     with _memory_errors(scan, compute):
         made = regrid(scan, plan.shape, plan.ratios, fill)
@@ -125,10 +127,14 @@ def _through(
         advance.finished += windows
 
 
-def _room(scan: Scan, plan: GridPlan) -> Bounds:
-    """For the bounds of all volumes, of the type that `regrid` makes."""
-    exact = np.float64 if scan.array.dtype == np.float64 else np.float32
-    return Bounds.empty((*plan.shape, *scan.array.shape[3:]), exact)
+def _room(scan: Scan, plan: GridPlan, chain: Sequence[Operation]) -> Bounds:
+    """For the bounds of all volumes: of the type that `regrid` makes, or as they will be stored."""
+    shape = (*plan.shape, *scan.array.shape[3:])
+    last = chain[-1]
+    written_once = isinstance(last, Enlarging) and len(last.step.axes) == 2
+    if written_once and len(plan.steps) == 1 and scan.stored_integers:
+        return Bounds.empty(shape, scan.dtype.newbyteorder("="))
+    return Bounds.empty(shape, np.float64 if scan.array.dtype == np.float64 else np.float32)
 
 
 def _nobody(done: int, total: int) -> None:
@@ -140,14 +146,6 @@ def _require_memory(scan: Scan, plan: GridPlan, chain: Sequence[Operation], arra
     shape, voxels = scan.array.shape[:3], math.prod((*plan.shape, *scan.array.shape[3:]))
     needed = arrays * memory_between(chain, shape) + MEMORY * math.prod(shape)
     require_memory_to_upscale(scan, arrays * voxels, needed)
-
-
-def _keep_what_was(plan: GridPlan, clean: NDArray, apart: Apart | None, out: NDArray) -> None:
-    """Put a masked background, and what was set apart, into a result or a bound of it."""
-    if (plan.resampled or plan.recovery is not None) and not plan.kind.labels:
-        keep_background(clean, out, plan.across, plan.ratios)
-    if apart is not None:
-        apart.put_back(out, plan.ratios)
 
 
 def _both(bounds: Bounds | None) -> tuple[NDArray, ...]:

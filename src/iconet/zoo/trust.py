@@ -39,7 +39,7 @@ def read_trust(weights: Path, sha256: str, expected: str | None = None) -> "Trus
     Raises:
         InputError: It is damaged, or of another program or version.
     """
-    from iconet.network.interval import NEW, IntervalHead
+    from iconet.network.interval import IntervalHead
     from iconet.network.trust import Familiar, Trust
 
     path = trust_file(weights)
@@ -52,7 +52,7 @@ def read_trust(weights: Path, sha256: str, expected: str | None = None) -> "Trus
     if metadata.get("weights") != sha256:
         return None
     try:
-        head = IntervalHead(tensors["head.near.weight"].shape[1] - NEW)
+        head = IntervalHead(tensors["head.near.weight"].shape[1])
         head.load_state_dict(_part(tensors, "head."))
         known = _part(tensors, "familiar.")
         content = json.loads(metadata["measured"])

@@ -127,7 +127,7 @@ def test_integers_beyond_24_bits_keep_the_order_too():
 
 
 @pytest.mark.parametrize("odd", ["plain", "masked", "wild"])
-@pytest.mark.parametrize("options", [Options(), Options(acquired="24x20")])
+@pytest.mark.parametrize("options", [Options(), Options(tile=24)])
 def test_of_a_file_of_integers_bounds_are_rounded_away_from_the_image(tmp_path, options, odd):
     array = np.rint(volume((32, 28, 3), 0, "masked" if odd == "masked" else "plain"))
     if odd == "wild":

@@ -3,8 +3,8 @@
 Intervals are calibrated by conformal scaling (Angelopoulos and Bates, arXiv 2107.07511), with
 subjects as units: voxels of one person are no independent witnesses. Each side of the interval is
 multiplied by what leaves `BEYOND` of the foreground beyond it in the mean over validation subjects,
-in which every data set counts alike: users' scans are of others still. The images are those that users
-get, after all laws of the result.
+in which every data set counts alike: users' scans are of others still. The images are those that
+users get, after all laws of the result.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

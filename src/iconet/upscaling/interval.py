@@ -91,7 +91,9 @@ class Bounds:
         for values, bound, outwards in zip(pair, self.both, (np.floor, np.ceil), strict=True):
             if bound.dtype.kind in "iu":
                 limits = np.iinfo(bound.dtype)
-                np.clip(outwards(values, out=values), limits.min, limits.max, out=values)
+                outwards(values, out=values)
+                if values.min() < limits.min or values.max() > limits.max:
+                    np.clip(values, limits.min, limits.max, out=values)
             put(values, bound[number])
 
     def change(self, image: NDArray, how: Callable[[NDArray], None]) -> None:
@@ -169,74 +171,55 @@ def widening(network: "ICONet | Peer", strengths: "Tensor | None") -> NDArray[np
     return np.asarray(found[0].detach().cpu().numpy())
 
 
-def distances_around(
-    points: "Tensor",
-    frame: "Frame | None",
-    shape: tuple[int, ...],
-    factors: NDArray[np.float32],
-) -> NDArray[np.float32]:
-    """Distances at the voxels of an enlarged slice.
-
-    Args:
-        points: (2, s h / 2, s w / 2), those at the points of the network's last stage.
-        frame: rows and columns of the slice (h, w) that it saw; None for none.
-        shape: (h, w).
-        factors: (2,), by which they are multiplied.
-
-    Returns:
-        (2, s h, s w); beyond the frame what is at its edge.
-    """
-    import torch
-    import torch.nn.functional as F
-
-    from iconet.network.grids import enlarge
-
-    fold = points.shape[1] // shape[0]
-    if frame is not None:
-        rows, columns = (slice(fold * side.start, fold * side.stop) for side in frame)
-        _, height, width = points.shape
-        beyond = columns.start, width - columns.stop, rows.start, height - rows.stop
-        points = points[:, rows, columns] * torch.from_numpy(factors)[:, None, None]
-        points = F.pad(points[None], beyond, mode="replicate")[0]
-    found: NDArray[np.float32] = enlarge(points[None], 2)[0].numpy()
-    return found
-
-
 def around_slice(
     high: NDArray,
     low: NDArray,
-    distances: NDArray,
+    points: "Tensor",
+    factors: NDArray[np.float32],
     frame: "Frame | None",
     least: float,
-) -> NDArray:
-    """Bounds of an enlarged slice: (2, s h, s w), in the place of the distances.
+) -> NDArray[np.float32]:
+    """Bounds of an enlarged slice.
 
     Args:
         high: (s h, s w), final but for its intensity scale.
         low: (h, w), the slice on the same scale.
-        distances: (2, s h, s w) of the network, below and above; overwritten.
+        points: (2, s h / 2, s w / 2), distances of the network at the points of its last stage.
+        factors: (2,), by which they are multiplied.
         frame: rows and columns of `low` that the network saw; None for none.
         least: no bound is lower, but where the slice itself is.
-    """
-    if air := _beyond(frame, low.shape):
-        import torch
 
-        factor = len(high) // len(low)
+    Returns:
+        (2, s h, s w), the lower and the upper one.
+    """
+    import torch
+
+    from iconet.network.grids import enlarge
+
+    factor = len(high) // len(low)
+    found = np.empty((2, *high.shape), np.float32)
+    if frame is not None:
+        rows, columns = (slice(factor * side.start // 2, factor * side.stop // 2) for side in frame)
+        seen = points[:, rows, columns] * torch.from_numpy(factors)[:, None, None]
+        below, above = enlarge(seen[None], 2)[0].numpy()
+        there = tuple(slice(factor * side.start, factor * side.stop) for side in frame)
+        image, (lower, upper) = high[there], found[(slice(None), *there)]
+        np.subtract(image, below, out=below)
+        np.maximum(below, np.float32(least), out=below)
+        np.minimum(below, image, out=lower)
+        np.add(image, above, out=upper)
+    if air := _beyond(frame, low.shape):
         darkest, brightest = local_range(torch.from_numpy(low))
         span = OVERSHOOT * (brightest - darkest)
         for place in air:
             there = tuple(slice(factor * side.start, factor * side.stop) for side in place)
             lowest, highest = (
                 enlarged(bound[place], factor).numpy()
-                for bound in (darkest - span, brightest + span)
+                for bound in ((darkest - span).clamp_min(least), brightest + span)
             )
-            np.maximum(high[there] - lowest, 0, out=distances[0][there])
-            np.maximum(highest - high[there], 0, out=distances[1][there])
-    below, above = distances
-    np.subtract(high, below, out=below)
-    np.minimum(np.maximum(below, np.float32(least), out=below), high, out=below)
-    np.add(high, above, out=above)
-    return distances
+            np.minimum(lowest, high[there], out=found[0][there])
+            np.maximum(highest, high[there], out=found[1][there])
+    return found
 
 
 def put(image: NDArray, place: NDArray) -> None:

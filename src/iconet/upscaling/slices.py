@@ -40,7 +40,6 @@ from iconet.upscaling.fidelity import (
 from iconet.upscaling.interval import (
     Bounds,
     around_slice,
-    distances_around,
     mean_strengths,
     put,
     widening,
@@ -366,7 +365,8 @@ class _Part:
         # Where the network sees nothing, 0: the band that is put in makes an interpolation of it.
         self.high = np.zeros((count, scale * height, scale * width), np.float32)
         points = (count, 2, scale * height // 2, scale * width // 2)
-        self.distances = torch.zeros(points) if bounded else None
+        # By numpy: torch would share this, in the main thread, between all cores.
+        self.distances = torch.from_numpy(np.zeros(points, np.float32)) if bounded else None
         self.frame, self.spared, self._to_come = frame, windows - inside, inside
 
     def strengths(self, turn: Turn = AS_THEY_ARE[0]) -> "Tensor":
@@ -439,10 +439,9 @@ class _Part:
         assert self.distances is not None
         dark, bright = self.levels[position]
         low = np.asarray(image, np.float32)
-        distances = distances_around(
-            self.distances[position], self.frame, low.shape, (bright - dark) * wider
-        )
-        found = around_slice(high, low, distances, self.frame, float(image.min()))
+        factors = np.float32(bright - dark) * wider
+        points = self.distances[position]
+        found = around_slice(high, low, points, factors, self.frame, float(image.min()))
         background = flat_background(image) if faithful else None
         if background is not None:
             masked = repeated(background, len(high) // len(image))

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from iconet.evaluation.trust import (
+    BEYOND,
     Case,
     Sampled,
     calibrated_factors,
@@ -15,7 +16,7 @@ from iconet.evaluation.trust import (
     ways_of,
 )
 from iconet.evaluation.trust import _of_other_sets as other_sets
-from iconet.network.interval import MOST_WIDENED, IntervalHead
+from iconet.network.interval import MOST_WIDENED, TAILS, IntervalHead
 from iconet.training.recipe import Recipe
 
 
@@ -27,11 +28,12 @@ def measured(subject, spread, way="kspace-crop", count=20001):
     return Sampled(case, way, truth, image, image - 1, image + 1)
 
 
-def test_factors_leave_a_twentieth_beyond_each_side():
+def test_factors_leave_what_is_aimed_at_beyond_each_side():
     one = measured("1", 3.0)
     factors = calibrated_factors([one], {"kspace-crop": 1.0})
-    assert factors == pytest.approx([2.7, 2.7], rel=1e-3)
-    assert rescaled(one, factors).coverage == pytest.approx(0.9, abs=1e-3)
+    assert factors == pytest.approx([3 * (1 - 2 * BEYOND)] * 2, rel=1e-3)
+    assert rescaled(one, factors).coverage == pytest.approx(1 - 2 * BEYOND, abs=1e-3)
+    assert BEYOND <= TAILS
 
 
 def test_subjects_count_alike_however_many_scans_they_have():
@@ -41,8 +43,8 @@ def test_subjects_count_alike_however_many_scans_they_have():
     assert calibrated_factors(many, shares) == calibrated_factors(few, shares)
     factors = calibrated_factors(few, shares)
     found = summary([rescaled(one, factors) for one in few])
-    assert found["coverage"] == pytest.approx(0.9, abs=2e-3)
-    assert found["subjects"] == 2 and found["worst_scan"] < 0.85
+    assert found["coverage"] == pytest.approx(1 - 2 * BEYOND, abs=2e-3)
+    assert found["subjects"] == 2 and found["worst_scan"] < 0.88
 
 
 def test_data_sets_count_alike_however_many_subjects_they_have():

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from iconet.network.trust import Familiar
     from iconet.training.recipe import Recipe
 
-BEYOND = 0.045
+BEYOND = 0.04
 """Share of the truth below the interval, and above it, that calibration aims at: scanners that were
 not seen are covered less than validation subjects, and 90 % were promised."""
 

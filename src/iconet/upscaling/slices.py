@@ -118,14 +118,11 @@ def predict_stack(
     workers = plan.workers_for(len(waiting), windows)
     run, levels = _prepared(network, compute, workers, stack, waiting)
     with worker_threads(workers, each=max(1, cores() // workers)) as pool:
-        wider = None
-        if bounds is not None:
-            wider = widening(network, pool.submit(mean_strengths, stack, levels).result())
+        wider = pool.submit(_wider, network, stack, levels, bounds).result()
         rest = faithful, periodic, told, way, bounds, wider, turns_of(best, both_axes=faithful)
         work = _Work(network, run, stack, out, levels, plan, *rest)
         for finished in _few_ahead(pool, work.jobs(waiting, windows), workers):
-            done += finished
-            advance(done, total)
+            advance(done := done + finished, total)
     return out
 
 
@@ -133,6 +130,16 @@ def _room(stack: NDArray, scale: int) -> NDArray[np.float32]:
     """For the result."""
     count, height, width = stack.shape
     return np.empty((count, scale * height, scale * width), np.float32)
+
+
+def _wider(
+    network: "ICONet | Peer",
+    stack: NDArray,
+    levels: Mapping[int, tuple[float, float]],
+    bounds: Bounds | None,
+) -> NDArray[np.float32] | None:
+    """See `iconet.upscaling.interval.widening`; None without bounds."""
+    return None if bounds is None else widening(network, mean_strengths(stack, levels))
 
 
 def _prepared(

@@ -416,3 +416,13 @@ def test_png_is_what_pillow_reads(tmp_path):
     write(scan, tmp_path / "a.png", like=scan)
     with Image.open(tmp_path / "a.png") as picture:
         assert (picture.size, picture.mode) == ((30, 20), "I;16")
+
+
+def test_integers_are_scaled_back_where_the_source_has_a_slope(tmp_path):
+    values = np.arange(0, 48, 2, dtype=np.int16).reshape(2, 3, 4)
+    header = nibabel.Nifti1Image(values, np.eye(4)).header
+    scan = Scan(values, np.eye(4), header, dtype=np.dtype(np.int16), slope=2.0)
+    write(scan, tmp_path / "scaled.nii", like=scan)
+    made = nibabel.load(tmp_path / "scaled.nii")
+    np.testing.assert_array_equal(made.get_fdata(), values)
+    np.testing.assert_array_equal(np.asarray(made.dataobj.get_unscaled()), values // 2)

@@ -333,10 +333,10 @@ def _derived_header(scan: Scan, like: Scan) -> "Nifti1Header":
 
 def _stored(values: np.ndarray, dtype: np.dtype[Any], like: Scan) -> np.ndarray:
     """Real-world values as the nearest integers that `like` could have stored for them."""
-    if values.dtype == dtype.newbyteorder("="):
-        return values.astype(dtype)
     limits = np.iinfo(dtype)
     if dtype.itemsize <= 2 and like.slope == 1 and like.inter == 0:
+        if values.dtype == dtype.newbyteorder("="):
+            return values.astype(dtype)
         # float32 holds all of these integers, and rounding and saturation are the same there.
         return np.clip(np.rint(values), limits.min, limits.max).astype(dtype)
     stored = np.rint((values.astype(np.float64) - like.inter) / like.slope)

@@ -1,6 +1,6 @@
 """Train, calibrate and store what says how far the results of trained weights may be trusted.
 
-    python tools/publish_trust.py mri-x2 data.root=/path/to/data [steps=6000] [head=keep]
+    python tools/publish_trust.py mri-x2 data.root=/path/to/data [steps=8000] [head=keep]
     python tools/publish_trust.py runs/NAME/NAME.safetensors data.root=/path/to/data
 
 The head for intervals learns from the training scans of the weights' own recipe, and so does how

@@ -159,13 +159,18 @@ def pinball_loss(image: Tensor, interval: Tensor, truth: Tensor) -> Tensor:
     return torch.maximum(TAILS * both, (TAILS - 1) * both).mean()
 
 
+def interval_of(output: Any) -> Tensor | None:
+    """The distances of what a network returned, ours or of a user, which may have no stages."""
+    stages = getattr(output, "stages", None)
+    return getattr(stages[-1], "interval", None) if stages else None
+
+
 def image_and_interval(output: Any) -> Tensor:
     """The image (B, 1, H, W) of a network, and the two distances of its interval if it gives any.
 
     Args:
-        output: What a network returned, ours or of a user, which may have no stages.
+        output: What a network returned, as of `interval_of`.
     """
-    stages = getattr(output, "stages", None)
     image: Tensor = output.image
-    interval = getattr(stages[-1], "interval", None) if stages else None
+    interval = interval_of(output)
     return image if interval is None else torch.cat([image, interval], dim=1)

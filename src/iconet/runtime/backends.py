@@ -119,6 +119,8 @@ def _at_points(model: "ICONet") -> "ICONet":
 def _eager(model: "ICONet | Peer", compute: Compute) -> Predict:
     import torch
 
+    from iconet.network.interval import interval_of
+
     def answer(slices: "Tensor", intensity: "Tensor", told: "tuple[Tensor, ...]") -> Answer:
         with compute.autocast():
             output = model(
@@ -126,9 +128,7 @@ def _eager(model: "ICONet | Peer", compute: Compute) -> Predict:
                 intensity=intensity,
                 **_told(told, compute),
             )
-        # A network of a user may have no stages.
-        stages = getattr(output, "stages", None)
-        return Answer(output.image, getattr(stages[-1], "interval", None) if stages else None)
+        return Answer(output.image, interval_of(output))
 
     def run(slices: "Tensor", intensity: "Tensor", *told: "Tensor") -> Answer:
         found = answer(slices.to(compute.device), intensity.to(compute.device), told)

@@ -153,7 +153,8 @@ def run_openvino(model: Any, *, precision: str, threads: int, streams: int = 1) 
             request = idle.get_nowait()
         except Empty:
             request = compiled.create_infer_request()
-        found = request.infer([slices.numpy(), intensity.numpy()])
+        # Copies: the request writes its next results to the same places.
+        found = request.infer([slices.numpy(), intensity.numpy()], share_outputs=False)
         idle.put(request)
         return Answer(*(torch.from_numpy(found[port]) for port in compiled.outputs))
 

@@ -90,10 +90,7 @@ class Bounds:
         """
         for values, bound, outwards in zip(pair, self.both, (np.floor, np.ceil), strict=True):
             if bound.dtype.kind in "iu":
-                limits = np.iinfo(bound.dtype)
-                outwards(values, out=values)
-                if values.min() < limits.min or values.max() > limits.max:
-                    np.clip(values, limits.min, limits.max, out=values)
+                _round(values, outwards, bound.dtype)
             put(values, bound[number])
 
     def change(self, image: NDArray, how: Callable[[NDArray], None]) -> None:
@@ -110,8 +107,8 @@ class Bounds:
             how(exact)
             outer(exact, image, out=exact)
             if exact is not bound:
-                limits = np.iinfo(bound.dtype)
-                bound[...] = outwards(exact, out=exact).clip(limits.min, limits.max)
+                _round(exact, outwards, bound.dtype)
+                bound[...] = exact
 
     def hold(self, image: NDArray) -> None:
         """Widen them where the image lies beyond."""
@@ -220,6 +217,14 @@ def around_slice(
             np.minimum(lowest, high[there], out=found[0][there])
             np.maximum(highest, high[there], out=found[1][there])
     return found
+
+
+def _round(values: NDArray, outwards: np.ufunc, dtype: np.dtype) -> None:
+    """To integers that a type holds, in place."""
+    limits = np.iinfo(dtype)
+    outwards(values, out=values)
+    if values.min() < limits.min or values.max() > limits.max:
+        np.clip(values, limits.min, limits.max, out=values)
 
 
 def put(image: NDArray, place: NDArray) -> None:

@@ -6,7 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iconet.errors import InputError
-from iconet.physics.kspace import crop_kspace, low_resolution_size, resize_kspace, zero_fill
+from iconet.physics.kspace import (
+    crop_kspace,
+    low_frequencies,
+    low_resolution_size,
+    resize_kspace,
+    zero_fill,
+)
 
 sizes = st.integers(1, 33)
 small = st.integers(2, 12)
@@ -121,6 +127,16 @@ def test_cropping_is_the_adjoint_of_zero_filling(low_height, low_width, height, 
     up = torch.vdot(resize_kspace(low, high_size).flatten(), high.flatten())
     down = torch.vdot(low.flatten(), resize_kspace(high, low_size).flatten())
     torch.testing.assert_close(up, down * high.numel() / low.numel())
+
+
+@given(small, small, small, small, seeds)
+def test_both_axes_at_once_are_one_after_the_other(height, width, more_rows, more_columns, seed):
+    generator = torch.Generator().manual_seed(seed)
+    image = torch.rand(height + more_rows, width + more_columns, generator=generator)
+    size = (height, width)
+    torch.testing.assert_close(
+        low_frequencies(image, size), resize_kspace(image, size), rtol=1e-5, atol=1e-5
+    )
 
 
 @given(st.integers(1, 16).map(lambda half: 2 * half), st.integers(1, 40))

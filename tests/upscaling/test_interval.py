@@ -16,7 +16,7 @@ from iconet.network import IntervalHead
 from iconet.network.trust import Trust
 from iconet.runtime.device import choose_compute
 from iconet.upscaling.from_kspace import KspaceModels, upscale_kspace
-from iconet.upscaling.interval import Bounds
+from iconet.upscaling.interval import Bounds, around_slice
 from iconet.upscaling.models import Models
 from iconet.upscaling.options import Options
 from iconet.upscaling.plan import plan_grid
@@ -219,3 +219,33 @@ def test_what_two_networks_do_not_know_adds_as_squares():
     bounds.widen(image, before, first)
     np.testing.assert_allclose(bounds.lower, 10 - 5)
     np.testing.assert_allclose(bounds.upper, 10 + 5)
+
+
+@pytest.mark.parametrize("factor", [2, 4])
+@pytest.mark.parametrize(
+    "frame", [None, (slice(4, 16), slice(8, 12)), (slice(0, 20), slice(0, 16))]
+)
+def test_the_order_in_which_voxels_are_stored_does_not_matter(factor, frame):
+    random = np.random.default_rng(factor)
+    low = random.normal(100, 30, (20, 16)).astype(np.float32)
+    high = random.normal(100, 30, (20 * factor, 16 * factor)).astype(np.float32)
+    points = torch.rand(2, 10 * factor, 8 * factor)
+    rest = points, np.array([20, 40], np.float32), frame, float(low.min())
+    bounds = around_slice(high, low, *rest)
+    turned = around_slice(np.asfortranarray(high), np.asfortranarray(low), *rest)
+    np.testing.assert_allclose(turned, bounds, rtol=1e-5)
+    assert turned[0].flags.f_contiguous
+    assert (bounds[0] <= high).all()
+    assert (high <= bounds[1]).all()
+
+
+def test_air_is_bounded_by_the_voxels_around_widened_by_half_of_their_range():
+    low = np.zeros((6, 6), np.float32)
+    low[2, 2] = 10
+    high = np.zeros((12, 12), np.float32)
+    nothing = torch.zeros(2, 6, 6), np.ones(2, np.float32), None, 0.0
+    lower, upper = around_slice(high, low, *nothing)
+    near = np.zeros((12, 12), np.float32)
+    near[2:8, 2:8] = 15
+    np.testing.assert_array_equal(upper, near)
+    np.testing.assert_array_equal(lower, 0)

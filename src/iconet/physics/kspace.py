@@ -103,6 +103,31 @@ def with_low_frequencies(image: Tensor, low: Tensor, allowed: Tensor) -> Tensor:
     return torch.fft.irfft2(spectrum, s=new)
 
 
+def low_frequencies(image: Tensor, size: tuple[int, int]) -> Tensor:
+    """What `resize_kspace` makes of a larger image, but for rounding, in half of its time.
+
+    Both axes are transformed at once, and few frequencies go back.
+
+    Args:
+        image: real float32, (H, W).
+        size: the new (h, w), smaller along both axes.
+
+    Returns:
+        (h, w).
+    """
+    spectrum = torch.fft.rfft2(image)[:, : size[1] // 2 + 1]
+    vertical, horizontal = (
+        _ramp(new // 2 + 1, old, new) for old, new in zip(image.shape, size, strict=True)
+    )
+    half = size[0] // 2
+    above = spectrum[: half + 1] * vertical[:, None]
+    below = spectrum[len(spectrum) - half :] * vertical[1:].flip(0).conj()[:, None]
+    if size[0] % 2 == 0:  # two ends of the band become one sample; of columns, irfft2 does this
+        above[half] = (above[half] + below[0]) / 2
+        below = below[1:]
+    return torch.fft.irfft2(torch.cat([above, below]) * horizontal, s=size)
+
+
 def _band(spectrum: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
     """Views of what lies strictly below the Nyquist frequency of a size: rows from 0, and below."""
     rows, columns = ((length - 1) // 2 for length in size)
@@ -112,15 +137,17 @@ def _band(spectrum: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
 @lru_cache(maxsize=4)
 def _ramps(old: tuple[int, int], new: tuple[int, int]) -> tuple[Tensor, Tensor]:
     """Gain and phase that bring the band of a smaller image (see `_band`) to a larger grid."""
-    vertical, horizontal = (_ramp(*lengths) for lengths in zip(old, new, strict=True))
+    vertical, horizontal = (
+        _ramp((before + 1) // 2, before, after) for before, after in zip(old, new, strict=True)
+    )
     below = vertical[1:].flip(0).conj()
     return vertical[:, None] * horizontal, below[:, None] * horizontal
 
 
-def _ramp(old: int, new: int) -> Tensor:
-    """Those of the frequencies below the Nyquist one of a line of `old` voxels, on one of `new`."""
-    frequency = torch.arange((old - 1) // 2 + 1, dtype=torch.float64)
-    phase = frequency * (torch.pi * (1 / new - 1 / old))
+@lru_cache(maxsize=8)
+def _ramp(count: int, old: int, new: int) -> Tensor:
+    """Those of the first frequencies of a line of `old` voxels, on one of `new`."""
+    phase = torch.arange(count, dtype=torch.float64) * (torch.pi * (1 / new - 1 / old))
     return torch.polar(torch.full_like(phase, new / old), phase).to(torch.complex64)
 
 

@@ -3,12 +3,14 @@
 import json
 import shutil
 from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from iconet.errors import InputError
 from iconet.files import write_errors, write_text
@@ -18,9 +20,6 @@ from iconet.images.dicom.derived_header import Provenance
 from iconet.images.reading import NIFTI, stem_of
 from iconet.runtime.threads import workers
 from iconet.study.find import Task, names_series
-from iconet.upscaling.input_consistency import residual_map
-from iconet.upscaling.models import Step
-from iconet.upscaling.recovery import Recovery
 
 LOWER, UPPER, RESIDUAL = "lower", "upper", "residual"
 
@@ -81,7 +80,7 @@ def write_beside(
     task: Task,
     scan: Scan,
     bigger: Scan,
-    acquisition: Recovery | Step | None,
+    residual: Future[NDArray[np.float32] | None],
     provenance: Provenance,
 ) -> list[Path]:
     """Write both bounds of a result, and how far it is from its source.
@@ -90,20 +89,20 @@ def write_beside(
         task: whose output is written.
         scan: as read.
         bigger: the result, with its bounds.
-        acquisition: how the scan lost its resolution, as of `input_consistency`.
+        residual: of `iconet.upscaling.input_consistency.residual_map`.
         provenance: of a derived series.
 
     Returns:
-        The files and folders; none where the result has no bounds.
+        The files and folders.
     """
     if scan.dicom and names_series(task.target):
         written = _write_series(task, scan, bigger, provenance)
     else:
         written = write_bounds(task, bigger, scan)
-    if written and (residual := residual_map(scan, bigger, acquisition)) is not None:
+    if (found := residual.result()) is not None:
         path = beside(task, RESIDUAL)
         plain = replace(scan, dtype=np.dtype(np.float32), slope=1.0, inter=0.0)
-        write(replace(plain, array=residual, mark=bigger.mark), path, like=plain)
+        write(replace(plain, array=found, mark=bigger.mark), path, like=plain)
         written.append(path)
     return written
 

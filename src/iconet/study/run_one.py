@@ -4,6 +4,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import cached_property, reduce
@@ -39,10 +40,12 @@ from iconet.study.provenance import provenance_of
 from iconet.study.report import Made, make_report
 from iconet.study.summary import OUT_OF_RANGE
 from iconet.upscaling.apart import SetApart
-from iconet.upscaling.models import Models
+from iconet.upscaling.input_consistency import residual_map
+from iconet.upscaling.models import Models, Step
 from iconet.upscaling.options import Options
 from iconet.upscaling.out_of_range import Finding, acceptable, inconsistent, out_of_range
 from iconet.upscaling.plan import GridPlan, plan_grid, remarks, taking_part
+from iconet.upscaling.recovery import Recovery
 from iconet.upscaling.regrid import as_stack
 from iconet.upscaling.scan_labels import upscale_labels
 from iconet.upscaling.slices import Progress
@@ -211,8 +214,7 @@ class Upscaler:
         late = acceptable(inconsistent(scan, bigger, plan), self.options)
         said += self._tell([finding.line for finding in late])
         provenance = provenance_of(models, plan.finest, self.options.deciding)
-        _write(task, scan, bigger, provenance)
-        bounds = write_beside(task, scan, bigger, plan.acquisition, provenance)
+        bounds = _write_all(task, scan, bigger, plan.acquisition, provenance)
         beside = write_labels(bigger_labels)
         clock.note("write")
         constant = [CONSTANT] * _is_constant(scan)
@@ -343,6 +345,23 @@ def _check_writable(task: Task, scan: Scan, *, beside: bool) -> None:
 def _forget_former(task: Task) -> None:
     task.forget_former()
     forget_beside(task)
+
+
+def _write_all(
+    task: Task,
+    scan: Scan,
+    bigger: Scan,
+    acquisition: Recovery | Step | None,
+    provenance: Provenance,
+) -> list[Path]:
+    """Write the output, then what goes beside it, as of `write_beside`."""
+    if bigger.bounds is None:
+        _write(task, scan, bigger, provenance)
+        return []
+    with ThreadPoolExecutor(1) as meanwhile:  # the cores are idle while files are written
+        residual = meanwhile.submit(residual_map, scan, bigger, acquisition)
+        _write(task, scan, bigger, provenance)
+        return write_beside(task, scan, bigger, residual, provenance)
 
 
 def _write(task: Task, scan: Scan, bigger: Scan, provenance: Provenance) -> None:

@@ -296,14 +296,14 @@ def local_range(image: "Tensor") -> "tuple[Tensor, Tensor]":
     """The least and the largest of the 3 x 3 (3 x 3 x 3) voxels around each one."""
     import torch
 
-    def extreme(of: "Callable[[Tensor, Tensor], Tensor]") -> "Tensor":
+    def extreme(of: "Callable[..., Tensor]") -> "Tensor":
         found = image
-        for axis in range(image.ndim):
-            size = image.shape[axis]
+        for axis, size in enumerate(image.shape):
             wider = found.clone()
-            for here, there in ((1, 0), (0, 1)):
-                to = wider.narrow(axis, here, size - 1)
-                to.copy_(of(to, found.narrow(axis, there, size - 1)))
+            before, after = (found.narrow(axis, start, size - 1) for start in (0, 1))
+            of(before, after, out=wider.narrow(axis, 0, size - 1))
+            last = wider.narrow(axis, 1, size - 1)
+            of(last, before, out=last)
             found = wider
         return found
 

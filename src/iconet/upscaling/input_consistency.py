@@ -236,13 +236,12 @@ def _cropped(image: NDArray, size: tuple[int, int]) -> NDArray[np.float32]:
     """A slice of less k-space along both axes: quicker than a matrix for each."""
     import torch
 
-    from iconet.physics.kspace import resize_kspace
+    from iconet.physics.kspace import low_frequencies
 
     if image.flags.f_contiguous:  # as slices of volumes are: nothing has to be copied
         return _cropped(image.T, size[::-1]).T
-    found: NDArray[np.float32] = resize_kspace(
-        torch.from_numpy(np.ascontiguousarray(image, np.float32)), size
-    ).numpy()
+    real = torch.from_numpy(np.ascontiguousarray(image, np.float32))
+    found: NDArray[np.float32] = low_frequencies(real, size).numpy()
     return found
 
 

@@ -21,7 +21,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from iconet.intensity import SPIKE
 from iconet.upscaling.background import frame_of_object
-from iconet.upscaling.fidelity import OVERSHOOT, enlarged, local_range
+from iconet.upscaling.fidelity import OVERSHOOT, local_range
 from iconet.zoo.model import SMALLEST
 
 if TYPE_CHECKING:
@@ -193,6 +193,9 @@ def around_slice(
 
     from iconet.network.grids import enlarge
 
+    if not high.flags.c_contiguous and high.flags.f_contiguous:  # as slices of volumes are
+        turned = None if frame is None else frame[::-1]
+        return around_slice(high.T, low.T, points.mT, factors, turned, least).swapaxes(1, 2)
     factor = len(high) // len(low)
     found = np.empty((2, *high.shape), np.float32)
     if frame is not None:
@@ -206,17 +209,23 @@ def around_slice(
         np.minimum(below, image, out=lower)
         np.add(image, above, out=upper)
     if air := _beyond(frame, low.shape):
-        darkest, brightest = local_range(torch.from_numpy(low))
+        darkest, brightest = (part.numpy() for part in local_range(torch.from_numpy(low)))
         span = OVERSHOOT * (brightest - darkest)
+        lowest, highest = np.maximum(darkest - span, np.float32(least)), brightest + span
         for place in air:
             there = tuple(slice(factor * side.start, factor * side.stop) for side in place)
-            lowest, highest = (
-                enlarged(bound[place], factor).numpy()
-                for bound in ((darkest - span).clamp_min(least), brightest + span)
-            )
-            np.minimum(lowest, high[there], out=found[0][there])
-            np.maximum(highest, high[there], out=found[1][there])
+            lower, upper = found[(slice(None), *there)]
+            _outermost(high[there], lowest[place], np.minimum, lower)
+            _outermost(high[there], highest[place], np.maximum, upper)
     return found
+
+
+def _outermost(image: NDArray, bound: NDArray, outer: np.ufunc, out: NDArray) -> None:
+    """The outer one of (f h, f w) and of a bound (h, w) that holds for f x f voxels."""
+    height, width = bound.shape
+    columns = np.repeat(bound, image.shape[1] // width, axis=1)[:, None]
+    rows = height, image.shape[0] // height, image.shape[1]
+    outer(columns, image.reshape(rows), out=out.reshape(rows))
 
 
 def _round(values: NDArray, outwards: np.ufunc, dtype: np.dtype) -> None:

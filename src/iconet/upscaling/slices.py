@@ -282,9 +282,11 @@ class _Work:
                 periodic=self.periodic,
                 way=self.way,
             )
-            put(high, self.out[number])
+            put(high, made := self.out[number])
             if self.bounds is not None and self.wider is not None:
-                pair = part.bounds(position, image, high, self.wider, faithful=self.faithful)
+                # In the order in which they are stored: nothing has to be turned.
+                stored = made if made.flags.forc else high
+                pair = part.bounds(position, image, stored, self.wider, faithful=self.faithful)
                 self.bounds.write(number, pair)
         return part.spared * len(part.numbers)
 

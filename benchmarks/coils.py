@@ -50,6 +50,7 @@ class Case(NamedTuple):
 
 CASES = (
     Case("random 4x", "random", 4),
+    Case("random 4x, 8 % centre", "random", 4, calibration=0.08),
     Case("equispaced 4x", "equispaced", 4),
     Case("equispaced 4x, 3 % noise", "equispaced", 4, noise=0.03),
     Case("equispaced 3x", "equispaced", 3),

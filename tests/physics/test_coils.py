@@ -46,6 +46,18 @@ def test_sensitivities_are_those_of_the_coils() -> None:
     assert agreement.min() > 0.97 and agreement.max() < 1.0001
 
 
+def test_sensitivities_are_found_in_a_small_centre_too() -> None:
+    """Eight lines, and every fourth one: the samples around the centre count too."""
+    truth = anatomy()
+    kspace, _ = measured(truth, 8, 1, noise=0.0)
+    columns = torch.arange(128)
+    lines = ((columns - 64 >= -4) & (columns - 64 < 4)) | (columns % 4 == 0)
+    found = sensitivities(torch.where(lines, kspace[0], 0), centre_lines(lines))
+    inside = crop_kspace(truth, 2)[0, 0] > 0.2
+    agreement = (found.conj() * coil_maps(8, 96, 128)).sum(dim=0).abs()[inside]
+    assert agreement.quantile(0.05) > 0.996
+
+
 @pytest.mark.parametrize(
     ("missing", "expected"), [([], 16), ([0], 15), ([3], 9), ([10, 1], 3), ([8], 0), ([9], 1)]
 )

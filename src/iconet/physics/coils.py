@@ -7,6 +7,7 @@ from iconet.physics.fourier import fft2c, ifft2c
 
 MOST = 12  # virtual coils: more cost time and tell the network no more
 CENTRE = 24  # lines and samples of the centre that sensitivities are taken from, at most
+FEWEST = 12  # lines: with less, of which some may be missing, they are too smooth
 REGULARISATION = 0.01  # of the normal operator, whose largest eigenvalue is 1
 ITERATIONS = 30
 TINY = 1e-30
@@ -45,7 +46,8 @@ def sensitivities(kspace: Tensor, centre: int) -> Tensor:
     Returns:
         (C, H, W) complex; squared magnitudes sum to 1 where there is signal.
     """
-    taper = hann(kspace.shape[-2], CENTRE)[:, None] * hann(kspace.shape[-1], min(centre, CENTRE))
+    lines = min(max(centre, FEWEST), CENTRE)
+    taper = hann(kspace.shape[-2], CENTRE)[:, None] * hann(kspace.shape[-1], lines)
     low = ifft2c(kspace * taper.to(kspace.device))
     rss = low.abs().square().sum(dim=0, keepdim=True).sqrt()
     return low / rss.clamp_min(torch.finfo(rss.dtype).tiny)

@@ -40,7 +40,7 @@ def make_sampler(*volumes: Volume, **changes: object) -> Sampler:
 
 def make_joint(*volumes: Volume, **changes: object) -> JointSampler:
     options = {"weights": {}, "scale": 2, "patch": 64, "batch": 4, "seed": 3}
-    options |= {"acquisitions": [Acquisition()], "known_samples": True}
+    options |= {"acquisition": Acquisition(), "known_samples": True}
     options |= {"device": torch.device("cpu"), **changes}
     return JointSampler(volumes or (volume(),), **options)  # type: ignore[arg-type]
 
@@ -261,7 +261,7 @@ def test_known_samples_are_those_of_the_input_and_all_images_are_complex(scale: 
 
 
 def test_without_noise_samples_are_the_clean_image_s_own() -> None:
-    _, clean, samples = make_joint(acquisitions=[Acquisition(noise_max=0.0)])(0)
+    _, clean, samples = make_joint(acquisition=Acquisition(noise_max=0.0))(0)
     assert samples is not None
     torch.testing.assert_close(samples.kspace, fft2c(as_complex(clean[0])) * samples.mask)
 
@@ -314,7 +314,7 @@ def test_intensities_of_windows_vary_alike_with_their_noise() -> None:
     """Noise is a share of the jittered scale, so it is relative to the image what it was."""
     noise = Acquisition(acceleration=(1.0, 1.0), noise_min=0.1, noise_max=0.1)
     one = flat("a", 1.0, 2, (64, 64))
-    low, clean, _ = make_joint(one, acquisitions=[noise], batch=16)(0)
+    low, clean, _ = make_joint(one, acquisition=noise, batch=16)(0)
     jitter = clean[-1].norm(dim=1).amax((1, 2))
     assert JITTER[0] <= float(jitter.min()) < float(jitter.max()) <= JITTER[1] + 1e-5
     relative = (low - clean[0]).std((1, 2, 3)) / jitter
@@ -331,19 +331,12 @@ def test_joint_batches_of_nothing_are_refused() -> None:
 
 
 def test_a_dark_slice_gives_a_joint_batch_all_the_same() -> None:
-    batch = make_joint(flat("dark", 0.0, 1, SIZE), acquisitions=[Acquisition(noise_max=0.0)])(0)
+    batch = make_joint(flat("dark", 0.0, 1, SIZE), acquisition=Acquisition(noise_max=0.0))(0)
     assert not any(bool(image.any()) for image in (batch.low, *batch.clean))
 
 
 def test_several_coils_come_with_their_sensitivities() -> None:
-    acquisition = Acquisition(noise_max=0.0, coils=(2, 4))
-    _, clean, samples = make_joint(acquisitions=[acquisition])(0)
+    _, clean, samples = make_joint(acquisition=Acquisition(noise_max=0.0, coils=(2, 4)))(0)
     assert samples is not None and samples.maps is not None
     assert samples.kspace.shape == samples.maps.shape and samples.kspace.shape[1] == 4
     assert len(samples.mask) == len(clean[0]) == len(samples.kspace)
-
-
-def test_batches_take_turns_of_the_acquisitions() -> None:
-    joint = make_joint(acquisitions=[Acquisition(), Acquisition(coils=(2, 3))])
-    coils = [samples.kspace.shape[1] for _, _, samples in map(joint, range(4)) if samples]
-    assert coils == [1, 3, 1, 3]

@@ -130,23 +130,15 @@ def test_the_joint_task_needs_its_field_of_view(path: Path) -> None:
     assert "192 is usual" in refusal(path, "task.kind=joint")
     recipe = read_recipe(path, ["task.kind=joint", "optimisation.patch=64"], Recipe)
     assert recipe.task.channels == 1
-    assert recipe.task.acquisitions() == (Acquisition(noise_max=0.02),)
+    assert recipe.task.acquisition() == Acquisition(noise_max=0.02)
 
 
 def test_the_task_says_how_scans_are_acquired(path: Path) -> None:
     task = "{kind: joint, known_samples: true, acceleration: [4, 4], mask: random, noise_min: 0.01}"
     recipe = read_recipe(path, [f"task={task}", "optimisation.patch=64"], Recipe)
     assert recipe.task.channels == 2
-    settings = {"acceleration": (4, 4), "mask": "random", "noise_min": 0.01, "noise_max": 0.02}
-    assert recipe.task.acquisitions() == (Acquisition(**settings),)
-
-
-def test_one_coil_takes_turns_with_several(path: Path) -> None:
-    task = "{kind: joint, known_samples: true, coils: [1, 8], noise_max: 0.01}"
-    recipe = read_recipe(path, [f"task={task}", "optimisation.patch=64"], Recipe)
-    assert recipe.task.acquisitions() == (
-        Acquisition(noise_max=0.01),
-        Acquisition(noise_max=0.01, coils=(2, 8)),
+    assert recipe.task.acquisition() == Acquisition(
+        acceleration=(4, 4), centre_fraction=0.08, mask="random", noise_min=0.01, noise_max=0.02
     )
 
 

@@ -157,7 +157,7 @@ class JointSampler:
         scale: 2, 4 or 8.
         patch: Side of the windows in pixels, a multiple of `scale`.
         batch: Windows in a batch of all processes together, as many for each.
-        acquisitions: What is measured of them; batches take turns.
+        acquisition: What is measured of them.
         known_samples: Whether the network is told what was measured. If so images are complex,
             c = 2, real and imaginary part; if not they are magnitudes, c = 1.
         seed: Any integer, 0 or more.
@@ -177,7 +177,7 @@ class JointSampler:
         weights: dict[str, float],
         scale: int,
         batch: int,
-        acquisitions: Sequence[Acquisition],
+        acquisition: Acquisition,
         known_samples: bool,
         seed: int,
         device: torch.device,
@@ -192,13 +192,12 @@ class JointSampler:
             raise InputError(f"patch {patch} is not a multiple of the scale {scale}; make it one")
         self.probabilities = _probabilities(self.volumes, weights)
         self.items = _share(batch, 1, rank, world)
-        self.scale, self.patch, self.acquisitions = scale, patch, acquisitions
+        self.scale, self.patch, self.acquisition = scale, patch, acquisition
         self.known_samples, self.seed, self.device = known_samples, seed, device
 
     def __call__(self, step: int) -> Batch:
         """This process's share of the batch of a step."""
-        acquisition = self.acquisitions[step % len(self.acquisitions)]
-        items = [self._item(acquisition, _generator(self.seed, step, item)) for item in self.items]
+        items = [self._item(_generator(self.seed, step, item)) for item in self.items]
         low, clean, samples = zip(*items, strict=True)
         return Batch(
             torch.cat(low),
@@ -206,14 +205,12 @@ class JointSampler:
             _together(samples) if self.known_samples else None,
         )
 
-    def _item(
-        self, acquisition: Acquisition, generator: torch.Generator
-    ) -> tuple[Tensor, list[Tensor], Samples]:
+    def _item(self, generator: torch.Generator) -> tuple[Tensor, list[Tensor], Samples]:
         image = _draw(self.volumes, self.probabilities, generator)
         [window] = _turned([self._window(image, generator)], generator)
         jitter = _jitter(generator).to(self.device)
         window = window.to(self.device) * jitter
-        measured = acquisition(window, self.scale, generator, jitter)
+        measured = self.acquisition(window, self.scale, generator, jitter)
         view = real_and_imaginary if self.known_samples else torch.abs
         clean = _sizes(torch.polar(window, measured.phase), self.scale)
         samples = Samples(measured.kspace, measured.mask, measured.maps)

@@ -55,8 +55,8 @@ def make_sampler(
         "world": world,
     }
     if task.kind == "joint":
-        ways, known = task.acquisitions(), task.known_samples
-        return JointSampler(volumes, acquisitions=ways, known_samples=known, **shared)
+        acquisition, known = task.acquisition(), task.known_samples
+        return JointSampler(volumes, acquisition=acquisition, known_samples=known, **shared)
     if task.kind == "through-plane":
         slices = SliceMix(**recipe.slice_profile.model_dump())
         return ThroughPlaneSampler(volumes, mix=slices, **shared)
@@ -66,18 +66,16 @@ def make_sampler(
 def make_validation(recipe: Recipe, volumes: list[Volume], device: torch.device) -> Validation:
     """Validation on the task of a recipe; volumes too small for the network are left out."""
     smallest = SMALLEST_INPUT * recipe.scale
-    ways = [
+    acquisition = ACQUISITION
+    if recipe.task.coils != (1, 1):
         # Sensitivities are found in the centre, of which a small scan needs enough lines.
-        replace(ACQUISITION, coils=way.coils, centre_fraction=way.centre_fraction)
-        if way.coils != (1, 1)
-        else ACQUISITION
-        for way in recipe.task.acquisitions()
-    ]
+        full = recipe.task.centre_fraction
+        acquisition = replace(acquisition, coils=recipe.task.coils, centre_fraction=full)
     return Validation(
         [volume for volume in volumes if min(volume.slices.shape[1:]) >= smallest],
         recipe.scale,
         device,
-        acquisitions=ways if recipe.task.kind == "joint" else (),
+        acquisition=acquisition if recipe.task.kind == "joint" else None,
         known_samples=recipe.task.known_samples,
         through_plane=recipe.task.kind == "through-plane",
     )

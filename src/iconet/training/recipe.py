@@ -103,9 +103,7 @@ class TrainingTask(Section):
     mask: Literal["random", "equispaced", "either"] = "either"
     noise_min: float = Field(0, description="share of the robust intensity maximum")
     noise_max: float = 0.02
-    coils: tuple[int, int] = Field(
-        (1, 1), description="fewest and most, with known samples; 1 takes turns with more"
-    )
+    coils: tuple[int, int] = Field((1, 1), description="fewest and most, with known samples")
 
     @model_serializer(mode="wrap")
     def _what_counts(self, content_of: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -121,15 +119,12 @@ class TrainingTask(Section):
             raise ValueError("known_samples needs kind: joint")
         if self.coils != (1, 1) and not self.known_samples:
             raise ValueError("coils need known_samples: true")
-        self.acquisitions()  # refuses numbers that cannot be
+        self.acquisition()  # refuses numbers that cannot be
         return self
 
-    def acquisitions(self) -> tuple[Acquisition, ...]:
-        """How scans of the joint task are simulated: in turns, as one coil has no sensitivities."""
-        settings = self.model_dump(exclude={"kind", "known_samples", "coils"})
-        fewest, most = self.coils
-        numbers = [(1, 1), (2, most)] if fewest == 1 < most else [self.coils]
-        return tuple(Acquisition(**settings, coils=each) for each in numbers)
+    def acquisition(self) -> Acquisition:
+        """How scans of the joint task are simulated."""
+        return Acquisition(**self.model_dump(exclude={"kind", "known_samples"}))
 
     @property
     def channels(self) -> int:

@@ -48,8 +48,8 @@ class Validation:
         volumes: Validation volumes.
         scale: 2, 4 or 8.
         device: Where to compute.
-        acquisitions: Of the joint task: how whole slices are measured, each in all of these ways,
-            of which its volume's name and its number decide the rest. Without: k-space crops.
+        acquisition: Of the joint task: how whole slices are measured, each in a way of its own that
+            its volume's name and its number decide. A plain k-space crop if None.
         known_samples: Whether the network is given complex images and what was measured; magnitude
             images if not.
         through_plane: Whether rows become thick slices, of a Gaussian profile without gaps, and
@@ -62,43 +62,37 @@ class Validation:
         scale: int,
         device: torch.device,
         *,
-        acquisitions: Sequence[Acquisition] = (),
+        acquisition: Acquisition | None = None,
         known_samples: bool = False,
         through_plane: bool = False,
     ) -> None:
-        self.scale, self.device = scale, device
-        self.known_samples, self.through_plane = known_samples, through_plane
         self.pairs: list[Pair] = []
         for volume in volumes:
             count = len(volume.slices)
             for i in range(min(SLICES, count)):
                 number = count * (i + 1) // (SLICES + 1)
                 truth = volume.slices[number].float()[None, None]
-                seed = zlib.crc32(f"{volume.name} {number}".encode())
-                self.pairs += [
-                    self._measured(volume.dataset, truth, acquisition, seed)
-                    for acquisition in acquisitions
-                ] or [self._made_smaller(volume.dataset, truth)]
-
-    def _made_smaller(self, dataset: str, truth: Tensor) -> Pair:
-        if self.through_plane:
-            low = thick_slices(truth.mT, self.scale, profile="gaussian").mT
-        else:
-            low = crop_kspace(truth, self.scale).abs()
-        return Pair(dataset, low.to(self.device), truth.to(self.device), None)
-
-    def _measured(self, dataset: str, truth: Tensor, acquisition: Acquisition, seed: int) -> Pair:
-        # A larger field of view: networks take samples at multiples of 4 pixels.
-        height, width = (-length % (4 * self.scale) for length in truth.shape[2:])
-        truth = F.pad(truth, (0, width, 0, height))
-        generator = torch.Generator().manual_seed(seed)
-        measured = acquisition(truth, self.scale, generator, torch.ones(1, 1, 1, 1))
-        truth = truth.to(self.device)
-        if not self.known_samples:
-            return Pair(dataset, measured.image.abs().to(self.device), truth, None)
-        parts = measured.kspace, measured.mask, measured.maps
-        samples = Samples(*(None if part is None else part.to(self.device) for part in parts))  # type: ignore[arg-type]
-        return Pair(dataset, real_and_imaginary(measured.image).to(self.device), truth, samples)
+                samples = None
+                if through_plane:
+                    low = thick_slices(truth.mT, scale, profile="gaussian").mT
+                else:
+                    low = crop_kspace(truth, scale).abs()
+                if acquisition:
+                    # A larger field of view: networks take samples at multiples of 4 pixels.
+                    height, width = (-length % (4 * scale) for length in truth.shape[2:])
+                    truth = F.pad(truth, (0, width, 0, height))
+                    seed = zlib.crc32(f"{volume.name} {number}".encode())
+                    generator = torch.Generator().manual_seed(seed)
+                    measured = acquisition(truth, scale, generator, torch.ones(1, 1, 1, 1))
+                    low = measured.image.abs()
+                    if known_samples:
+                        low = real_and_imaginary(measured.image)
+                        maps = None if measured.maps is None else measured.maps.to(device)
+                        samples = Samples(
+                            measured.kspace.to(device), measured.mask.to(device), maps
+                        )
+                pair = Pair(volume.dataset, low.to(device), truth.to(device), samples)
+                self.pairs.append(pair)
 
     def __call__(self, model: nn.Module) -> dict[str, float]:
         """PSNR in dB of each data set, and their mean as ``mean``."""
